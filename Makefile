@@ -1,0 +1,47 @@
+# Everything a newcomer needs. No network but a package index, no key.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DIR ?= demo-run
+HEADLESS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install dev demo test check bench lock clean
+
+install: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q --require-hashes -r requirements.lock
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: install
+	$(BIN)/longwatch demo $(DIR) $(if $(HEADLESS),--headless --fast)
+
+test: dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: dev
+	$(BIN)/python -m tests.bench
+
+lock:
+	$(PIP) install -q pip-tools
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-header -o requirements.lock pyproject.toml requirements-build.in
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --extra dev --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-header -o requirements-dev.lock pyproject.toml requirements-build.in
+
+clean:
+	rm -rf $(VENV) demo-run build *.egg-info

@@ -1,0 +1,41 @@
+"""The exceptions that cross module borders; each becomes one sentence at the edge."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every Longwatch command."""
+
+    DONE = 0
+    FAILED = 1
+    MISTAKE = 2
+    STOPPED = 3
+    LIMIT = 4
+    WAITING = 5
+    INTERRUPTED = 130
+
+
+class LongwatchError(Exception):
+    """Anything Longwatch can name. `str(error)` is one sentence: what, where, how to mend it."""
+
+    exit_code = Exit.FAILED
+
+
+class Mistake(LongwatchError):
+    """The caller asked for something that can't be done as asked."""
+
+    exit_code = Exit.MISTAKE
+
+
+class ContractError(Mistake):
+    """A contract file that can't be taken as one; the sentence says where (line, column, feature)."""
+
+
+class RunLocked(Mistake):
+    """Another engine is alive on this run."""
+
+
+class JournalError(LongwatchError):
+    """The journal can't be opened, or was written by a newer Longwatch."""

@@ -1,0 +1,365 @@
+"""What can happen in a run: one small frozen type a fact, as it stands in the journal.
+
+A line of the journal is one event as a JSON object: `type`, `seq`, `ts`, `session`, `role`, then the
+type's own fields. `session` is the harness's own number, from 1. Money is US dollars, durations are
+milliseconds unless the name says otherwise, times are UTC in ISO 8601 with milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from harness_core.contract import Status
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What all events have. The journal sets `seq` and `ts` when it appends."""
+
+    seq: int = 0
+    ts: str = ""
+    session: int | None = None
+    role: str | None = None
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    format: int
+    preset: str
+    run_id: str
+    limits: dict[str, float] = {}
+
+
+class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):
+    pid: int
+    ended: list[str] = []
+    """What the last engine had left alive and this one ended: `pid command`."""
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    reason: str
+    exit: int
+
+
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
+    phase: str
+    round: int = 1
+
+
+class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase_ended"):
+    phase: str
+    round: int = 1
+    ms: int = 0
+
+
+class SessionStarted(Event, frozen=True, kw_only=True, tag="session_started"):
+    sdk_session: str
+    model: str
+    phase: str = ""
+    feature: str | None = None
+    resumed: bool = False
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
+    reason: str
+    ms: int
+    turns: int
+    usd: float
+
+
+class Text(Event, frozen=True, kw_only=True, tag="text"):
+    text: str
+    agent: str | None = None
+
+
+class Thinking(Event, frozen=True, kw_only=True, tag="thinking"):
+    text: str
+    agent: str | None = None
+
+
+class ToolUse(Event, frozen=True, kw_only=True, tag="tool_use"):
+    tool_use_id: str
+    tool: str
+    input: dict[str, Any]
+    agent: str | None = None
+
+
+class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
+    tool_use_id: str
+    ok: bool
+    ms: int
+    output: str = ""
+    """At most 4 KB; the whole is the blob, where there is one."""
+    blob: str | None = None
+    agent: str | None = None
+
+
+class GuardDecision(Event, frozen=True, kw_only=True, tag="guard_decision"):
+    tool_use_id: str
+    tool: str
+    guard: str
+    reason: str
+    decision: str = "deny"
+    agent: str | None = None
+
+
+class ContractFrozen(Event, frozen=True, kw_only=True, tag="contract_frozen"):
+    """From here on the contract's text is fixed. `adopted` passed when it was found."""
+
+    features: list[str]
+    sha256: str
+    name: str
+    adopted: list[str] = []
+
+
+class EvidencePiece(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that a claim rests on, bound to what it was at that moment."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime: str
+    kind: str
+    commit: str | None = None
+    also_for: list[str] = []
+
+
+class FeatureChanged(Event, frozen=True, kw_only=True, tag="feature_changed"):
+    feature: str
+    from_: Status = msgspec.field(name="from")
+    to: Status
+    by: str
+    """`generator`, `evaluator`, `operator` or `engine`."""
+    evidence: list[EvidencePiece] = []
+    note: str = ""
+
+
+class EvidenceCaptured(Event, frozen=True, kw_only=True, tag="evidence_captured"):
+    path: str
+    sha256: str
+    size: int
+
+
+class EvidenceRead(Event, frozen=True, kw_only=True, tag="evidence_read"):
+    path: str
+    sha256: str
+    tool_use_id: str
+
+
+class ContractTampered(Event, frozen=True, kw_only=True, tag="contract_tampered"):
+    what: str
+    tool_use_id: str | None = None
+    restored: bool = True
+
+
+class ContractChanged(Event, frozen=True, kw_only=True, tag="contract_changed"):
+    feature: str
+    by: str
+    what: str = ""
+
+
+class SteerQueued(Event, frozen=True, kw_only=True, tag="steer_queued"):
+    id: str
+    mode: str
+    text: str
+
+
+class SteerDelivered(Event, frozen=True, kw_only=True, tag="steer_delivered"):
+    """`tool_use_id` is None when the message opened a session or followed its last word."""
+
+    id: str
+    tool_use_id: str | None = None
+    sdk_session: str = ""
+
+
+class SteerAcknowledged(Event, frozen=True, kw_only=True, tag="steer_acknowledged"):
+    id: str
+
+
+class StopRequested(Event, frozen=True, kw_only=True, tag="stop_requested"):
+    mode: str
+    """`pause`, `finish` or `now`."""
+
+
+class StopConfirmed(Event, frozen=True, kw_only=True, tag="stop_confirmed"):
+    mode: str
+    survivors: list[str] = []
+
+
+class StopCleared(Event, frozen=True, kw_only=True, tag="stop_cleared"):
+    pass
+
+
+class CheckpointOpened(Event, frozen=True, kw_only=True, tag="checkpoint_opened"):
+    id: str
+    kind: str
+    subject_hash: str
+    summary: str = ""
+    features: list[str] = []
+
+
+class CheckpointDecided(Event, frozen=True, kw_only=True, tag="checkpoint_decided"):
+    id: str
+    decision: str
+    """`approve`, `reject`, or `stale` when what was shown has changed and it is asked again."""
+    by: str
+    note: str = ""
+
+
+class Score(msgspec.Struct, frozen=True):
+    criterion: str
+    score: float
+    reason: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What an evaluator found wrong; `feature` is None when it belongs to no single one."""
+
+    feature: str | None
+    criterion: str
+    where: str
+    reproduce: str
+    severity: str = "major"
+
+
+class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
+    verdict: str
+    """`PASS` or `NEEDS_WORK`."""
+    scope: list[str]
+    scores: list[Score] = []
+    findings: list[Finding] = []
+    commit: str | None = None
+
+
+class Commit(Event, frozen=True, kw_only=True, tag="commit"):
+    sha: str
+    subject: str
+    by: str
+
+
+class Cost(Event, frozen=True, kw_only=True, tag="cost"):
+    """What came on top since the last one; the sum over a run is what it cost.
+
+    Replies are priced as they arrive; at a session's end one more event brings the sum to what the
+    CLI itself reports, so `usd` may be negative there.
+    """
+
+    usd: float
+    tokens: int
+    phase: str
+    turns: int = 0
+    context: int = 0
+    """Tokens in the conversation's context at this reply; 0 where unknown."""
+    agent: str | None = None
+
+
+class RateLimited(Event, frozen=True, kw_only=True, tag="rate_limited"):
+    status: str
+    window: str = ""
+    resets_at: str | None = None
+    utilization: float | None = None
+
+
+class Retry(Event, frozen=True, kw_only=True, tag="retry"):
+    attempt: int
+    max: int
+    delay_ms: int
+    status: int | None = None
+    error: str = ""
+
+
+class StallDetected(Event, frozen=True, kw_only=True, tag="stall_detected"):
+    what: str
+    seconds: float
+
+
+class LoopDetected(Event, frozen=True, kw_only=True, tag="loop_detected"):
+    what: str
+    times: int
+
+
+class LimitReached(Event, frozen=True, kw_only=True, tag="limit_reached"):
+    limit: str
+    value: float
+    cap: float
+
+
+class AppChanged(Event, frozen=True, kw_only=True, tag="app_changed"):
+    """The app under work was started or stopped, or its start failed."""
+
+    action: str
+    ok: bool
+    detail: str = ""
+
+
+class Error(Event, frozen=True, kw_only=True, tag="error"):
+    message: str
+    kind: str = ""
+
+
+class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
+    """An event of a type that this version doesn't know; passed through, never interpreted."""
+
+    fields: dict[str, Any] = {}
+
+
+AnyEvent = (
+    RunStarted | RunResumed | RunEnded | PhaseStarted | PhaseEnded | SessionStarted | SessionEnded
+    | Text | Thinking | ToolUse | ToolResult | GuardDecision | ContractFrozen | FeatureChanged
+    | EvidenceCaptured | EvidenceRead | ContractTampered | ContractChanged
+    | SteerQueued | SteerDelivered | SteerAcknowledged | StopRequested | StopConfirmed | StopCleared
+    | CheckpointOpened | CheckpointDecided | Verdict | Commit | Cost | RateLimited | Retry
+    | StallDetected | LoopDetected | LimitReached | AppChanged | Error
+)  # fmt: skip
+
+CONTROL: tuple[type[Event], ...] = (
+    RunStarted, RunResumed, RunEnded, PhaseStarted, PhaseEnded, SessionStarted, SessionEnded,
+    ContractFrozen, FeatureChanged, ContractChanged, SteerQueued, SteerDelivered, StopRequested,
+    StopConfirmed, StopCleared, CheckpointOpened, CheckpointDecided, Verdict, LimitReached,
+)  # fmt: skip
+"""Events that are on disk before anything is done about them."""
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(AnyEvent)
+_raw_decoder = msgspec.json.Decoder(dict[str, Any])
+_common = frozenset(("type", "seq", "ts", "session", "role"))
+
+
+class BadEvent(ValueError):
+    """A line of a journal that is not an event."""
+
+
+def encode(event: Event) -> bytes:
+    """The event as one JSON line, newline included."""
+    return _encoder.encode(event) + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """The event of one line; a type or shape from another version comes back as `Unknown`.
+
+    Raises BadEvent when the line is no JSON object with a `seq`.
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        raw = _decode_raw(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadEvent(str(error)) from error
+    return Unknown(
+        seq=raw["seq"],
+        ts=str(raw.get("ts", "")),
+        session=raw.get("session") if isinstance(raw.get("session"), int) else None,
+        role=raw.get("role") if isinstance(raw.get("role"), str) else None,
+        fields={key: value for key, value in raw.items() if key not in _common or key == "type"},
+    )
+
+
+def _decode_raw(line: bytes) -> Mapping[str, Any]:
+    try:
+        raw = _raw_decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise BadEvent(str(error)) from error
+    if type(raw.get("seq")) is not int:
+        raise BadEvent("no seq")
+    return raw

@@ -1,0 +1,78 @@
+"""Files that survive a crash: written whole, created once, read within bounds."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+MAX_TEXT = 4 << 20
+"""Most bytes that are read of any text from outside (4 MiB)."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or creation in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return Path(name)
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace `path` so that a reader sees the old bytes or the new, never a mixture.
+
+    With `durable`, the new bytes also outlive a loss of power. Raises OSError.
+    """
+    temporary = _write_temporary(path, data, durable=durable)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def create_once(path: Path, data: bytes) -> bool:
+    """Create `path` with `data`, whole and durable, unless it exists; True when it was created."""
+    temporary = _write_temporary(path, data, durable=True)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def read_bounded(path: Path, limit: int = MAX_TEXT) -> bytes | None:
+    """The first `limit` bytes of `path`, or None when there is no such regular file."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(limit)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+def read_text(path: Path, limit: int = MAX_TEXT) -> str | None:
+    """`read_bounded` as text; bytes that aren't UTF-8 become replacement characters."""
+    data = read_bounded(path, limit)
+    return None if data is None else data.decode("utf-8", errors="replace")

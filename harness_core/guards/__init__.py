@@ -1,0 +1,63 @@
+"""Guards: pure functions from (tool call, what the guard may know) to a denial or nothing.
+
+The order is fixed: stop, path, shell, contract. Doubt, a crash and a timeout of a guard deny.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call as the model made it. `input` is the tool's JSON input, untrusted."""
+
+    tool: str
+    input: Mapping[str, object]
+    tool_use_id: str = ""
+    agent: str | None = None
+    """The subagent that made the call, or None for the main agent."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process: its pid and its command line as one string."""
+
+    pid: int
+    command: str
+
+
+@dataclass(frozen=True)
+class GuardContext:
+    """What guards may know of the run. Processes are handed in so that guards stay pure."""
+
+    root: Path
+    """The run's directory, absolute and resolved."""
+    stopping: bool = False
+    read_only: bool = False
+    """True for a role that may not change anything in the run (the evaluator)."""
+    profile: str = "developer"
+    """The shell guard's allowlist: `quickstart`, `developer` or `open`."""
+    allow: frozenset[str] = frozenset()
+    """Program names allowed on top of the profile."""
+    deny: frozenset[str] = frozenset()
+    """Program names taken out of the profile."""
+    git_remotes: frozenset[str] = frozenset()
+    """Remotes that a push may name."""
+    own_processes: Callable[[], Sequence[Process]] = field(default=lambda: ())
+    """Processes that the session itself started: the only ones it may signal."""
+    all_processes: Callable[[], Sequence[Process]] = field(default=lambda: ())
+    """Every process that the user could signal."""
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Why a call may not run, in a sentence that the model can act on."""
+
+    guard: str
+    reason: str
+
+
+Guard = Callable[[ToolCall, GuardContext], Denial | None]

@@ -1,0 +1,144 @@
+"""Where everything of a run lies on disk: the one place that knows the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FORMAT = 1
+"""Version of what is written below `.longwatch/`; a reader refuses a higher one."""
+
+PRIVATE = ".longwatch"
+CONTRACT_NAMES = ("feature_list.json", "test-results.json")
+NOTES_NAMES = ("PROGRESS.md", "claude-progress.txt")
+SPEC_NAMES = ("app_spec.txt", "spec.md")
+FINDINGS_NAMES = ("findings.md", "NEXT_FINDINGS.md")
+STOP_NAME = "AGENT_STOP"
+FINISH_NAME = "AGENT_FINISH"
+STEER_NAME = "STEER.md"
+STEER_NEXT_NAME = "STEER.next.md"
+CONFIG_NAME = "longwatch.toml"
+EVIDENCE_DIR = "screenshots"
+OPERATOR_NAMES = (STOP_NAME, FINISH_NAME, STEER_NAME, STEER_NEXT_NAME, CONFIG_NAME)
+"""Files that only the operator writes."""
+NEVER_COMMITTED = (f"{PRIVATE}/", "STEER*.md", STOP_NAME, FINISH_NAME)
+"""What goes into `.git/info/exclude` before the first session."""
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The paths of one run. `root` is absolute, with symbolic links resolved."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, directory: str | Path) -> RunDir:
+        return cls(Path(directory).expanduser().resolve())
+
+    def _first(self, names: tuple[str, ...]) -> Path:
+        found = (self.root / name for name in names if (self.root / name).exists())
+        return next(found, self.root / names[0])
+
+    @property
+    def contract(self) -> Path:
+        """The contract as agents see it: the first name that exists, else the default."""
+        return self._first(CONTRACT_NAMES)
+
+    @property
+    def notes(self) -> Path:
+        return self._first(NOTES_NAMES)
+
+    @property
+    def spec(self) -> Path:
+        return self._first(SPEC_NAMES)
+
+    @property
+    def findings(self) -> Path:
+        return self._first(FINDINGS_NAMES)
+
+    @property
+    def stop_file(self) -> Path:
+        return self.root / STOP_NAME
+
+    @property
+    def finish_file(self) -> Path:
+        return self.root / FINISH_NAME
+
+    @property
+    def steer_file(self) -> Path:
+        return self.root / STEER_NAME
+
+    @property
+    def steer_next_file(self) -> Path:
+        return self.root / STEER_NEXT_NAME
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / CONFIG_NAME
+
+    @property
+    def init_script(self) -> Path:
+        return self.root / "init.sh"
+
+    @property
+    def evidence(self) -> Path:
+        return self.root / EVIDENCE_DIR
+
+    @property
+    def private(self) -> Path:
+        return self.root / PRIVATE
+
+    @property
+    def run_json(self) -> Path:
+        return self.private / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.private / "lock"
+
+    @property
+    def owner(self) -> Path:
+        """Who holds the lock: pid, process start time, boot id, epoch."""
+        return self.private / "owner.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.private / "journal.jsonl"
+
+    @property
+    def snapshot(self) -> Path:
+        """A fold of the journal's beginning: derived, safe to delete."""
+        return self.private / "snapshot.json"
+
+    @property
+    def live(self) -> Path:
+        return self.private / "live"
+
+    @property
+    def record(self) -> Path:
+        """The contract of record."""
+        return self.private / "contract.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.private / "checkpoints"
+
+    @property
+    def steering(self) -> Path:
+        return self.private / "steering"
+
+    @property
+    def attempts(self) -> Path:
+        return self.private / "attempts"
+
+    @property
+    def sessions(self) -> Path:
+        return self.private / "sessions"
+
+    @property
+    def blobs(self) -> Path:
+        return self.private / "blobs"
+
+    @property
+    def app_log(self) -> Path:
+        return self.private / "app.log"

@@ -1,0 +1,443 @@
+"""What a run is right now: a pure fold of its journal, the same for every reader.
+
+`fold` starts from the newest snapshot where there is one, so that a reader's start does not grow
+with the length of the run. A snapshot is derived: deleting it costs time, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness_core import events as ev
+from harness_core.contract import Status
+from harness_core.files import write_whole
+from harness_core.journal import Tail, check_format
+from harness_core.layout import FORMAT, RunDir
+
+SNAPSHOT_EVERY = 5000
+"""Events between two snapshots."""
+_SNAPSHOT_LIMIT = 64 << 20
+PASSING = frozenset((Status.CLAIMED, Status.VERIFIED, Status.APPROVED))
+"""The states in which `passes` is true in the agents' file."""
+FRUITLESS = frozenset(("done", "timeout", "stalled"))
+"""Ends of a session that count as an attempt when its feature isn't passing afterwards."""
+
+
+class Lifecycle(StrEnum):
+    """The one word for what a run is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING_APPROVAL = "waiting_approval"
+    WAITING_LIMIT = "waiting_limit"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    IDLE = "idle"
+    LOST = "lost"
+
+
+class PhaseCost(msgspec.Struct):
+    """What one phase took: milliseconds, turns, tokens, US dollars."""
+
+    name: str
+    round: int = 1
+    ms: int = 0
+    turns: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+
+
+class FeatureState(msgspec.Struct):
+    """Where a feature stands, and what its present status rests on."""
+
+    status: Status = Status.FAILING
+    evidence: list[ev.EvidencePiece] = []
+    attempts: int = 0
+    """Sessions that worked on it and ended without an accepted claim."""
+    since: str = ""
+    note: str = ""
+
+
+class OpenCheckpoint(msgspec.Struct):
+    """A question that waits for the operator."""
+
+    id: str
+    kind: str
+    opened: str
+    summary: str
+    subject_hash: str
+    features: list[str] = []
+
+
+class SteerState(msgspec.Struct):
+    """A steering message on its way: queued, delivered, acknowledged."""
+
+    id: str
+    mode: str
+    delivered: bool = False
+    acknowledged: bool = False
+    session: int | None = None
+    sdk_session: str = ""
+
+
+class OpenSession(msgspec.Struct):
+    """A session that has started and not ended."""
+
+    number: int
+    sdk_session: str
+    role: str
+    model: str
+    phase: str
+    feature: str | None = None
+
+
+class RunState(msgspec.Struct):
+    """The fold. Only `apply` changes it."""
+
+    format: int = 0
+    run_id: str = ""
+    preset: str = ""
+    limits: dict[str, float] = {}
+    last_seq: int = 0
+    damaged: int = 0
+    started: str = ""
+    last_ts: str = ""
+    active_ms: int = 0
+    ended: bool = False
+    exit: int | None = None
+    reason: str = ""
+    phase: str = ""
+    role: str = ""
+    sessions: int = 0
+    open_session: OpenSession | None = None
+    phases: list[PhaseCost] = []
+    contract_sha: str = ""
+    features: dict[str, FeatureState] = {}
+    stop_requested: str | None = None
+    stop_confirmed: str | None = None
+    survivors: list[str] = []
+    steering: dict[str, SteerState] = {}
+    steer_queued: int = 0
+    steer_delivered: int = 0
+    steer_acknowledged: int = 0
+    checkpoint: OpenCheckpoint | None = None
+    checkpoints: int = 0
+    usd: float = 0.0
+    tokens: int = 0
+    turns: int = 0
+    context: int = 0
+    waiting_until: str | None = None
+    tampered: int = 0
+    denials: int = 0
+    errors: int = 0
+    last_error: str = ""
+    verdict: ev.Verdict | None = None
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one event in. Events that this version doesn't know change nothing but `last_seq`."""
+        self.last_seq = event.seq
+        if not isinstance(event, ev.RunResumed):
+            self.active_ms += _elapsed(self.last_ts, event.ts)
+        self.last_ts = event.ts or self.last_ts
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Features by status, with `total` and `passing`."""
+        found = {status.value: 0 for status in Status}
+        for feature in self.features.values():
+            found[feature.status.value] += 1
+        passing = sum(found[status.value] for status in PASSING)
+        return {"total": len(self.features), **found, "passing": passing}
+
+    def phase_cost(self, name: str) -> PhaseCost:
+        """The running phase of that name, added when there is none."""
+        for phase in reversed(self.phases):
+            if phase.name == name:
+                return phase
+        self.phases.append(PhaseCost(name))
+        return self.phases[-1]
+
+    def lifecycle(self, *, alive: bool, stop_file: bool = False) -> Lifecycle:
+        """The derived word, from the fold and two facts of the outside: is an engine alive, is
+        AGENT_STOP there."""
+        if not self.started:
+            return Lifecycle.STARTING if alive else Lifecycle.IDLE
+        if self.ended and self.exit == 0:
+            return Lifecycle.COMPLETE
+        if self.checkpoint is not None and not self.stop_requested:
+            return Lifecycle.WAITING_APPROVAL
+        if self.stop_confirmed:
+            return Lifecycle.STOPPED
+        if self.ended:
+            return Lifecycle.FAILED if self.exit == 1 else Lifecycle.STOPPED
+        if not alive:
+            return Lifecycle.LOST
+        if stop_file or self.stop_requested in ("pause", "now"):
+            return Lifecycle.STOPPING
+        if self.waiting_until:
+            return Lifecycle.WAITING_LIMIT
+        return Lifecycle.RUNNING if self.sessions else Lifecycle.STARTING
+
+
+def _elapsed(before: str, after: str) -> int:
+    """Milliseconds between two times of events; 0 where the clock went back or one is missing."""
+    if not before or not after or before == after:
+        return 0
+    try:
+        span = datetime.fromisoformat(after) - datetime.fromisoformat(before)
+    except ValueError:
+        return 0
+    return max(0, round(span.total_seconds() * 1000))
+
+
+def _run_started(state: RunState, event: ev.RunStarted) -> None:
+    check_format(event.format, FORMAT)
+    state.format = event.format
+    state.run_id = event.run_id
+    state.preset = event.preset
+    state.limits = dict(event.limits)
+    state.started = event.ts
+
+
+def _run_resumed(state: RunState, event: ev.RunResumed) -> None:
+    state.ended = False
+    state.exit = None
+    state.reason = ""
+    state.stop_requested = state.stop_confirmed = None
+    state.survivors = []
+    state.waiting_until = None
+
+
+def _run_ended(state: RunState, event: ev.RunEnded) -> None:
+    state.ended = True
+    state.exit = event.exit
+    state.reason = event.reason
+
+
+def _phase_started(state: RunState, event: ev.PhaseStarted) -> None:
+    state.phase = event.phase
+    for phase in state.phases:
+        if phase.name == event.phase and phase.round == event.round:
+            return
+    state.phases.append(PhaseCost(event.phase, event.round))
+
+
+def _phase_ended(state: RunState, event: ev.PhaseEnded) -> None:
+    state.phase_cost(event.phase).ms += event.ms
+
+
+def _session_started(state: RunState, event: ev.SessionStarted) -> None:
+    number = event.session or 0
+    state.sessions = max(state.sessions, number)
+    state.role = event.role or ""
+    state.context = 0
+    state.open_session = OpenSession(
+        number, event.sdk_session, state.role, event.model, event.phase, event.feature
+    )
+
+
+def _session_ended(state: RunState, event: ev.SessionEnded) -> None:
+    worked_on = state.open_session.feature if state.open_session else None
+    feature = state.features.get(worked_on or "")
+    if feature is not None and feature.status not in PASSING and event.reason in FRUITLESS:
+        feature.attempts += 1
+    state.open_session = None
+    state.waiting_until = None
+
+
+def _contract_frozen(state: RunState, event: ev.ContractFrozen) -> None:
+    state.contract_sha = event.sha256
+    adopted = set(event.adopted)
+    state.features = {
+        feature: FeatureState(Status.CLAIMED if feature in adopted else Status.FAILING, since=event.ts)
+        for feature in event.features
+    }
+
+
+def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
+    feature = state.features.setdefault(event.feature, FeatureState())
+    feature.status = event.to
+    feature.since = event.ts
+    feature.note = event.note
+    if event.to is Status.CLAIMED:
+        feature.evidence = event.evidence
+
+
+def _stop_requested(state: RunState, event: ev.StopRequested) -> None:
+    state.stop_requested = event.mode
+    state.stop_confirmed = None
+
+
+def _stop_confirmed(state: RunState, event: ev.StopConfirmed) -> None:
+    state.stop_confirmed = event.mode
+    state.survivors = event.survivors
+
+
+def _stop_cleared(state: RunState, event: ev.StopCleared) -> None:
+    state.stop_requested = state.stop_confirmed = None
+    state.survivors = []
+
+
+def _steer_queued(state: RunState, event: ev.SteerQueued) -> None:
+    state.steer_queued += 1
+    state.steering[event.id] = SteerState(event.id, event.mode)
+
+
+def _steer_delivered(state: RunState, event: ev.SteerDelivered) -> None:
+    message = state.steering.setdefault(event.id, SteerState(event.id, "now"))
+    if not message.delivered:
+        state.steer_delivered += 1
+    message.delivered = True
+    message.session = event.session
+    message.sdk_session = event.sdk_session
+
+
+def _steer_acknowledged(state: RunState, event: ev.SteerAcknowledged) -> None:
+    # An acknowledged message is history: keeping it would let the state grow with the run.
+    if state.steering.pop(event.id, None) is not None:
+        state.steer_acknowledged += 1
+
+
+def _checkpoint_opened(state: RunState, event: ev.CheckpointOpened) -> None:
+    state.checkpoints += 1
+    state.checkpoint = OpenCheckpoint(
+        event.id, event.kind, event.ts, event.summary, event.subject_hash, event.features
+    )
+
+
+def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
+    if state.checkpoint is not None and state.checkpoint.id == event.id:
+        state.checkpoint = None
+
+
+def _verdict(state: RunState, event: ev.Verdict) -> None:
+    state.verdict = event
+
+
+def _cost(state: RunState, event: ev.Cost) -> None:
+    state.usd = max(0.0, state.usd + event.usd)
+    state.tokens += event.tokens
+    state.turns += event.turns
+    state.context = event.context or state.context
+    phase = state.phase_cost(event.phase)
+    phase.usd += event.usd
+    phase.tokens += event.tokens
+    phase.turns += event.turns
+
+
+def _rate_limited(state: RunState, event: ev.RateLimited) -> None:
+    state.waiting_until = event.resets_at if event.status == "rejected" else None
+
+
+def _text(state: RunState, event: ev.Event) -> None:
+    state.waiting_until = None
+
+
+def _tampered(state: RunState, event: ev.ContractTampered) -> None:
+    state.tampered += 1
+
+
+def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
+    state.denials += 1
+
+
+def _error(state: RunState, event: ev.Error) -> None:
+    state.errors += 1
+    state.last_error = event.message
+
+
+_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
+    ev.RunStarted: _run_started,
+    ev.RunResumed: _run_resumed,
+    ev.RunEnded: _run_ended,
+    ev.PhaseStarted: _phase_started,
+    ev.PhaseEnded: _phase_ended,
+    ev.SessionStarted: _session_started,
+    ev.SessionEnded: _session_ended,
+    ev.ContractFrozen: _contract_frozen,
+    ev.FeatureChanged: _feature_changed,
+    ev.StopRequested: _stop_requested,
+    ev.StopConfirmed: _stop_confirmed,
+    ev.StopCleared: _stop_cleared,
+    ev.SteerQueued: _steer_queued,
+    ev.SteerDelivered: _steer_delivered,
+    ev.SteerAcknowledged: _steer_acknowledged,
+    ev.CheckpointOpened: _checkpoint_opened,
+    ev.CheckpointDecided: _checkpoint_decided,
+    ev.Verdict: _verdict,
+    ev.Cost: _cost,
+    ev.RateLimited: _rate_limited,
+    ev.Text: _text,
+    ev.ToolUse: _text,
+    ev.ContractTampered: _tampered,
+    ev.GuardDecision: _guard_decision,
+    ev.Error: _error,
+}
+
+
+class Snapshot(msgspec.Struct):
+    """A fold of the journal's first `offset` bytes."""
+
+    offset: int
+    inode: int
+    state: RunState
+    format: int = FORMAT
+
+
+def save_snapshot(run: RunDir, state: RunState, offset: int) -> None:
+    """Keep `state` as the fold of the journal's first `offset` bytes."""
+    snapshot = Snapshot(offset, run.journal.stat().st_ino, state)
+    write_whole(run.snapshot, msgspec.json.encode(snapshot), durable=False)
+
+
+def _load_snapshot(run: RunDir) -> tuple[RunState, int]:
+    try:
+        data = run.snapshot.read_bytes()[:_SNAPSHOT_LIMIT]
+        snapshot = msgspec.json.decode(data, type=Snapshot)
+        found = run.journal.stat()
+    except (OSError, msgspec.DecodeError):
+        return RunState(), 0
+    stale = snapshot.format != FORMAT or snapshot.inode != found.st_ino or snapshot.offset > found.st_size
+    return (RunState(), 0) if stale else (snapshot.state, snapshot.offset)
+
+
+class Follower:
+    """A run's state, kept up to date by reading on where the last read ended."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.state, offset = _load_snapshot(run)
+        self.tail = Tail(run.journal, offset)
+
+    def poll(self) -> list[ev.Event]:
+        """Take in what was appended since the last poll and return it."""
+        damaged = self.tail.damaged
+        new = list(self.tail.read())
+        for event in new:
+            self.state.apply(event)
+        self.state.damaged += self.tail.damaged - damaged
+        return new
+
+    def catch_up(self) -> RunState:
+        """The state at the journal's present end."""
+        while self.poll():
+            pass
+        return self.state
+
+
+def fold(run: RunDir) -> RunState:
+    """The state of a run now. Raises JournalError for one that a newer Longwatch wrote."""
+    return Follower(run).catch_up()
+
+

@@ -1,0 +1,1 @@
+"""The roles, as Markdown: one file a role."""

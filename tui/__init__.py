@@ -1,0 +1,1 @@
+"""Longwatch's front: the command line and the console. It reads runs and writes the operator's files."""
