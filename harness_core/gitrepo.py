@@ -1,0 +1,137 @@
+"""The run's git repository, through GitPython: made ready before the first session, read cheaply after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness_core.errors import Mistake
+from harness_core.layout import NEVER_COMMITTED, RunDir
+
+# GitPython looks for git when it is imported and raises; a missing git is told in our own words.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import git
+
+NAME = "Longwatch"
+EMAIL = "longwatch@localhost"
+_LOCAL_EXCLUDES = (*NEVER_COMMITTED, "node_modules/", "__pycache__/", ".venv/")
+
+
+@dataclass(frozen=True)
+class CommitInfo:
+    """A commit: its full sha and the first line of its message."""
+
+    sha: str
+    subject: str
+
+
+class GitRepo:
+    """The repository at a run's root."""
+
+    def __init__(self, run: RunDir) -> None:
+        """Open the repository, or make one on `main`. Raises Mistake when git is missing or refuses."""
+        self.run = run
+        try:
+            git.refresh()
+            if (run.root / ".git").exists():
+                self._repo = git.Repo(run.root)
+            else:
+                self._repo = git.Repo.init(run.root, initial_branch="main")
+        except (git.GitCommandNotFound, ImportError) as error:
+            raise Mistake("git is not installed or not on PATH: install git and run this again") from error
+        except git.GitError as error:
+            raise Mistake(f"git can't use {run.root} as a repository ({error}): mend or move its .git") from None
+        self._repo.git.update_environment(GIT_OPTIONAL_LOCKS="0")
+        self._git_dir = Path(self._repo.git_dir)
+
+    def prepare(self) -> None:
+        """Give the repository an identity where git has none, and keep Longwatch's files out of it."""
+        with self._repo.config_reader() as reader:
+            known = reader.has_option("user", "name") and reader.has_option("user", "email")
+        if not known and not ("GIT_AUTHOR_NAME" in os.environ and "GIT_AUTHOR_EMAIL" in os.environ):
+            with self._repo.config_writer() as writer:
+                writer.set_value("user", "name", NAME)
+                writer.set_value("user", "email", EMAIL)
+        exclude = Path(self._repo.common_dir) / "info" / "exclude"
+        exclude.parent.mkdir(exist_ok=True)
+        present = exclude.read_text(errors="replace") if exclude.exists() else ""
+        missing = [name for name in _LOCAL_EXCLUDES if name not in present.splitlines()]
+        if missing:
+            joint = "" if not present or present.endswith("\n") else "\n"
+            exclude.write_text(present + joint + "\n".join(missing) + "\n")
+
+    def head(self) -> str | None:
+        """The sha that HEAD stands for, read from files (no process); None before the first commit."""
+        try:
+            head = (self._git_dir / "HEAD").read_text().strip()
+        except OSError:
+            return None
+        if not head.startswith("ref: "):
+            return head or None
+        name = head.removeprefix("ref: ")
+        common = Path(self._repo.common_dir)
+        try:
+            return (common / name).read_text().strip() or None
+        except OSError:
+            return self._packed(common / "packed-refs", name)
+
+    @staticmethod
+    def _packed(path: Path, name: str) -> str | None:
+        try:
+            lines = path.read_text().splitlines()
+        except OSError:
+            return None
+        return next((line.split(" ", 1)[0] for line in lines if line.endswith(f" {name}")), None)
+
+    def commits(self, since: str | None, until: str) -> list[CommitInfo]:
+        """The commits after `since` up to `until`, oldest first; at most 200."""
+        span = f"{since}..{until}" if since else until
+        try:
+            listing: str = self._repo.git.log("--reverse", "-n200", "--format=%H%x00%s", span)
+        except git.GitError:
+            return []
+        return [CommitInfo(*line.split("\0", 1)) for line in listing.splitlines() if "\0" in line]
+
+    def dirty(self) -> list[str]:
+        """What `git status` names as changed or untracked, at most a few hundred paths."""
+        try:
+            listing: str = self._repo.git.status("--porcelain", "-uall", "-z")
+        except git.GitError:
+            return []
+        return [entry[3:] for entry in listing.split("\0")[:500] if len(entry) > 3]
+
+    def changed_since(self, sha: str | None) -> list[str]:
+        """Paths that differ between `sha` and HEAD (all tracked ones when `sha` is None)."""
+        try:
+            if sha is None:
+                listing: str = self._repo.git.ls_tree("-r", "--name-only", "-z", "HEAD")
+            else:
+                listing = self._repo.git.diff("--name-only", "-z", sha, "HEAD")
+        except git.GitError:
+            return []
+        return [path for path in listing.split("\0") if path]
+
+    def commit_all(self, message: str) -> str | None:
+        """Commit everything uncommitted; the new sha, or None when there was nothing.
+
+        Raises OSError with git's words when git refuses.
+        """
+        try:
+            self._repo.git.add("-A")
+            if not self._repo.git.diff("--cached", "--name-only"):
+                return None
+            self._repo.git.commit("-q", "--no-verify", "--no-gpg-sign", "-m", message)
+        except git.GitError as error:
+            raise OSError(f"git could not commit: {error}") from None
+        return self.head()
+
+    def source_candidates(self) -> Iterator[str]:
+        """Every file that git tracks or would track, relative to the root."""
+        listing: str = self._repo.git.ls_files("-co", "--exclude-standard", "-z")
+        return (path for path in listing.split("\0") if path)
+
+    def remotes(self) -> frozenset[str]:
+        return frozenset(remote.name for remote in self._repo.remotes)

@@ -1,0 +1,70 @@
+"""One engine per run: a lock that the kernel drops with its holder, and a record of who that is."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from harness_core import processes
+from harness_core.errors import RunLocked
+from harness_core.files import read_bounded, write_whole
+from harness_core.layout import RunDir
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The engine that holds, or last held, a run. `started` is seconds since the epoch."""
+
+    pid: int
+    started: float
+    epoch: int
+
+    @property
+    def alive(self) -> bool:
+        return processes.is_alive(self.pid, self.started)
+
+
+def owner_of(run: RunDir) -> Owner | None:
+    """Who holds or last held the run, or None when nobody ever did."""
+    data = read_bounded(run.owner)
+    try:
+        return msgspec.json.decode(data or b"", type=Owner)
+    except msgspec.DecodeError:
+        return None
+
+
+def engine_alive(run: RunDir) -> bool:
+    owner = owner_of(run)
+    return owner is not None and owner.alive
+
+
+class RunLock:
+    """Held by an engine for as long as it lives."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._lock = FileLock(run.lock)
+
+    def __enter__(self) -> Owner:
+        """Take the lock. Raises RunLocked, naming the pid that has it."""
+        self.run.private.mkdir(exist_ok=True)
+        before = owner_of(self.run)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            pid = f"pid {before.pid}" if before else "another process"
+            raise RunLocked(
+                f"an engine is already running on {self.run.root} ({pid}): watch it with "
+                f"`longwatch attach {self.run.root}` or end it with `longwatch stop --now {self.run.root}`"
+            ) from None
+        started = processes.start_time(os.getpid()) or 0.0
+        owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1)
+        write_whole(self.run.owner, msgspec.json.encode(owner))
+        return owner
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
