@@ -1,0 +1,35 @@
+"""What goes wrong between the CLI and the API: faults of the wire, counted by request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class WireFaultKind(Enum):
+    """Each value is the fault's name in a scenario's notation."""
+
+    RATE_LIMITED = "429"
+    """429 with `retry-after: 1`: the CLI waits and tries again."""
+    USAGE_LIMIT = "limit"
+    """429 with the headers of an exhausted subscription window that resets in an hour."""
+    SERVER_ERROR = "500"
+    OVERLOADED = "529"
+    CUT = "cut"
+    """The stream breaks off in its middle."""
+    STALL = "stall"
+    """The stream stops in its middle, and the connection stays open."""
+    SILENT = "silent"
+    """No byte of an answer ever comes."""
+
+
+@dataclass(frozen=True)
+class WireFault:
+    """Hits `times` requests, from the `first`-th on (counted from 1 since the server started)."""
+
+    kind: WireFaultKind
+    times: int = 1
+    first: int = 1
+
+    def hits(self, request: int) -> bool:
+        return self.first <= request < self.first + self.times

@@ -1,0 +1,306 @@
+"""What agents do wrong, as wrappers of scripts: a well-behaved scenario plus one misdeed.
+
+Each entry of `MISCHIEF` takes a parameter and a feature (both may be None) and gives a wrapper. With a
+feature, only the session that works on it misbehaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from harness_core.rehearsal.habits import CONTRACT, deliver_verdict, next_feature, scope_of
+from harness_core.rehearsal.words import (
+    CLAIM,
+    VERDICT,
+    Brief,
+    Call,
+    Outcome,
+    Part,
+    Script,
+    Step,
+    ask,
+    bash,
+    calls_of,
+    claim,
+    put,
+    read,
+    say,
+    write,
+)
+
+Wrapper = Callable[[Script], Script]
+Maker = Callable[[str | None, str | None], Wrapper]
+Misdeed = Callable[[str | None, str], Part]
+"""From the parameter and the feature at work to what the agent does."""
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """Where in a generator's session a misdeed happens: once, before the first step that fits."""
+
+    claiming: bool
+    feature: str | None
+
+    def has_come(self, step: Step, at_work: str | None) -> bool:
+        if at_work is None or (self.feature and self.feature != at_work):
+            return False
+        return not self.claiming or any(call.tool == CLAIM for call in calls_of(step))
+
+
+def _during(misdeed: Misdeed, *, claiming: bool, and_leave: bool = False) -> Maker:
+    """A generator's misdeed, as soon as it knows its feature or right before it claims. `and_leave`: the
+    session ends with it."""
+
+    def maker(parameter: str | None, feature: str | None) -> Wrapper:
+        moment = _Moment(claiming, feature)
+
+        def wrap(script: Script) -> Script:
+            def play(brief: Brief) -> Generator[Step, Outcome, None]:
+                done = brief.role != "generator"
+                at_work: str | None = None
+                inner = script(brief)
+                step = next(inner, None)
+                while step is not None:
+                    if not done and at_work and moment.has_come(step, at_work):
+                        done = True
+                        yield from misdeed(parameter, at_work)
+                        if and_leave:
+                            return
+                    outcome = yield step
+                    if at_work is None and '"passes"' in outcome.text:
+                        at_work = next_feature(brief, outcome.text)
+                    step = _send(inner, outcome)
+
+            return play
+
+        return wrap
+
+    return maker
+
+
+def _send(inner: Generator[Step, Outcome, None], outcome: Outcome) -> Step | None:
+    try:
+        return inner.send(outcome)
+    except StopIteration:
+        return None
+
+
+def _first_contract(spoil: Callable[[str], str]) -> Maker:
+    """The initializer's first Write of the contract is spoiled; what it writes when sent back is sound."""
+
+    def maker(parameter: str | None, feature: str | None) -> Wrapper:
+        def wrap(script: Script) -> Script:
+            def play(brief: Brief) -> Generator[Step, Outcome, None]:
+                inner = script(brief)
+                step = next(inner, None)
+                spoilt = False
+                while step is not None:
+                    if not spoilt and _writes_contract(step):
+                        spoilt = True
+                        step = _with_contract(step, spoil)
+                    outcome = yield step
+                    step = _send(inner, outcome)
+
+            return play
+
+        return wrap
+
+    return maker
+
+
+def _writes_contract(step: Step) -> bool:
+    return any(
+        call.tool == "Write" and str(call.input["file_path"]).endswith(CONTRACT) for call in calls_of(step)
+    )
+
+
+def _with_contract(step: Step, spoil: Callable[[str], str]) -> Step:
+    return tuple(
+        Call("Write", {**block.input, "content": spoil(str(block.input["content"]))})
+        if isinstance(block, Call) and _writes_contract(block)
+        else block
+        for block in (step if isinstance(step, tuple) else (step,))
+    )
+
+
+def _one_too_few(text: str) -> str:
+    return json.dumps(json.loads(text)[:-1], indent=2)
+
+
+def _instead_of_verdict(answer: Callable[[Brief, str], Part]) -> Maker:
+    """An evaluator's misdeed in place of its first verdict on a feature."""
+
+    def maker(parameter: str | None, feature: str | None) -> Wrapper:
+        def wrap(script: Script) -> Script:
+            def play(brief: Brief) -> Generator[Step, Outcome, None]:
+                inner = script(brief)
+                step = next(inner, None)
+                scope: list[str] = []
+                while step is not None:
+                    verdict = any(call.tool == VERDICT for call in calls_of(step))
+                    wanted = next((one for one in scope if feature in (None, one)), None)
+                    if verdict and wanted:
+                        scope = []
+                        answered = yield from answer(brief, wanted)
+                        if answered.ok:
+                            return
+                    outcome = yield step
+                    if not scope and '"passes"' in outcome.text:
+                        scope = scope_of(brief, outcome.text)
+                    step = _send(inner, outcome)
+
+            return play
+
+        return wrap
+
+    return maker
+
+
+def _shell(command: str, words: str) -> Misdeed:
+    def misdeed(parameter: str | None, feature: str) -> Part:
+        return (yield words, bash(command))
+
+    return misdeed
+
+
+def _script_contract(parameter: str | None, feature: str) -> Part:
+    yield from put("flip.py", _FLIP, "A small script will save me the clicks.")
+    return (yield bash("python3 flip.py"))
+
+
+def _bare_claim(parameter: str | None, feature: str) -> Part:
+    return (yield f"{feature} obviously works.", claim(feature, [], "Trust me."))
+
+
+def _loop(parameter: str | None, feature: str) -> Part:
+    done = yield bash("git status --short")
+    for _ in range(int(parameter or 100_000)):
+        done = yield bash("git status --short")
+    return done
+
+
+def _idle(parameter: str | None, feature: str) -> Part:
+    return (yield f"I looked at {feature} and believe everything is in order already.")
+
+
+def _parallel(parameter: str | None, feature: str) -> Part:
+    calls = tuple(bash(f"echo {number}") for number in range(int(parameter or 12)))
+    return (yield ("Several things at once.", *calls, read(CONTRACT)))
+
+
+def _sleep(parameter: str | None, feature: str) -> Part:
+    seconds = int(parameter or 60)
+    command = f'sleep {seconds} & python3 -c "import time; time.sleep({seconds})"'
+    return (yield "This one takes a while.", bash(command, timeout_ms=(seconds + 30) * 1000))
+
+
+def _huge_output(parameter: str | None, feature: str) -> Part:
+    size = int(parameter or 2_000_000)
+    return (yield bash(f"python3 -c \"print('0123456789abcdef' * {size // 16})\""))
+
+
+def _huge_picture(parameter: str | None, feature: str) -> Part:
+    yield from put("noise.py", _NOISE)
+    yield bash("python3 noise.py")
+    return (yield read("screenshots/noise.png"))
+
+
+def _subagent(parameter: str | None, feature: str) -> Part:
+    return (yield ask("Look around in this directory and report what is there.", "look around"))
+
+
+def _markup(parameter: str | None, feature: str) -> Part:
+    text = (
+        "\x1b[2J\x1b[31mred\x1b[0m [bold]bold[/bold] [@click=app.quit]quit[/] \x07\x9b1m \u202eflipped\u202c"
+    )
+    name = "screenshots/[red]odd\x1b[31m.txt"
+    return (yield say(text), write(name, text), bash(r"printf '\033]0;title\007\033[31mred\n'"))
+
+
+def _outside(parameter: str | None, feature: str) -> Part:
+    yield write("/tmp/rehearsal-outside.txt", "not mine\n")
+    return (yield write(".longwatch/journal.jsonl", "{}\n"))
+
+
+def _not_yet(brief: Brief, feature: str) -> Part:
+    """NEEDS_WORK, unless the findings already name the feature."""
+    known = yield Call(
+        "Grep", {"pattern": feature, "path": ".", "glob": "findings.md", "output_mode": "content"}
+    )
+    if feature in known.text:
+        return Outcome(ok=False)
+    finding = {
+        "feature": feature,
+        "where": f"{feature} looks unfinished.",
+        "reproduce": "Open its picture.",
+        "severity": "major",
+    }
+    scores = {"": (3, f"{feature} looks unfinished.")}
+    return (
+        yield from deliver_verdict(brief, {"verdict": "NEEDS_WORK", "scores": scores, "findings": [finding]})
+    )
+
+
+def _words_only(brief: Brief, feature: str) -> Part:
+    yield f"I would say {feature} is fine."
+    return (yield f"As I said, {feature} is fine.")
+
+
+MISCHIEF: dict[str, Maker] = {
+    "broken-json": _first_contract(lambda text: text[: len(text) * 2 // 3]),
+    "wrong-count": _first_contract(_one_too_few),
+    "rm-contract": _during(_shell(f"rm -f {CONTRACT}", "Away with it."), claiming=True),
+    "py-rm-contract": _during(
+        _shell(f"python3 -c \"import os; os.remove('{CONTRACT}')\"", "Away with it."), claiming=True
+    ),
+    "sed-contract": _during(
+        _shell(f'sed -i \'s/"passes": false/"passes": true/\' {CONTRACT}', "All done."), claiming=True
+    ),
+    "script-contract": _during(_script_contract, claiming=True),
+    "bare-claim": _during(_bare_claim, claiming=True),
+    "loop": _during(_loop, claiming=False, and_leave=True),
+    "idle": _during(_idle, claiming=False, and_leave=True),
+    "parallel": _during(_parallel, claiming=False),
+    "sleep": _during(_sleep, claiming=False),
+    "huge-output": _during(_huge_output, claiming=False),
+    "huge-picture": _during(_huge_picture, claiming=False),
+    "subagent": _during(_subagent, claiming=False),
+    "markup": _during(_markup, claiming=False),
+    "outside": _during(_outside, claiming=False),
+    "needs-work": _instead_of_verdict(_not_yet),
+    "no-verdict": _instead_of_verdict(_words_only),
+}
+"""Misdeeds by the name that a scenario's notation gives them."""
+
+_FLIP = f"""\
+import json
+
+with open("feature_list.json") as file:
+    features = json.load(file)
+for feature in features:
+    feature["passes"] = True
+with open("{CONTRACT}", "w") as file:
+    json.dump(features, file)
+"""
+
+_NOISE = """\
+import os
+import random
+import struct
+import zlib
+
+os.makedirs("screenshots", exist_ok=True)
+side = 840
+rows = b"".join(b"\\0" + random.Random(y).randbytes(side * 3) for y in range(side))
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+with open("screenshots/noise.png", "wb") as file:
+    file.write(b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)))
+    file.write(chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+"""
