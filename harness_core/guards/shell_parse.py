@@ -1,0 +1,537 @@
+"""From the text of a Bash command to a flat list of the simple commands that it may run.
+
+Everything that Bash would execute is in the list: pipes, lists, loops, branches, function bodies and
+substitutions wherever they stand. Where a variable has several values, a command is listed for each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import tree_sitter_bash
+from tree_sitter import Language, Node, Parser
+
+from harness_core.guards.shell_expand import Binding, Expander, Variables
+from harness_core.guards.shell_produce import Lines, printed
+from harness_core.guards.shell_words import ANY, TOKEN, Unparsable, fields, is_exact
+
+Cwds = tuple[Path | None, ...]
+"""Directories that a command may run in; None is one that isn't known."""
+
+MAX_BYTES = 200_000
+MAX_COMMANDS = 2000
+READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """One redirection of a file: `op` as written (`>`, `>>`, `<`, `&>` …), `target` a word."""
+
+    op: str
+    target: str
+
+    @property
+    def writes(self) -> bool:
+        return ">" in self.op
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a command finds on its standard input."""
+
+    text: str | None = None
+    """A here-document or here-string."""
+    piped: bool = False
+    feeds: Lines = ()
+    """The lines that the commands before the pipe print."""
+    sources: tuple[int, ...] = ()
+    """The `number`s of those commands."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A simple command: `argv` are words, of which only the exact ones are known to the end."""
+
+    argv: tuple[str, ...]
+    cwds: Cwds
+    assigns: tuple[tuple[str, str], ...] = ()
+    redirects: tuple[Redirect, ...] = ()
+    outer: tuple[Redirect, ...] = ()
+    """Redirections of the groups around it."""
+    input: Input = Input()
+    reveals: frozenset[str] = frozenset()
+    """Environment variables whose values stand in its words."""
+    number: int = 0
+    """Its place in the script; the variants of one command share it."""
+
+    @property
+    def name(self) -> str:
+        return self.argv[0] if self.argv else ""
+
+
+@dataclass(frozen=True)
+class Script:
+    """All commands of a script in order, and the functions that it defines."""
+
+    commands: tuple[Command, ...]
+    functions: frozenset[str]
+
+
+@dataclass
+class _Place:
+    """The working directory while walking: where a `cd` may have failed, `missed` is where one still is."""
+
+    cwds: Cwds
+    missed: Cwds = ()
+
+    def settle(self) -> None:
+        self.cwds = tuple(dict.fromkeys((*self.cwds, *self.missed)))
+        self.missed = ()
+
+    def fork(self) -> _Place:
+        return _Place(self.cwds, self.missed)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What a statement inherits from the statements around it."""
+
+    input: Input = Input()
+    outer: tuple[Redirect, ...] = ()
+    own: tuple[Redirect, ...] = ()
+    """Redirections written after a list or pipeline; they belong to its last command."""
+    words: tuple[Node, ...] = ()
+    """Arguments that stand after a here-document's mark."""
+
+
+@cache
+def _parser() -> Parser:
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
+    """The simple commands of a Bash script that starts in `cwds` (the root by default).
+
+    Raises Unparsable for what isn't whole, or has a form whose effect can't be told.
+    """
+    source = command.encode("utf-8", "surrogatepass")
+    if len(source) > MAX_BYTES or b"\0" in source:
+        raise Unparsable("it is too long or holds a null byte")
+    tree = _parser().parse(source).root_node
+    if tree.has_error:
+        raise Unparsable("it has a syntax error, or a form of Bash that this guard doesn't read")
+    walker = _Walker(source, root, cwds or (root,))
+    walker.collect(tree)
+    walker.bind_arguments()
+    place = _Place(cwds or (root,))
+    walker.sequence(tree.named_children, place, _Around())
+    return Script(tuple(walker.commands), frozenset(walker.functions))
+
+
+class _Walker:
+    def __init__(self, source: bytes, root: Path, cwds: Cwds) -> None:
+        self.root = root
+        self.commands: list[Command] = []
+        self.functions: dict[str, Node] = {}
+        self.variables = Variables()
+        self.expander = Expander(source, self.variables, self.substituted)
+        self.visited: dict[Path | None, None] = dict.fromkeys(cwds)
+        self.calls: list[Node] = []
+        self._running: list[str] = []
+        self._number = itertools.count(1)
+        self._here: Cwds = cwds
+        self._share_cwds()
+
+    def _share_cwds(self) -> None:
+        texts = tuple(str(cwd) if cwd else ANY for cwd in self.visited)
+        self.variables.given["PWD"] = texts
+        self.variables.given["OLDPWD"] = texts
+
+    # -- before the walk: every assignment and every function ------------------------------------
+
+    def collect(self, node: Node) -> None:
+        known = self.variables
+        match node.type:
+            case "variable_assignment":
+                name = node.child_by_field_name("name")
+                if name is not None:
+                    base = name.children[0] if name.type == "subscript" else name
+                    known.assigned.setdefault(self.expander.text(base), []).append(node)
+            case "for_statement":
+                variable = node.child_by_field_name("variable")
+                if variable is not None:
+                    values = node.children_by_field_name("value")
+                    known.listed.setdefault(self.expander.text(variable), []).extend(values)
+            case "function_definition":
+                name = node.child_by_field_name("name")
+                body = node.child_by_field_name("body")
+                if name is not None and body is not None:
+                    self.functions[self.expander.text(name)] = body
+            case "postfix_expression" | "unary_expression" | "binary_expression":
+                for child in node.named_children:
+                    if child.type == "variable_name":
+                        known.given.setdefault(self.expander.text(child), (TOKEN,))
+            case "command":
+                self._collect_command(node)
+        for child in node.named_children:
+            self.collect(child)
+
+    def _collect_command(self, node: Node) -> None:
+        name = node.child_by_field_name("name")
+        text = self.expander.text(name) if name is not None else ""
+        words = [self.expander.text(word) for word in node.children_by_field_name("argument")]
+        if text in READING_BUILTINS:
+            names = [word for word in words if word.replace("_", "a").isalnum()] or ["REPLY", "MAPFILE"]
+            self.variables.read.update(dict.fromkeys(names))
+        elif text == "printf" and words[:1] == ["-v"] and len(words) > 1:
+            self.variables.read[words[1]] = None
+        self.calls.append(node)
+
+    def bind_arguments(self) -> None:
+        """Each positional parameter may be whatever any call of any function gives it."""
+        for node in self.calls:
+            name = node.child_by_field_name("name")
+            if name is None or self.expander.text(name) not in self.functions:
+                continue
+            given = [
+                word for arg in node.children_by_field_name("argument") for word in self.expander.words(arg)
+            ]
+            for place, word in enumerate(given, start=1):
+                for key in (str(place), "@", "*"):
+                    before = self.variables.given.get(key, ())
+                    self.variables.given[key] = tuple(dict.fromkeys((*before, word)))
+
+    # -- the walk ---------------------------------------------------------------------------------
+
+    def sequence(self, nodes: Iterable[Node], place: _Place, around: _Around) -> None:
+        for node in nodes:
+            self.statement(node, place, around)
+            place.settle()
+
+    def statement(self, node: Node, place: _Place, around: _Around) -> None:
+        match node.type:
+            case "comment" | "heredoc_body" | "heredoc_end":
+                return
+            case "command":
+                self.command(node, place, around)
+            case "redirected_statement":
+                self.redirected(node, place, around)
+            case "list":
+                self.chain(node, place, around)
+            case "pipeline":
+                self.pipeline(node.named_children, place, around)
+            case "negated_command":
+                self.sequence(node.named_children, place, around)
+            case "subshell":
+                self.sequence(node.named_children, place.fork(), self._group(around, place))
+            case "compound_statement" | "do_group" | "else_clause" | "program":
+                self.sequence(node.named_children, place, self._group(around, place))
+            case "if_statement" | "elif_clause" | "case_statement" | "case_item":
+                self.sequence(node.named_children, place, self._group(around, place))
+            case "while_statement" | "for_statement" | "c_style_for_statement":
+                inner = self._group(around, place)
+                moves = b"cd" in self.expander.source[node.start_byte : node.end_byte]
+                for _ in range(2 if moves else 1):
+                    self.sequence(node.named_children, place, inner)
+            case "function_definition":
+                self.sequence(node.children_by_field_name("body"), place.fork(), around)
+            case "variable_assignment" | "variable_assignments" | "declaration_command" | "unset_command":
+                self.assignment(node, place)
+            case "test_command":
+                self.substitutions(node, place)
+            case _ if node.type in _VALUES:
+                self._here = place.cwds
+                self.substitutions(node, place)
+            case _:
+                raise Unparsable(f"it contains a form that isn't understood here ({node.type})")
+
+    def _group(self, around: _Around, place: _Place) -> _Around:
+        if not around.own:
+            return around
+        self._emit(Command((), place.cwds, redirects=around.own))
+        return replace(around, own=(), outer=(*around.outer, *around.own))
+
+    def chain(self, node: Node, place: _Place, around: _Around) -> None:
+        left, right = node.named_children[0], node.named_children[-1]
+        self.statement(left, place, replace(around, own=(), words=()))
+        if any(child.type == "||" for child in node.children):
+            place.settle()
+        self.statement(right, place, around)
+
+    def pipeline(self, elements: Sequence[Node], place: _Place, around: _Around) -> None:
+        taken = around.input
+        for element in elements:
+            start = len(self.commands)
+            last = element == elements[-1]
+            inner = (
+                replace(around, input=taken)
+                if last
+                else replace(around, input=taken, own=(), words=(), outer=())
+            )
+            self.statement(element, place.fork(), inner)
+            emitted = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
+            self._here = place.cwds
+            taken = Input(None, True, self.outputs(element, taken), emitted)
+
+    def redirected(self, node: Node, place: _Place, around: _Around) -> None:
+        body = node.child_by_field_name("body")
+        own: list[Redirect] = []
+        taken, words = around.input, list(around.words)
+        after: list[tuple[str, Node]] = []
+        for child in node.named_children:
+            if child == body:
+                continue
+            if child.type == "heredoc_redirect":
+                taken = Input(self._heredoc(child, place))
+                words += child.children_by_field_name("argument")
+                own += [made for inner in child.named_children for made in self._redirect(inner, place)]
+                after += [("|", inner) for inner in child.named_children if inner.type == "pipeline"]
+                operator = "||" if any(inner.type == "||" for inner in child.children) else "&&"
+                after += [(operator, inner) for inner in child.children_by_field_name("right")]
+            elif child.type == "herestring_redirect":
+                taken = Input(self._herestring(child, place))
+            else:
+                own += self._redirect(child, place)
+                taken = self._substituted_input(child) or taken
+        start = len(self.commands)
+        if body is None:
+            self._emit(
+                Command((), place.cwds, redirects=(*own, *around.own), outer=around.outer, input=taken)
+            )
+        else:
+            made = replace(around, input=taken, own=(*own, *around.own), words=tuple(words))
+            self.statement(body, place, made)
+        for operator, statement in after:
+            numbers = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
+            if operator == "|":
+                fed = self.outputs(body, taken) if body is not None else ()
+                self.pipeline(statement.named_children, place, _Around(Input(None, True, fed, numbers)))
+            else:
+                if operator == "||":
+                    place.settle()
+                self.statement(statement, place, _Around())
+
+    def _redirect(self, node: Node, place: _Place) -> list[Redirect]:
+        if node.type != "file_redirect":
+            return []
+        self._here = place.cwds
+        self.substitutions(node, place)
+        destinations = node.children_by_field_name("destination")
+        op = next((child.type for child in node.children if not child.is_named), "")
+        if op in (">&", "<&") and all(self.expander.text(word).strip("-").isdigit() for word in destinations):
+            return []
+        return [Redirect(op, word) for node in destinations for word in self.expander.words(node)]
+
+    def _substituted_input(self, node: Node) -> Input | None:
+        """`< <(command)`: the input is what the command prints."""
+        if all(child.type != "<" for child in node.children):
+            return None
+        inner = next((word for word in node.named_children if word.type == "process_substitution"), None)
+        return Input(None, True, self.substituted(inner)) if inner is not None else None
+
+    def _heredoc(self, node: Node, place: _Place) -> str:
+        start = next(child for child in node.children if child.type == "heredoc_start")
+        body = next((child for child in node.children if child.type == "heredoc_body"), None)
+        if body is None:
+            return ""
+        if self.expander.text(start)[:1] in "'\"\\":
+            return self.expander.text(body)
+        self.substitutions(body, place)
+        self._here = place.cwds
+        bindings = self.expander.bindings((body,))
+        texts = [self.expander.interpolated(body, b, body.start_byte, body.end_byte) for b in bindings]
+        return "\n".join(dict.fromkeys("".join(fields_or_text(text)) for text in texts))
+
+    def _herestring(self, node: Node, place: _Place) -> str:
+        self._here = place.cwds
+        self.substitutions(node, place)
+        return "\n".join(text for child in node.named_children for text in self.expander.scalars(child))
+
+    def command(self, node: Node, place: _Place, around: _Around) -> None:
+        words: list[Node] = []
+        prefix: list[Node] = []
+        own: list[Redirect] = []
+        taken = around.input
+        for child in node.named_children:
+            match child.type:
+                case "variable_assignment":
+                    prefix.append(child)
+                case "file_redirect":
+                    own += self._redirect(child, place)
+                case "herestring_redirect":
+                    taken = Input(self._herestring(child, place))
+                case "heredoc_redirect":
+                    taken = Input(self._heredoc(child, place))
+                case "subshell" | "compound_statement":
+                    self.statement(child, place, around)
+                case "comment":
+                    continue
+                case _:
+                    words.append(child)
+            if child.type not in ("file_redirect", "herestring_redirect", "subshell", "compound_statement"):
+                self.substitutions(child, place)
+        self._here = place.cwds
+        self.expander.reveals.clear()
+        words += around.words
+        number = next(self._number)
+        made: dict[tuple[str, ...], None] = {}
+        for binding in self.expander.bindings(words):
+            made[tuple(w for word in words for w in self._fields(word, binding))] = None
+        base = Command(
+            (),
+            place.cwds,
+            tuple(pair for assignment in prefix for pair in self._pairs(assignment)),
+            (*own, *around.own),
+            around.outer,
+            taken,
+            frozenset(self.expander.reveals),
+            number,
+        )
+        for argv in made:
+            self._emit(replace(base, argv=argv))
+            self._moved(argv, place)
+            self._told(argv, taken, any(name == "IFS" and value for name, value in base.assigns))
+        self._enter(made, place, taken, around)
+
+    def _fields(self, word: Node, binding: Binding) -> tuple[str, ...]:
+        return fields(self.expander.marked(word, binding))
+
+    def _enter(self, argvs: Iterable[tuple[str, ...]], place: _Place, taken: Input, around: _Around) -> None:
+        for name in {argv[0] for argv in argvs if argv}:
+            if name in self.functions and name not in self._running:
+                self._running.append(name)
+                self.statement(self.functions[name], place, _Around(taken, around.outer))
+                self._running.pop()
+
+    def _told(self, argv: tuple[str, ...], taken: Input, splits: bool) -> None:
+        """`while read f` after a pipe: the variable holds what the pipe brings."""
+        names = [word for word in argv[1:] if not word.startswith("-")]
+        if argv[:1] != ("read",) or len(names) != 1 or splits or names[0] not in self.variables.read:
+            return
+        lines = taken.feeds if taken.piped else tuple((taken.text or "").splitlines())
+        if lines:
+            before = self.variables.read[names[0]] or ()
+            self.variables.read[names[0]] = tuple(dict.fromkeys((*before, *lines)))
+
+    def _moved(self, argv: tuple[str, ...], place: _Place) -> None:
+        if not argv or argv[0] not in ("cd", "pushd", "popd"):
+            return
+        operands = [word for word in argv[1:] if word not in ("-P", "-L", "-e", "--")]
+        target = operands[0] if operands else str(Path.home())
+        moved: list[Path | None] = []
+        if argv[0] == "popd" or target == "-" or target.startswith("+"):
+            moved += self.visited
+        else:
+            moved += [_joined(cwd, target) for cwd in place.cwds]
+        if not all(path is not None and path.is_dir() for path in moved):
+            place.missed = tuple(dict.fromkeys((*place.missed, *place.cwds)))
+        place.cwds = tuple(dict.fromkeys(moved))
+        self.visited.update(dict.fromkeys(moved))
+        self._share_cwds()
+
+    def assignment(self, node: Node, place: _Place) -> None:
+        self.substitutions(node, place)
+        self._here = place.cwds
+        self.expander.reveals.clear()
+        assignments = [node] if node.type == "variable_assignment" else list(node.named_children)
+        pairs = tuple(
+            p for child in assignments if child.type == "variable_assignment" for p in self._pairs(child)
+        )
+        argv: tuple[str, ...] = ()
+        if node.type in ("declaration_command", "unset_command"):
+            rest = [child for child in node.named_children if child.type != "variable_assignment"]
+            words = tuple(word for child in rest for word in self.expander.words(child))
+            if any("=" in word for word in words):
+                raise Unparsable("it declares a variable in a form whose name isn't plain")
+            argv = (self.expander.text(node.children[0]), *words)
+        self._emit(Command(argv, place.cwds, pairs, number=next(self._number)))
+
+    def _pairs(self, node: Node) -> list[tuple[str, str]]:
+        name = node.child_by_field_name("name")
+        value = node.child_by_field_name("value")
+        if name is None:
+            return []
+        key = self.expander.text(name)
+        if value is None:
+            return [(key, "")]
+        if value.type == "array":
+            return [(key, word) for child in value.named_children for word in self.expander.words(child)]
+        return [(key, text) for text in self.expander.scalars(value)]
+
+    def substitutions(self, node: Node, place: _Place) -> None:
+        """Walk the commands inside `$(…)`, backticks and `<(…)` anywhere below the node."""
+        if node.type in ("command_substitution", "process_substitution"):
+            self.sequence(node.named_children, place.fork(), _Around())
+            return
+        for child in node.named_children:
+            self.substitutions(child, place)
+
+    def _emit(self, command: Command) -> None:
+        if len(self.commands) >= MAX_COMMANDS:
+            raise Unparsable("it expands to too many commands")
+        self.commands.append(command)
+
+    # -- what statements print ----------------------------------------------------------------------
+
+    def substituted(self, node: Node) -> Lines:
+        """What a command substitution prints."""
+        inner = [child for child in node.named_children if child.type != "comment"]
+        return self.outputs(inner[0], Input()) if len(inner) == 1 else (ANY,)
+
+    def outputs(self, node: Node, taken: Input) -> Lines:
+        """What a statement prints, given its input."""
+        if node.type == "command":
+            return self._command_prints(node, taken)
+        if node.type == "pipeline":
+            for element in node.named_children:
+                taken = Input(None, True, self.outputs(element, taken))
+            return taken.feeds
+        if node.type == "redirected_statement":
+            body = node.child_by_field_name("body")
+            extra = [child for child in node.named_children if child != body]
+            heredocs = [child for child in extra if child.type == "heredoc_redirect"]
+            if body is not None and heredocs and self.expander.text(body).strip() == "cat":
+                return (self._heredoc(heredocs[0], _Place(self._here)),)
+            return self.outputs(body, taken) if body is not None and not heredocs else (ANY,)
+        return (ANY,)
+
+    def _command_prints(self, node: Node, taken: Input) -> Lines:
+        words = [
+            c
+            for c in node.named_children
+            if c.type == "command_name" or c in node.children_by_field_name("argument")
+        ]
+        lines: dict[str, None] = {}
+        for binding in self.expander.bindings(words):
+            argv = [w for word in words for w in self._fields(word, binding)]
+            lines.update(
+                dict.fromkeys(printed(argv, self._here, taken.feeds if taken.piped else None, self.root))
+            )
+        return tuple(lines) or (ANY,)
+
+
+def fields_or_text(marked: str) -> tuple[str, ...]:
+    """A here-document's text without marks of quoting."""
+    return ("".join(char for char in marked if not "\ue005" <= char <= "\ue009"),)
+
+
+def _joined(cwd: Path | None, target: str) -> Path | None:
+    if not is_exact(target) or (cwd is None and not target.startswith("/")):
+        return None
+    try:
+        return ((cwd or Path("/")) / target).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+_VALUES = frozenset(
+    "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
+    " command_substitution process_substitution arithmetic_expansion brace_expression extglob_pattern regex"
+    " variable_name binary_expression unary_expression postfix_expression parenthesized_expression"
+    " ternary_expression special_variable_name test_operator file_descriptor subscript".split()
+)
+"""Node kinds that hold values: only what they substitute is executed."""

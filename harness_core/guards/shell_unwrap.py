@@ -1,0 +1,261 @@
+"""Programs that run other programs: what they run becomes a command of its own.
+
+`env`, `timeout`, `xargs`, `find -exec` and their like are peeled off one by one; a shell's `-c` text, a
+trap or a script on standard input is handed back as a script to be judged whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from harness_core.guards.shell_parse import Command, Input
+from harness_core.guards.shell_produce import found
+from harness_core.guards.shell_words import ANY, Unparsable, is_exact, shown
+
+SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
+MAX_FEEDS = 64
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """How to find the command inside: options that take a value, and operands that come before it."""
+
+    valued: frozenset[str] = frozenset()
+    operands: int = 0
+    assigns: bool = False
+    """`NAME=value` words stand before the command."""
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A script inside a command, and the command that would run it."""
+
+    text: str
+    command: Command
+
+
+@dataclass(frozen=True)
+class ScriptFile:
+    """A file that a shell would run or source."""
+
+    path: str
+    command: Command
+    sourced: bool = False
+
+
+def _valued(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+WRAPPERS: Mapping[str, Wrapper] = {
+    "env": Wrapper(_valued("-u --unset -C --chdir"), assigns=True),
+    "nohup": Wrapper(),
+    "timeout": Wrapper(_valued("-s --signal -k --kill-after"), operands=1),
+    "gtimeout": Wrapper(_valued("-s --signal -k --kill-after"), operands=1),
+    "time": Wrapper(_valued("-f --format -o --output")),
+    "nice": Wrapper(_valued("-n --adjustment")),
+    "ionice": Wrapper(_valued("-c --class -n --classdata")),
+    "setsid": Wrapper(),
+    "stdbuf": Wrapper(_valued("-i --input -o --output -e --error")),
+    "command": Wrapper(),
+    "builtin": Wrapper(),
+    "exec": Wrapper(_valued("-a")),
+    "unbuffer": Wrapper(),
+    "xvfb-run": Wrapper(_valued("-s --server-args -n --server-num -e --error-file")),
+    "cross-env": Wrapper(assigns=True),
+    "busybox": Wrapper(),
+}
+RUNNERS: Mapping[tuple[str, str], Wrapper] = {
+    ("uv", "run"): Wrapper(
+        _valued(
+            "--with --with-requirements -p --python --extra --group --env-file --directory --project --package"
+        )
+    ),
+    ("poetry", "run"): Wrapper(),
+    ("pipenv", "run"): Wrapper(),
+    ("pdm", "run"): Wrapper(),
+    ("rye", "run"): Wrapper(),
+    ("bundle", "exec"): Wrapper(),
+    ("pnpm", "exec"): Wrapper(),
+    ("yarn", "exec"): Wrapper(),
+    ("conda", "run"): Wrapper(_valued("-n --name -p --prefix")),
+    ("nix", "run"): Wrapper(),
+}
+"""Project runners: a program and its subcommand that run the rest."""
+XARGS_VALUED = _valued(
+    "-n --max-args -P --max-procs -L --max-lines -s --max-chars -d --delimiter -E -a --arg-file -I --replace"
+)
+EXEC_ACTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+SHELL_VALUED = _valued("-o -O +o +O --rcfile --init-file")
+
+
+def program(command: Command) -> str:
+    """The program's name without its folder."""
+    return PurePosixPath(command.name).name
+
+
+def operands_after(args: Sequence[str], valued: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Split arguments at the first operand: (options with their values, the rest)."""
+    index = 0
+    while index < len(args):
+        word = args[index]
+        if word == "--":
+            return list(args[:index]), list(args[index + 1 :])
+        if not word.startswith("-") or word == "-":
+            break
+        index += 2 if word in valued else 1
+    return list(args[:index]), list(args[index:])
+
+
+def inner(command: Command) -> Iterator[Command | Nested | ScriptFile]:
+    """What a command runs in its turn, one layer deep. Raises Unparsable where that can't be told."""
+    name = program(command)
+    args = list(command.argv[1:])
+    if name in WRAPPERS:
+        yield from _wrapped(command, WRAPPERS[name], args)
+    elif name == "xargs":
+        yield from _xargs(command, args)
+    elif name == "find":
+        yield from _find(command, args)
+    elif name in SHELLS:
+        yield from _shell(command, args)
+    elif name in ("source", "."):
+        yield from _source(command, args)
+    elif name == "trap":
+        yield from _trap(command, args)
+    elif name in ("watch", "concurrently", "npm-run-all", "start-server-and-test"):
+        yield from _watched(command, args, name)
+    elif args and (name, args[0]) in RUNNERS:
+        yield from _wrapped(command, RUNNERS[name, args[0]], args[1:], run=True)
+
+
+def _wrapped(command: Command, wrapper: Wrapper, args: list[str], run: bool = False) -> Iterator[Command]:
+    name = program(command)
+    options, rest = operands_after(args, wrapper.valued)
+    if name == "command" and any(re.fullmatch(r"-p*[vV]+", word) for word in options):
+        return
+    if name == "env" and any(word.startswith(("-S", "--split-string")) for word in options):
+        raise Unparsable("`env -S` splits text into a command")
+    if any(not is_exact(word) for word in options):
+        raise Unparsable(f"the options of `{name}` aren't known before it runs")
+    rest = rest[wrapper.operands :]
+    assigns = list(command.assigns)
+    while wrapper.assigns and rest and re.match(r"\w+=", rest[0]):
+        key, _, value = rest.pop(0).partition("=")
+        assigns.append((key, value))
+    cwds = command.cwds
+    if any(word.startswith(("-C", "--chdir")) for word in options) and name == "env":
+        cwds = (None,)
+    if rest:
+        yield replace(command, argv=tuple(rest), assigns=tuple(assigns), cwds=cwds, redirects=())
+
+
+def _fed(command: Command) -> tuple[str, ...]:
+    if command.input.text is not None:
+        return tuple(word for word in command.input.text.split())
+    lines = command.input.feeds if command.input.piped else (ANY,)
+    words = tuple(dict.fromkeys(word for line in lines for word in (line.split() or [line])))
+    return words if len(words) <= MAX_FEEDS else (ANY,)
+
+
+def _xargs(command: Command, args: list[str]) -> Iterator[Command]:
+    index = 0
+    placeholder: str | None = None
+    fed = _fed(command)
+    while index < len(args) and args[index].startswith("-"):
+        word = args[index]
+        if word in ("-I", "--replace") and index + 1 < len(args):
+            placeholder = args[index + 1]
+        elif word.startswith("-I") and len(word) > 2:
+            placeholder = word[2:]
+        elif word == "-i" or word.startswith("--replace="):
+            placeholder = word.partition("=")[2] or "{}"
+        elif word.startswith(("-a", "--arg-file")):
+            fed = (ANY,)
+        index += 2 if word in XARGS_VALUED else 1
+    rest = args[index:] or ["echo"]
+    for word in fed:
+        argv = [part.replace(placeholder, word) for part in rest] if placeholder else [*rest, word]
+        yield replace(command, argv=tuple(argv), redirects=(), input=Input())
+
+
+def _find(command: Command, args: list[str]) -> Iterator[Command]:
+    index = 0
+    while index < len(args):
+        if args[index] in EXEC_ACTIONS:
+            end = next((i for i in range(index + 1, len(args)) if args[i] in (";", "+")), None)
+            if end is None:
+                raise Unparsable("`find -exec` has no end")
+            for path in found(args) or (ANY,):
+                argv = tuple(word.replace("{}", path) for word in args[index + 1 : end])
+                yield replace(command, argv=argv, redirects=(), input=Input())
+            index = end
+        index += 1
+
+
+def _shell(command: Command, args: list[str]) -> Iterator[Nested | ScriptFile]:
+    index = 0
+    while index < len(args) and args[index].startswith(("-", "+")) and args[index] not in ("-", "--"):
+        word = args[index]
+        if word in ("--version", "--help"):
+            return
+        if re.fullmatch(r"-\w*c\w*", word):
+            rest = [part for part in args[index + 1 :] if not re.fullmatch(r"[-+]\w+", part)]
+            if not rest or not is_exact(rest[0]):
+                raise Unparsable("the script of a shell's -c isn't known before it runs")
+            yield Nested(rest[0], command)
+            return
+        if "rcfile" in word or "init-file" in word:
+            raise Unparsable("a shell is given a start-up file")
+        if re.fullmatch(r"-\w*s\w*", word):
+            break
+        index += 2 if word in SHELL_VALUED else 1
+    rest = [word for word in args[index:] if word not in ("-", "--", "-s")]
+    if rest and "-s" not in args:
+        yield ScriptFile(rest[0], command)
+    elif command.input.text is not None:
+        yield Nested(command.input.text, command)
+    elif command.input.piped and command.input.feeds and all(map(is_exact, command.input.feeds)):
+        yield Nested("\n".join(command.input.feeds), command)
+    else:
+        raise Unparsable(f"what `{program(command)}` would run isn't known before it runs")
+
+
+def _source(command: Command, args: list[str]) -> Iterator[ScriptFile]:
+    if args:
+        yield ScriptFile(args[0], command, sourced=True)
+
+
+def _trap(command: Command, args: list[str]) -> Iterator[Nested]:
+    operands = [word for word in args if word not in ("--", "-")]
+    if not operands or operands[0] in ("-l", "-p"):
+        return
+    if not is_exact(operands[0].replace("\ue004", "")):
+        raise Unparsable(f"the trap {shown(operands[0])!r} isn't known before it runs")
+    yield Nested(operands[0].replace("\ue004", "$!"), command)
+
+
+def _watched(command: Command, args: list[str], name: str) -> Iterator[Nested]:
+    if name == "watch":
+        _, rest = operands_after(args, _valued("-n --interval"))
+        scripts = [" ".join(rest)] if rest else []
+    elif name == "concurrently":
+        valued = _valued(
+            "-n --names -c --prefix-colors -p --prefix --restart-tries -m --max-processes -s --success"
+        )
+        scripts = [
+            w for i, w in enumerate(args) if not w.startswith("-") and (i == 0 or args[i - 1] not in valued)
+        ]
+    else:
+        return
+    for script in scripts:
+        if not is_exact(script):
+            raise Unparsable(f"what `{name}` would run isn't known before it runs")
+        short = re.fullmatch(r"(?:npm|pnpm|yarn|bun):([\w:*-]+)", script)
+        yield Nested(
+            f"npm run {short[1]}" if short and "*" not in short[1] else "npm run all" if short else script,
+            command,
+        )
