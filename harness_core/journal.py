@@ -42,7 +42,8 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.last_seq = _mend(self._fd)
-        self._size = os.fstat(self._fd).st_size
+        self.size = os.fstat(self._fd).st_size
+        """Length of the file in bytes."""
         self._unsynced_since: float | None = None
 
     def append(self, event: E) -> E:
@@ -69,9 +70,9 @@ class Journal:
             while done < len(line):
                 done += os.write(self._fd, line[done:])
         except OSError:
-            os.ftruncate(self._fd, self._size)
+            os.ftruncate(self._fd, self.size)
             raise
-        self._size += len(line)
+        self.size += len(line)
 
     def sync(self) -> None:
         """Put everything appended so far on disk."""
@@ -84,7 +85,7 @@ class Journal:
             found = os.stat(self.path)
         except OSError:
             return False
-        return found.st_ino == os.fstat(self._fd).st_ino and found.st_size == self._size
+        return found.st_ino == os.fstat(self._fd).st_ino and found.st_size == self.size
 
     def close(self) -> None:
         self.sync()

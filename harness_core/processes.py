@@ -16,6 +16,7 @@ import psutil
 
 RUN_MARK = "LONGWATCH_RUN"
 SESSION_MARK = "LONGWATCH_SESSION"
+APP_MARK = "LONGWATCH_APP"
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError)
 
 

@@ -1,0 +1,140 @@
+"""The app under work: `init.sh` run by the engine in a process group of its own, for builder and evaluator.
+
+It lives across sessions and is ended at the run's end, so a shell without a network of its own can
+still use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from harness_core import events as ev
+from harness_core import processes
+from harness_core.files import read_bounded
+from harness_core.run import Run
+
+READY_WITHIN = 15.0
+"""Seconds that a start waits for the script to end or for a port to be listened on."""
+LOG_TAIL = 4000
+
+
+@dataclass(frozen=True)
+class AppReport:
+    """What an action on the app came to, in words for the agent."""
+
+    ok: bool
+    text: str
+
+
+class App:
+    """At most one running instance. `mark` is added to its environment so that all of it is found again."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def act(self, action: str) -> AppReport:
+        """Start, stop, restart, ask for status or logs. An unknown action is a failed report."""
+        match action:
+            case "start":
+                return await self.start()
+            case "stop":
+                return await self.stop()
+            case "restart":
+                await self.stop()
+                return await self.start()
+            case "status":
+                return self.status()
+            case "logs":
+                return AppReport(True, self.log() or "The log is empty.")
+        return AppReport(False, f"There is no action `{action}`: use start, stop, restart, status or logs.")
+
+    async def start(self) -> AppReport:
+        script = self._run.dir.init_script
+        if self._members():
+            return AppReport(True, f"It is already running. {self.status().text}")
+        if not script.is_file():
+            return AppReport(False, "There is no init.sh at the project's root: write it first.")
+        command = [str(script)] if os.access(script, os.X_OK) else ["bash", str(script)]
+        with self._run.dir.app_log.open("wb") as log:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    cwd=self._run.dir.root,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    env=self._environment(),
+                )
+            except OSError as error:
+                return self._journal("start", False, f"init.sh can't be run: {error.strerror}.")
+        await self._settle(self._process)
+        code = self._process.returncode
+        if code:
+            return self._journal("start", False, f"init.sh ended with exit status {code}. Its log:\n{self.log()}")
+        what = "init.sh has ended well" if code == 0 else "init.sh is running"
+        return self._journal("start", True, f"{what}. {self._listening()} Its log:\n{self.log()}")
+
+    async def _settle(self, process: asyncio.subprocess.Process) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        while process.returncode is None and time.monotonic() < deadline and not self._ports():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(process.wait()), 0.1)
+
+    async def stop(self) -> AppReport:
+        members = self._members()
+        if not members:
+            return AppReport(True, "It is not running.")
+        survivors = await asyncio.to_thread(processes.terminate, members)
+        if self._process is not None and not survivors:
+            await self._process.wait()
+        if survivors:
+            return self._journal("stop", False, f"Some of it is still alive: {', '.join(map(str, survivors))}.")
+        return self._journal("stop", True, "It is stopped.")
+
+    def status(self) -> AppReport:
+        members = self._members()
+        if not members:
+            return AppReport(True, "It is not running.")
+        return AppReport(True, f"Running: {'; '.join(map(str, members[:5]))}. {self._listening()}")
+
+    def log(self) -> str:
+        """The end of what the app has printed."""
+        data = read_bounded(self._run.dir.app_log, 64 << 20) or b""
+        return self._run.redact.text(data[-LOG_TAIL:].decode("utf-8", errors="replace"))
+
+    def _environment(self) -> dict[str, str]:
+        environment = {name: value for name, value in os.environ.items() if not _is_private(name)}
+        return {**environment, processes.RUN_MARK: self._run.mark, processes.APP_MARK: self._run.mark}
+
+    def _members(self) -> list[processes.Found]:
+        return processes.marked(processes.APP_MARK, self._run.mark) if self._process is not None else []
+
+    def _ports(self) -> list[int]:
+        ports: set[int] = set()
+        for member in self._members():
+            with contextlib.suppress(psutil.Error):
+                connections = psutil.Process(member.pid).net_connections(kind="tcp")
+                ports.update(item.laddr.port for item in connections if item.status == psutil.CONN_LISTEN)
+        return sorted(ports)
+
+    def _listening(self) -> str:
+        ports = self._ports()
+        if not ports:
+            return "It listens on no port."
+        return f"It listens on {', '.join(f'http://127.0.0.1:{port}' for port in ports)}."
+
+    def _journal(self, action: str, ok: bool, text: str) -> AppReport:
+        self._run.emit(ev.AppChanged(action=action, ok=ok, detail=text[:2000]))
+        return AppReport(ok, text)
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith(("ANTHROPIC_", "CLAUDE"))

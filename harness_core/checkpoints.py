@@ -1,0 +1,91 @@
+"""Checkpoints: questions to the operator. No timeout answers one, and a decision is bound to what was shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from harness_core import control
+from harness_core import events as ev
+from harness_core.control import Checkpoint, DecisionFile
+from harness_core.journal import now_iso
+from harness_core.run import Run
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a decision is about. Whatever changes in it makes an earlier decision void."""
+
+    kind: str
+    features: Sequence[str]
+    commit: str | None
+    verdict: ev.Verdict | None
+    evidence: Sequence[str]
+    """`path sha256` of each piece that was shown."""
+
+    @property
+    def hash(self) -> str:
+        verdict = None if self.verdict is None else (self.verdict.verdict, self.verdict.findings)
+        shown = (self.kind, list(self.features), self.commit, verdict, list(self.evidence))
+        return hashlib.sha256(msgspec.json.encode(shown, order="deterministic")).hexdigest()
+
+
+def subject_of(run: Run, kind: str, features: Sequence[str]) -> Subject:
+    """The subject as it stands now."""
+    verdict = run.state.verdict
+    about = verdict if verdict is not None and set(verdict.scope) & set(features) else None
+    evidence = [
+        f"{piece.path} {piece.sha256}" for feature in features for piece in run.state.features[feature].evidence
+    ]
+    return Subject(kind, features, run.git.head(), about, evidence)
+
+
+def open_checkpoint(run: Run, kind: str, features: Sequence[str], summary: str) -> Checkpoint:
+    """Ask the operator, and journal that it was asked."""
+    subject = subject_of(run, kind, features)
+    findings = subject.verdict.findings if subject.verdict else []
+    checkpoint = Checkpoint(
+        id=f"{run.state.checkpoints + 1:03d}",
+        kind=kind,
+        opened=now_iso(),
+        summary=summary,
+        features=list(features),
+        subject_hash=subject.hash,
+        commit=subject.commit,
+        verdict=subject.verdict.verdict if subject.verdict else "",
+        findings=[f"{finding.feature or 'the whole'}: {finding.where}" for finding in findings],
+        evidence=list(subject.evidence),
+    )
+    control.save_checkpoint(run.dir, checkpoint)
+    run.emit(
+        ev.CheckpointOpened(
+            id=checkpoint.id,
+            kind=kind,
+            subject_hash=checkpoint.subject_hash,
+            summary=summary,
+            features=list(features),
+        )
+    )
+    return checkpoint
+
+
+def take_decision(run: Run) -> DecisionFile | None:
+    """The operator's answer to the open checkpoint, journaled; None while there is none that counts.
+
+    When what was shown has changed since, the answer is journaled as `stale` and the question is put
+    again about what there is now.
+    """
+    asked = run.state.checkpoint
+    answer = control.read_decision(run.dir, asked.id) if asked else None
+    if asked is None or answer is None:
+        return None
+    now = subject_of(run, asked.kind, asked.features)
+    if answer.subject_hash != asked.subject_hash or now.hash != asked.subject_hash:
+        run.emit(ev.CheckpointDecided(id=asked.id, decision="stale", by=answer.by, note=answer.note))
+        open_checkpoint(run, asked.kind, asked.features, asked.summary)
+        return None
+    run.emit(ev.CheckpointDecided(id=asked.id, decision=answer.decision, by=answer.by, note=answer.note))
+    return answer

@@ -1,0 +1,187 @@
+"""The operator's side: what commands and consoles write into a run, and nothing else may.
+
+All of it is files, so that a shell script has the same powers as a console, and a hung console can't
+take the brake away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from harness_core.errors import Mistake
+from harness_core.files import MAX_TEXT, create_once, read_bounded, write_whole
+from harness_core.journal import now_iso
+from harness_core.layout import RunDir
+
+SteerMode = Literal["now", "next"]
+Decision = Literal["approve", "reject", "skip"]
+T = TypeVar("T")
+
+
+class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A steering message, `steering/NNN.json`: what was said and, in time, its receipt."""
+
+    id: str
+    mode: SteerMode
+    text: str
+    by: str
+    queued: str
+    source: str = ""
+    """The claimed file that it was read from, and how far it had been read by then."""
+    upto: int = 0
+    session: int | None = None
+    tool_use_id: str | None = None
+    delivered: str = ""
+    acknowledged: str = ""
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to the operator, `checkpoints/NNN.json`: what was shown, and its hash."""
+
+    id: str
+    kind: str
+    opened: str
+    summary: str
+    features: list[str]
+    subject_hash: str
+    commit: str | None = None
+    verdict: str = ""
+    findings: list[str] = []
+    evidence: list[str] = []
+
+
+class DecisionFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's answer, `checkpoints/NNN.decision.json`."""
+
+    id: str
+    decision: Decision
+    by: str
+    note: str
+    subject_hash: str
+    decided: str
+
+
+def operator_name() -> str:
+    """Who is answering: the login name, or the numeric user where there is none."""
+    with contextlib.suppress(OSError, KeyError):
+        return getpass.getuser()
+    return f"uid {os.getuid()}"
+
+
+def stop_mode(run: RunDir) -> Literal["pause"] | None:
+    """`pause` while AGENT_STOP is there in any form, a dangling link included."""
+    return "pause" if os.path.lexists(run.stop_file) else None
+
+
+def request_stop(run: RunDir) -> None:
+    """Put AGENT_STOP in place: nothing runs while it is there."""
+    run.stop_file.touch()
+
+
+def request_finish(run: RunDir) -> None:
+    """Put AGENT_FINISH in place: the feature in hand is finished, then the run stops."""
+    run.finish_file.touch()
+
+
+def clear_stop(run: RunDir) -> bool:
+    """Take AGENT_STOP and AGENT_FINISH away; True when one was there."""
+    there = [path for path in (run.stop_file, run.finish_file) if os.path.lexists(path)]
+    for path in there:
+        path.unlink(missing_ok=True)
+    return bool(there)
+
+
+def numbered(folder: Path, number: int) -> Path:
+    """The file of that number in a folder of messages or checkpoints."""
+    return folder / f"{number:03d}.json"
+
+
+def highest(folder: Path) -> int:
+    """The highest number of a `NNN.json` in `folder`, 0 when there is none."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    numbers = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def steer(run: RunDir, text: str, mode: SteerMode = "now", by: str = "", source: str = "", upto: int = 0) -> str:
+    """Queue a message for the agent and return its id. Raises Mistake for an empty or giant one."""
+    if not text.strip():
+        raise Mistake("the steering message is empty: say what the agent should do")
+    if len(text.encode("utf-8", "replace")) > MAX_TEXT:
+        raise Mistake("the steering message is over 4 MiB: put it into a file and name the file in the message")
+    number = highest(run.steering) + 1
+    while True:
+        message = SteerMessage(
+            id=f"{number:03d}",
+            mode=mode,
+            text=text,
+            by=by or operator_name(),
+            queued=now_iso(),
+            source=source,
+            upto=upto,
+        )
+        if create_once(numbered(run.steering, number), msgspec.json.encode(message)):
+            return message.id
+        number += 1
+
+
+def read_steer(run: RunDir, number: int) -> SteerMessage | None:
+    """The message of that number, or None when there is none that can be read."""
+    return _read(numbered(run.steering, number), SteerMessage)
+
+
+def read_checkpoint(run: RunDir, number: int) -> Checkpoint | None:
+    return _read(numbered(run.checkpoints, number), Checkpoint)
+
+
+def decision_path(run: RunDir, checkpoint: str) -> Path:
+    return run.checkpoints / f"{checkpoint}.decision.json"
+
+
+def read_decision(run: RunDir, checkpoint: str) -> DecisionFile | None:
+    return _read(decision_path(run, checkpoint), DecisionFile)
+
+
+def decide(run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = "") -> None:
+    """Answer a checkpoint, once. Raises Mistake when it has an answer or a needed note is missing."""
+    if decision != "approve" and not note.strip():
+        raise Mistake(f"say why with --note: the agents work from it ({decision} of checkpoint {checkpoint.id})")
+    answer = DecisionFile(
+        id=checkpoint.id,
+        decision=decision,
+        by=operator_name(),
+        note=note,
+        subject_hash=checkpoint.subject_hash,
+        decided=now_iso(),
+    )
+    if not create_once(decision_path(run, checkpoint.id), msgspec.json.encode(answer)):
+        raise Mistake(f"checkpoint {checkpoint.id} already has a decision")
+
+
+def save_receipt(run: RunDir, message: SteerMessage) -> None:
+    write_whole(numbered(run.steering, int(message.id)), msgspec.json.encode(message), durable=False)
+
+
+def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> None:
+    write_whole(
+        numbered(run.checkpoints, int(checkpoint.id)),
+        msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n",
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    data = read_bounded(path)
+    if data is None:
+        return None
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(data, type=kind)
+    return None

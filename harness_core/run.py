@@ -1,0 +1,54 @@
+"""A run as its engine holds it: the directory, the journal with its fold, the repository, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from harness_core import events as ev
+from harness_core.config import RunConfig
+from harness_core.gitrepo import GitRepo
+from harness_core.journal import Journal
+from harness_core.layout import RunDir
+from harness_core.redact import Redactor
+from harness_core.state import SNAPSHOT_EVERY, RunState, save_snapshot
+
+E = TypeVar("E", bound=ev.Event)
+
+
+@dataclass
+class Run:
+    """What the parts of an engine share. `emit` is the only way into the journal."""
+
+    dir: RunDir
+    id: str
+    epoch: int
+    """Counts the engines that this run has had; part of the mark on every process of the run."""
+    config: RunConfig
+    journal: Journal
+    state: RunState
+    git: GitRepo
+    redact: Redactor
+    console: bool = False
+    """Whether a console watches: then the engine waits for the operator instead of ending."""
+    listeners: list[Callable[[ev.Event], None]] = field(default_factory=list)
+
+    @property
+    def mark(self) -> str:
+        return f"{self.id}:{self.epoch}"
+
+    def emit(self, event: E) -> E:
+        """Journal `event` with secrets taken out, fold it in, tell the listeners."""
+        session = self.state.open_session
+        if event.session is None and session is not None:
+            event = msgspec.structs.replace(event, session=session.number, role=event.role or session.role)
+        written = self.journal.append(self.redact.event(event))
+        self.state.apply(written)
+        for listener in self.listeners:
+            listener(written)
+        if written.seq % SNAPSHOT_EVERY == 0:
+            save_snapshot(self.dir, self.state, self.journal.size)
+        return written

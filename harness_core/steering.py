@@ -1,0 +1,170 @@
+"""Steering: the operator's words reach the main agent once, in order, with a receipt.
+
+STEER.md is an inbox that anything may append to while it is being read. So it is claimed by a rename,
+and the claimed file is read on for a second: bytes of a writer that had it open are not lost. A message
+carries its id in the conversation; a resumed session is searched for it, and the message is given
+again only when it isn't there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from harness_core import control
+from harness_core import events as ev
+from harness_core.control import SteerMessage, SteerMode
+from harness_core.files import MAX_TEXT
+from harness_core.journal import now_iso
+from harness_core.run import Run
+
+LATE = 1.0
+"""Seconds for which a claimed inbox is read on."""
+
+
+def heading(message_id: str) -> str:
+    """The words by which a message is known in a conversation."""
+    return f"[steering message {message_id} from the operator]"
+
+
+class Steering:
+    """The engine's side of steering: collects, hands out, keeps receipts."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._taken = 0
+        self._pending: list[SteerMessage] = []
+        self._unacknowledged: list[SteerMessage] = []
+        self._upto: dict[str, int] = {}
+        run.dir.steering.mkdir(parents=True, exist_ok=True)
+        self._recover()
+
+    def _recover(self) -> None:
+        """Take up what an earlier engine left: messages under way, inboxes claimed and not used up."""
+        known = self._run.state.steering
+        journaled = self._run.state.steer_queued
+        for number in range(1, journaled + 1):
+            state = known.get(f"{number:03d}")
+            message = control.read_steer(self._run.dir, number) if state else None
+            if state is None or message is None:
+                continue
+            (self._unacknowledged if state.delivered else self._pending).append(message)
+        self._taken = journaled
+        claimed = sorted(self._run.dir.steering.glob("inbox-*"))
+        for number in range(1, control.highest(self._run.dir.steering) + 1) if claimed else ():
+            message = control.read_steer(self._run.dir, number)
+            if message is not None and message.source:
+                self._upto[message.source] = message.upto
+        for path in claimed:
+            self._use_up(path)
+
+    def collect(self) -> None:
+        """Take in what the operator has written since the last call."""
+        self._collect_inboxes()
+        while (message := control.read_steer(self._run.dir, self._taken + 1)) is not None:
+            self._taken += 1
+            self._run.emit(ev.SteerQueued(id=message.id, mode=message.mode, text=message.text))
+            self._pending.append(message)
+
+    def _collect_inboxes(self) -> None:
+        folder = self._run.dir.steering
+        for path, mode in ((self._run.dir.steer_file, "now"), (self._run.dir.steer_next_file, "next")):
+            if not path.is_file() or path.is_symlink():
+                continue
+            if path.stat().st_size == 0:
+                continue
+            claimed = folder / f"inbox-{mode}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+            try:
+                os.rename(path, claimed)
+            except FileNotFoundError:
+                continue
+            self._queue_rest(claimed, finished_lines=True)
+        for claimed in sorted(folder.glob("inbox-*")):
+            if time.time() - int(claimed.name.split("-")[2]) / 1e9 > LATE:
+                self._use_up(claimed)
+
+    def _use_up(self, claimed: Path) -> None:
+        self._queue_rest(claimed, finished_lines=False)
+        claimed.unlink(missing_ok=True)
+        self._upto.pop(claimed.name, None)
+
+    def _queue_rest(self, claimed: Path, *, finished_lines: bool) -> None:
+        """Queue what a claimed inbox holds beyond what was queued of it before."""
+        done = self._upto.get(claimed.name, 0)
+        with claimed.open("rb") as stream:
+            stream.seek(done)
+            data = stream.read(MAX_TEXT)
+        if finished_lines:
+            data = data[: data.rfind(b"\n") + 1]
+        text = data.decode("utf-8", errors="replace").strip("\n")
+        if text.strip():
+            mode: SteerMode = "next" if claimed.name.split("-")[1] == "next" else "now"
+            upto = done + len(data)
+            control.steer(self._run.dir, text, mode, source=claimed.name, upto=upto)
+            self._upto[claimed.name] = upto
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a message waits for the next tool boundary."""
+        return any(message.mode == "now" for message in self._pending)
+
+    def hand_over(self, tool_use_id: str | None, *, session_start: bool = False) -> str:
+        """The text of all messages due now, each journaled as delivered; empty when there are none.
+
+        At a session's start the messages for the next session are due too.
+        """
+        due = [message for message in self._pending if session_start or message.mode == "now"]
+        session = self._run.state.open_session
+        parts = []
+        for message in due:
+            receipt = msgspec.structs.replace(
+                message,
+                session=session.number if session else None,
+                tool_use_id=tool_use_id,
+                delivered=now_iso(),
+            )
+            self._run.emit(
+                ev.SteerDelivered(
+                    id=message.id,
+                    tool_use_id=tool_use_id,
+                    sdk_session=session.sdk_session if session else "",
+                )
+            )
+            control.save_receipt(self._run.dir, receipt)
+            self._pending.remove(message)
+            self._unacknowledged.append(receipt)
+            parts.append(
+                f"{heading(message.id)}\n{message.text}\n[end of message {message.id}: it outranks your "
+                "present plan; say in your next words how you take it up]"
+            )
+        return "\n\n".join(parts)
+
+    def acknowledge(self) -> None:
+        """The agent has spoken since the delivery: every delivered message has reached it."""
+        for message in self._unacknowledged:
+            self._run.emit(ev.SteerAcknowledged(id=message.id))
+            control.save_receipt(
+                self._run.dir, msgspec.structs.replace(message, acknowledged=now_iso())
+            )
+        self._unacknowledged.clear()
+
+    def check_arrival(self, transcript: Iterable[bytes]) -> None:
+        """Give again, at the next chance, what a resumed conversation doesn't hold."""
+        if not self._unacknowledged:
+            return
+        missing = {heading(message.id).encode(): message for message in self._unacknowledged}
+        for line in transcript:
+            for mark in [mark for mark in missing if mark in line]:
+                del missing[mark]
+        self.return_to_queue(missing.values())
+
+    def return_to_queue(self, messages: Iterable[SteerMessage] | None = None) -> None:
+        """Queue messages again (all unacknowledged ones by default): their session ended without a word."""
+        again = list(self._unacknowledged if messages is None else messages)
+        self._unacknowledged = [message for message in self._unacknowledged if message not in again]
+        self._pending = sorted([*again, *self._pending], key=lambda message: int(message.id))
