@@ -1,0 +1,407 @@
+"""Evidence: what a session has seen and typed, and whether pieces may carry a claim.
+
+`SessionEvidence` grows by what PostToolUse tells. `check` is the whole of the rules: it gives the accepted
+pieces, or a `Refusal` that tells the agent what is missing and how to mend it. `check_edit` is the same for a
+claim made by editing the contract, which names no pieces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from harness_core.evidence_content import MAX_BYTES, flaw
+from harness_core.evidence_files import Kind, SourceFile, evidence_kind, is_closed, newest_source, walk_files
+
+__all__ = [
+    "Fingerprint",
+    "Kind",
+    "Piece",
+    "Read",
+    "Refusal",
+    "SessionEvidence",
+    "SourceFile",
+    "Spent",
+    "carries",
+    "check",
+    "check_edit",
+    "choose",
+    "evidence_kind",
+    "fingerprint",
+    "newest_source",
+    "relative_to",
+    "spend",
+    "walk_files",
+]
+
+CLOCK_SLACK_NS = 20_000_000
+"""File times come from a clock that ticks every few ms and lags behind the one that dates sessions."""
+FUTURE_SLACK_NS = 5_000_000_000
+MAX_PIECES = 32
+"""More pieces than this in one claim are refused."""
+KINDS = "pictures (.png .jpg .gif .webp .bmp), logs (.log .txt .out .tap), or JSON and XML results"
+
+Spent: TypeAlias = Mapping[str, frozenset[str]]
+"""Which features each content, by its sha256, was spent on."""
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted piece of evidence."""
+
+    path: str
+    """Relative to the run, with `/`, symbolic links resolved."""
+    sha256: str
+    size: int
+    mtime_ns: int
+    kind: Kind
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """A file's content, by its hash and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What the Read tool has shown of one content of a file."""
+
+    sha256: str
+    picture: bool = False
+    """It was shown as a picture."""
+    lines: tuple[tuple[int, int], ...] = ()
+    """The runs of lines shown, first and last, counted from 1; sorted, apart from each other."""
+
+    def reaches(self, line: int) -> bool:
+        """Whether this line was shown."""
+        return any(first <= line <= last for first, last in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a claim isn't accepted: a sentence for the agent."""
+
+    reason: str
+
+
+class SessionEvidence(msgspec.Struct):
+    """What one session knows of evidence. Paths are as `relative_to` gives them. It goes through
+    `msgspec.json` whole, since it has to outlive the engine."""
+
+    started_ns: int
+    """When the session started, in ns since the epoch."""
+    reads: dict[str, Read] = {}
+    """By path, in the order of their first reading."""
+    typed: dict[str, tuple[Fingerprint | None, ...]] = {}
+    """By path, what was there after each time that the agent typed it; None where that isn't known."""
+
+    def note_read(self, path: str, sha256: str, response: object) -> None:
+        """Take in a successful Read of `path`: `sha256` of its content right after, and the tool's response.
+        Parts of the same content add up; another content starts anew."""
+        before = self.reads.get(path)
+        if before is None or before.sha256 != sha256:
+            before = Read(sha256)
+        shown = _lines_shown(response)
+        lines = _merged((*before.lines, shown)) if shown else before.lines
+        self.reads[path] = Read(sha256, before.picture or _shows_picture(path, response), lines)
+
+    def note_typed(self, path: str, content: Fingerprint | None) -> None:
+        """Take in that the agent typed `path` (a file tool, echo, a heredoc), and what is there now."""
+        known = self.typed.get(path, ())
+        if content not in known:
+            self.typed[path] = (*known, content)
+
+
+def fingerprint(path: Path) -> Fingerprint | None:
+    """The content of a regular file of at most MAX_BYTES, or None."""
+    found = _load(path)
+    return (
+        None
+        if isinstance(found, str)
+        else Fingerprint(hashlib.sha256(found.data).hexdigest(), len(found.data))
+    )
+
+
+def relative_to(root: Path, text: str) -> str | None:
+    """The path of `text` (relative to `root`, or absolute) inside the resolved `root`, symbolic links
+    resolved; None if it isn't inside."""
+    try:
+        return Path(os.path.realpath(root / text)).relative_to(root).as_posix()
+    except (ValueError, OSError):
+        return None
+
+
+def spend(spent: Spent, pieces: Sequence[Piece], features: Collection[str]) -> dict[str, frozenset[str]]:
+    """`spent` with these pieces spent on these features too."""
+    grown = dict(spent)
+    for piece in pieces:
+        grown[piece.sha256] = grown.get(piece.sha256, frozenset()) | frozenset(features)
+    return grown
+
+
+def check(
+    root: Path,
+    feature_id: str,
+    paths: Sequence[str],
+    session: SessionEvidence,
+    *,
+    spent: Spent,
+    newest: SourceFile | None,
+    also_for: Collection[str] = (),
+    now_ns: int | None = None,
+) -> tuple[Piece, ...] | Refusal:
+    """The accepted pieces, or why the claim is refused.
+
+    `root` is absolute and resolved. `newest` is the source file that changed last. `also_for` names the other
+    features that the same pieces may have been spent on. `now_ns` is the time, by default the clock's.
+    """
+    if not paths:
+        return Refusal(
+            f"A claim of {feature_id} needs evidence: run the feature so that a program makes {KINDS}, "
+            "open it with Read to its end, then claim with its path."
+        )
+    if len(paths) > MAX_PIECES:
+        return Refusal(
+            f"A claim may have {MAX_PIECES} pieces of evidence, this has {len(paths)}: choose the best."
+        )
+    now = time.time_ns() if now_ns is None else now_ns
+    pieces: dict[str, Piece] = {}
+    for path in paths:
+        piece = _check_piece(root, path, session, newest, now)
+        if isinstance(piece, Refusal):
+            return piece
+        others = sorted(spent.get(piece.sha256, frozenset()) - {feature_id} - set(also_for))
+        if others:
+            return Refusal(
+                f"{piece.path} is already spent on feature {', '.join(others)}: make evidence "
+                f"of {feature_id} alone, or list those features in also_for if it truly shows both."
+            )
+        pieces[piece.path] = piece
+    return tuple(pieces.values())
+
+
+def choose(
+    feature_id: str,
+    session: SessionEvidence,
+    spent: Spent,
+    fits: Callable[[str], bool] = lambda path: True,
+) -> tuple[str, ...]:
+    """The pieces that a claim by edit takes: the unspent opened ones whose name carries the feature's id,
+    else the oldest unspent opened one. Those that `fits` come before those that don't, so that a picture from
+    before the last change doesn't stand in the way of the one made after it."""
+    opened = [
+        path
+        for path, read in session.reads.items()
+        if (read.picture or read.lines) and evidence_kind(path) and not spent.get(read.sha256)
+    ]
+    for group in ([path for path in opened if fits(path)], opened):
+        named = tuple(path for path in group if carries(path, feature_id))
+        if named or group:
+            return named or (group[0],)
+    return ()
+
+
+def check_edit(
+    root: Path,
+    feature_id: str,
+    session: SessionEvidence,
+    *,
+    spent: Spent,
+    newest: SourceFile | None,
+    now_ns: int | None = None,
+) -> tuple[Piece, ...] | Refusal:
+    """As `check`, for a claim that an edit of the contract makes: the pieces are those of `choose`."""
+    now = time.time_ns() if now_ns is None else now_ns
+    paths = choose(
+        feature_id,
+        session,
+        spent,
+        lambda path: not isinstance(_check_piece(root, path, session, newest, now), Refusal),
+    )
+    return check(root, feature_id, paths, session, spent=spent, newest=newest, now_ns=now)
+
+
+def carries(path: str, feature_id: str) -> bool:
+    """Whether a file's name carries a feature's id: its words stand in a row in the name's words. A number
+    `1`, also in an id like `F001`, is carried by 1, 01, f1, F001, feat1 and feature1, never by 10."""
+    words = _words(Path(path).stem)
+    wanted = _words(feature_id)
+    number = re.fullmatch(r"(f|feat|feature)?0*(\d+)", "".join(wanted)) if len(wanted) == 1 else None
+    if number:
+        pattern = re.compile(rf"(f|feat|feature)?0*{number.group(2)}")
+        return any(pattern.fullmatch(word) for word in words)
+    width = len(wanted)
+    return width > 0 and any(words[at : at + width] == wanted for at in range(len(words) - width + 1))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", text.lower()) if word]
+
+
+def _check_piece(
+    root: Path, text: str, session: SessionEvidence, newest: SourceFile | None, now: int
+) -> Piece | Refusal:
+    """One piece against every rule but the spending."""
+    name = text.strip()
+    if not name or "\0" in name:
+        return Refusal("A path of evidence is empty or has a NUL: give paths relative to the run.")
+    path = relative_to(root, name)
+    if path is None:
+        return Refusal(f"{name} is outside the run: make evidence inside it, for example in screenshots/.")
+    lexical = os.path.relpath(os.path.normpath(root / name), root).replace(os.sep, "/")
+    if is_closed(path) or is_closed(lexical):
+        return Refusal(
+            f"{path} lies in a dependency, build or hidden folder, which never counts: "
+            "make it in screenshots/."
+        )
+    kind = evidence_kind(path)
+    if kind is None or evidence_kind(lexical) is None:
+        return Refusal(f"{path} isn't a kind of evidence: what counts are {KINDS} that a program made.")
+    found = _load(root / path)
+    if isinstance(found, str):
+        return Refusal(f"{path} {found}: make it, open it with Read, then claim.")
+    piece = Piece(
+        path=path,
+        sha256=hashlib.sha256(found.data).hexdigest(),
+        size=len(found.data),
+        mtime_ns=found.mtime_ns,
+        kind=kind,
+    )
+    return _check_content(piece, found.data, session, newest, now)
+
+
+def _check_content(
+    piece: Piece, data: bytes, session: SessionEvidence, newest: SourceFile | None, now: int
+) -> Piece | Refusal:
+    path = piece.path
+    if piece.mtime_ns < session.started_ns - CLOCK_SLACK_NS:
+        return Refusal(
+            f"{path} is from before this session: make it again now, open it with Read, then claim."
+        )
+    if piece.mtime_ns > now + FUTURE_SLACK_NS:
+        return Refusal(f"{path} has a time in the future: make it again, and leave its time as it is.")
+    if _is_typed(piece, data, session):
+        return Refusal(
+            f"{path} was typed by you, not made by a program: let a test run, the app or a browser make it."
+        )
+    if newest is not None and piece.mtime_ns < newest.mtime_ns:
+        return Refusal(
+            f"{path} is older than the last change of {newest.path}: make it again and open it with Read "
+            f"(if the app itself writes {newest.path}, put that into .gitignore)."
+        )
+    read = session.reads.get(path)
+    if read is None:
+        return Refusal(f"{path} hasn't been opened in this session: open it with Read and look, then claim.")
+    if read.sha256 != piece.sha256:
+        return Refusal(f"{path} has changed since you opened it: open it with Read again, then claim.")
+    seen = read.picture if piece.kind is Kind.PICTURE else read.reaches(_last_line(data))
+    wrong = flaw(data, path, piece.kind)
+    if wrong:
+        return Refusal(f"{path} {wrong}: make evidence that shows the feature at work.")
+    if not seen:
+        return Refusal(
+            f"{path} hasn't been seen to its end: open it with Read up to its last line, then claim."
+        )
+    return piece
+
+
+def _is_typed(piece: Piece, data: bytes, session: SessionEvidence) -> bool:
+    """Whether the agent typed this content: here, at another path from which it was copied, or as the
+    beginning to which a program only added."""
+    for typed in session.typed.get(piece.path, ()):
+        if typed is None:
+            return True
+        if 0 < typed.size < len(data) and hashlib.sha256(data[: typed.size]).hexdigest() == typed.sha256:
+            return True
+    return any(
+        typed is not None and typed.sha256 == piece.sha256
+        for known in session.typed.values()
+        for typed in known
+    )
+
+
+def _last_line(data: bytes) -> int:
+    """The number of the last line that isn't blank, counted from 1."""
+    return data.rstrip().count(b"\n") + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    data: bytes
+    mtime_ns: int
+
+
+def _load(path: Path) -> _Loaded | str:
+    """The bytes of a regular file and its time, from one open file; or what keeps it from being read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+        with open(handle, "rb") as stream:
+            info = os.fstat(handle)
+            if not stat.S_ISREG(info.st_mode):
+                return "isn't a regular file"
+            if info.st_size > MAX_BYTES:
+                return f"is larger than {MAX_BYTES // 2**20} MiB"
+            return _Loaded(stream.read(MAX_BYTES), info.st_mtime_ns)
+    except FileNotFoundError:
+        return "isn't there"
+    except (OSError, ValueError) as error:
+        return f"can't be read ({getattr(error, 'strerror', None) or error})"
+
+
+def _merged(runs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Runs of lines, sorted, those that touch made one."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(runs):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def _shows_picture(path: str, response: object) -> bool:
+    """Whether a Read's response showed a picture. A picture is shown whole or not at all."""
+    if isinstance(response, list):
+        return any(isinstance(block, dict) and block.get("type") == "image" for block in response)
+    if not isinstance(response, dict):
+        return False
+    if "type" in response:
+        return bool(response["type"] == "image")
+    if isinstance(response.get("content"), list):
+        return _shows_picture(path, response["content"])
+    file = response.get("file")
+    return isinstance(file, dict) and evidence_kind(path) is Kind.PICTURE and "numLines" not in file
+
+
+def _lines_shown(response: object) -> tuple[int, int] | None:
+    """The first and last line that a Read's response showed. The numbers decide; the content stands in for a
+    missing count and bounds a larger one, and a response that tells neither has shown nothing."""
+    if not isinstance(response, dict) or response.get("type", "text") != "text":
+        return None
+    file = response.get("file")
+    if not isinstance(file, dict):
+        return None
+    content = file.get("content")
+    counted = content.count("\n") + 1 if isinstance(content, str) and content else None
+    number = _whole(file.get("numLines"))
+    known = [value for value in (counted, number) if value is not None]
+    start = _whole(file.get("startLine"))
+    first = 1 if start is None else max(start, 1)
+    total = _whole(file.get("totalLines"))
+    if not known or min(known) < 1 or (total is not None and first > total):
+        return None
+    last = first + min(known) - 1
+    return first, last if total is None else min(last, total)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
