@@ -1,0 +1,387 @@
+"""Which files a simple command writes, by program: the words that the target rules then judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_produce import found
+from harness_core.guards.shell_unwrap import program
+from harness_core.guards.shell_words import ANY, STAR
+
+
+@dataclass(frozen=True)
+class Write:
+    """A file that a command writes.
+
+    `whole`: it takes in what lies below, or removes or moves it. `source`: what lands there under its own
+    name if the target is a folder.
+    """
+
+    target: str
+    whole: bool = False
+    source: str | None = None
+
+
+Finder = Callable[[list[str]], Iterator[Write]]
+
+
+def split_options(args: Sequence[str], valued: str = "") -> tuple[dict[str, str], list[str]]:
+    """Options with their values, and operands, wherever they stand. `-abc` counts as `-a -b -c`.
+
+    `valued` lists the options that take a value, with spaces between.
+    """
+    takes = valued.split()
+    short = {word[1] for word in takes if re.fullmatch(r"-\w", word)}
+    options: dict[str, str] = {}
+    operands: list[str] = []
+    index = 0
+    while index < len(args):
+        word = args[index]
+        index += 1
+        if word == "--":
+            operands += args[index:]
+            break
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+        elif word.startswith("--") or word in takes:
+            name, equals, value = word.partition("=")
+            if not equals and name in takes and index < len(args):
+                value = args[index]
+                index += 1
+            options[name] = value
+        else:
+            for place, letter in enumerate(word[1:], start=2):
+                if letter in short:
+                    value = word[place:]
+                    if not value and index < len(args):
+                        value = args[index]
+                        index += 1
+                    options[f"-{letter}"] = value
+                    break
+                options[f"-{letter}"] = ""
+    return options, operands
+
+
+def _recursive(options: Mapping[str, str]) -> bool:
+    return not {"-r", "-R", "--recursive", "-a", "--archive"}.isdisjoint(options)
+
+
+def _each(valued: str = "", whole: bool = False, skip: int = 0) -> Finder:
+    def find(args: list[str]) -> Iterator[Write]:
+        options, operands = split_options(args, valued)
+        for word in operands[skip:]:
+            yield Write(word, whole or _recursive(options))
+
+    return find
+
+
+def _chmod(args: list[str]) -> Iterator[Write]:
+    operands = [word for word in args if not word.startswith("-") or re.fullmatch(r"-[rwxst]+", word)]
+    recursive = any(re.fullmatch(r"-\w*R\w*|--recursive", word) for word in args)
+    yield from (Write(word, recursive) for word in operands[1:])
+
+
+def _copying(valued: str, moves: bool = False, links: bool = False) -> Finder:
+    def find(args: list[str]) -> Iterator[Write]:
+        options, operands = split_options(args, valued)
+        folder = options.get("-t") or options.get("--target-directory")
+        sources, target = (
+            (operands, folder) if folder else (operands[:-1], operands[-1] if operands else None)
+        )
+        if links and len(operands) == 1 and not folder:
+            target, sources = ".", operands
+        if "-d" in options and not moves and not sources and target:
+            sources = [target]
+        if target:
+            yield Write(target, whole="-T" in options)
+        for source in sources:
+            yield Write(target or ".", source=source)
+            if moves or links:
+                yield Write(source, whole=True)
+
+    return find
+
+
+def _install(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(args, "-m --mode -o --owner -g --group -t --target-directory -S")
+    if "-d" in options:
+        yield from map(Write, operands)
+    else:
+        yield from _copying("-m --mode -o --owner -g --group -t --target-directory -S")(args)
+
+
+def _rsync(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(
+        args, "-e --rsh --exclude --include --filter -f --exclude-from --files-from --chmod"
+    )
+    for source in operands[:-1]:
+        yield Write(operands[-1], source=f"{source}." if source.endswith("/") else source)
+        if "--remove-source-files" in options:
+            yield Write(source, whole=True)
+    if any(name.startswith("--del") for name in options) and operands:
+        yield Write(operands[-1], whole=True)
+    for name in ("--log-file", "--backup-dir", "--partial-dir", "--temp-dir"):
+        if name in options:
+            yield Write(options[name])
+
+
+def _dd(args: list[str]) -> Iterator[Write]:
+    yield from (Write(word.partition("=")[2]) for word in args if word.startswith("of="))
+
+
+def _sed(args: list[str]) -> Iterator[Write]:
+    if any(re.match(r"-[nErsuz]*i|--in-place", word) for word in args):
+        options, operands = split_options(
+            [word for word in args if word != ""], "-e -f --expression --file -l"
+        )
+        scripted = not {"-e", "-f", "--expression", "--file"}.isdisjoint(options) or any(
+            w == "-e" for w in args
+        )
+        yield from (Write(word) for word in operands[0 if scripted else 1 :])
+
+
+def _perl(args: list[str]) -> Iterator[Write]:
+    if any(re.match(r"-[a-zA-Z0-9]*i", word) for word in args):
+        index = next((i for i, w in enumerate(args) if re.fullmatch(r"-\w*[eE]", w)), -1)
+        after = args[index + 2 :] if index >= 0 else args
+        yield from (Write(word) for word in after if not word.startswith("-"))
+
+
+def _tar(args: list[str]) -> Iterator[Write]:
+    first = args[0] if args else ""
+    words = [f"-{first}", *args[1:]] if first and not first.startswith("-") else args
+    options, _ = split_options(
+        words, "-f --file -C --directory -T --exclude -X --transform -I --strip-components"
+    )
+    mode = {
+        name
+        for name in options
+        if name in ("-x", "-c", "-r", "-u", "-A", "--extract", "--get", "--create", "--append")
+    }
+    if mode & {"-x", "--extract", "--get"}:
+        yield Write(
+            f"{(options.get('-C') or options.get('--directory') or '.').rstrip('/') or '/'}/{ANY}.extracted"
+        )
+    elif mode:
+        name = options.get("-f") or options.get("--file")
+        if name and name != "-":
+            yield Write(name)
+
+
+def _unzip(args: list[str]) -> Iterator[Write]:
+    options, _ = split_options(args, "-d -x -P")
+    if not {"-l", "-t", "-p", "-v", "-Z"} & set(options):
+        yield Write(f"{options.get('-d', '.').rstrip('/') or '/'}/{ANY}.extracted")
+
+
+def _zip(args: list[str]) -> Iterator[Write]:
+    _, operands = split_options(args, "-x -i -b -P")
+    yield from map(Write, operands[:1])
+    if any(re.fullmatch(r"-\w*m\w*|--move", word) for word in args):
+        yield from (Write(word, whole=True) for word in operands[1:])
+
+
+def _find(args: list[str]) -> Iterator[Write]:
+    for index, word in enumerate(args):
+        if word == "-delete":
+            yield from (Write(path, whole=True) for path in found(args))
+        elif word in ("-fprint", "-fprint0", "-fls", "-fprintf") and index + 1 < len(args):
+            yield Write(args[index + 1])
+
+
+def _options(names: str, valued: str = "") -> Finder:
+    def find(args: list[str]) -> Iterator[Write]:
+        options, _ = split_options(args, f"{names} {valued}")
+        yield from (Write(options[name]) for name in names.split() if options.get(name, "-") not in ("", "-"))
+
+    return find
+
+
+def _curl(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(args, f"{CURL_VALUED}")
+    for name in (
+        "-o",
+        "--output",
+        "-D",
+        "--dump-header",
+        "-c",
+        "--cookie-jar",
+        "--trace",
+        "--trace-ascii",
+        "--stderr",
+        "--output-dir",
+    ):
+        if options.get(name, "-") not in ("", "-"):
+            yield Write(options[name])
+    if not {"-O", "--remote-name", "-J", "--remote-name-all"}.isdisjoint(options):
+        yield from (Write(url.rstrip("/").rpartition("/")[2].partition("?")[0] or ANY) for url in operands)
+
+
+CURL_VALUED = (
+    "-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr --output-dir -X --request -H --header"
+    " -d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form --form-string -u --user -A"
+    " --user-agent -e --referer -b --cookie -w --write-out -m --max-time --connect-timeout --retry --retry-delay"
+    " --retry-max-time -T --upload-file --url -x --proxy -K --config -E --cert --key --cacert --resolve --connect-to"
+    " --interface --unix-socket -r --range -y -Y --limit-rate -z --time-cond -C --continue-at --max-redirs -P -t -U"
+    " --proxy-user --socks5 --socks4 --socks5-hostname --preproxy --doh-url --dns-servers --variable --rate --oauth2-bearer"
+)
+
+
+def _wget(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(
+        args, "-O --output-document -o --output-file -a -P --directory-prefix -T -t --header --post-data -U"
+    )
+    named = options.get("-O") or options.get("--output-document")
+    for name in ("-O", "--output-document", "-o", "--output-file", "-a"):
+        if options.get(name, "-") not in ("", "-"):
+            yield Write(options[name])
+    folder = options.get("-P") or options.get("--directory-prefix") or "."
+    if not named and "--spider" not in options:
+        yield from (
+            Write(f"{folder}/{url.rstrip('/').rpartition('/')[2] or 'index.html'}") for url in operands
+        )
+
+
+def _compressed(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(args, "-S --suffix -T -o")
+    if not {"-c", "--stdout", "-l", "-t", "--list", "--test"} & set(options):
+        yield from (Write(word, whole=True) for word in operands)
+
+
+def _last(args: list[str]) -> Iterator[Write]:
+    _, operands = split_options(args)
+    yield from map(Write, operands[-1:])
+
+
+def _second(args: list[str]) -> Iterator[Write]:
+    _, operands = split_options(args, "-s -c -g -w -l -p -n -b -i -f -k -d --delimiter")
+    yield from map(Write, operands[1:2])
+
+
+def _split(args: list[str]) -> Iterator[Write]:
+    _, operands = split_options(args, "-b -l -n -a -C")
+    yield Write(f"{operands[1] if len(operands) > 1 else 'xaa'}{STAR}" if len(operands) > 1 else "xaa")
+
+
+def _mktemp(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(args, "-p --tmpdir --suffix")
+    folder = options.get("-p") or options.get("--tmpdir")
+    if operands and "-t" not in options:
+        yield Write(f"{folder}/{operands[0]}" if folder else operands[0])
+    elif folder:
+        yield Write(f"{folder}/x")
+
+
+def _patch(args: list[str]) -> Iterator[Write]:
+    options, operands = split_options(args, "-p -i --input -d --directory -o --output -r -B -D -F -V -Y -z")
+    yield from map(Write, operands[:1])
+    yield from (
+        Write(options[name]) for name in ("-o", "--output", "-r") if options.get(name, "-") not in ("", "-")
+    )
+    folder = options.get("-d") or options.get("--directory")
+    if folder:
+        yield Write(f"{folder}/x")
+
+
+def _formatter(flags: str) -> Finder:
+    def find(args: list[str]) -> Iterator[Write]:
+        if not set(flags.split()).isdisjoint(args):
+            _, operands = split_options(
+                args, "-c --config --parser --ext -x -e -r --recipe --recipes --config-path --ignore-path"
+            )
+            yield from map(Write, (word for word in operands if "/" in word or "." in word))
+
+    return find
+
+
+FINDERS: Mapping[str, Finder] = {
+    "rm": _each(whole=True),
+    "rmdir": _each(whole=True),
+    "unlink": _each(whole=True),
+    "shred": _each("-n -s", whole=True),
+    "touch": _each("-d --date -r --reference -t"),
+    "mkdir": _each("-m --mode"),
+    "mkfifo": _each("-m --mode"),
+    "truncate": _each("-s --size -r --reference"),
+    "tee": _each(),
+    "sponge": _each(),
+    "chmod": _chmod,
+    "dos2unix": _each(),
+    "unix2dos": _each(),
+    "rename": _each(),
+    "cp": _copying("-t --target-directory -S --suffix"),
+    "mv": _copying("-t --target-directory -S --suffix", moves=True),
+    "ln": _copying("-t --target-directory -S --suffix", links=True),
+    "install": _install,
+    "rsync": _rsync,
+    "dd": _dd,
+    "sed": _sed,
+    "perl": _perl,
+    "ruby": _perl,
+    "tar": _tar,
+    "bsdtar": _tar,
+    "unzip": _unzip,
+    "zip": _zip,
+    "7z": _options("-o"),
+    "gzip": _compressed,
+    "gunzip": _compressed,
+    "bzip2": _compressed,
+    "bunzip2": _compressed,
+    "xz": _compressed,
+    "unxz": _compressed,
+    "zstd": _options("-o"),
+    "find": _find,
+    "curl": _curl,
+    "wget": _wget,
+    "sort": _options("-o --output", "-k -t -T -S"),
+    "uniq": _second,
+    "xxd": _second,
+    "split": _split,
+    "csplit": _split,
+    "patch": _patch,
+    "mktemp": _mktemp,
+    "iconv": _options("-o --output", "-f -t"),
+    "openssl": _options("-out -keyout"),
+    "ffmpeg": _last,
+    "convert": _last,
+    "magick": _last,
+    "yq": _formatter("-i --inplace --in-place"),
+    "prettier": _formatter("--write -w"),
+    "biome": _formatter("--write --apply --fix"),
+    "eslint": _formatter("--fix"),
+    "dprint": _formatter("fmt"),
+    "pg_dump": _options("-f --file", "-h -p -U -d -t -n -F"),
+    "mkcert": _options("-cert-file -key-file"),
+}
+OUTPUT_OPTIONS = re.compile(
+    r"(?:-o|--(?:out|output|outfile|out-file|output-file|report|outdir|out-dir|output-dir|outDir))(?:=(.*))?",
+    re.DOTALL,
+)
+NO_OUTPUT_OPTION = frozenset(
+    "grep egrep fgrep rg ag ps ls find lsof set shopt ssh bash sh od pgrep ss tar zip unzip echo printf docker test [ git sort chmod mount jq tr".split()
+)
+
+
+def writes(command: Command) -> Iterator[Write]:
+    """Every file that the command itself writes, redirections aside, as far as its arguments tell."""
+    name = program(command)
+    args = list(command.argv[1:])
+    finder = FINDERS.get(name)
+    if finder:
+        yield from finder(args)
+    elif name not in NO_OUTPUT_OPTION:
+        yield from _named_outputs(args)
+    if re.fullmatch(r"python[\d.]*", name) and args[:2] == ["-m", "json.tool"]:
+        yield from _second(args[2:])
+
+
+def _named_outputs(args: list[str]) -> Iterator[Write]:
+    for index, word in enumerate(args):
+        option = OUTPUT_OPTIONS.fullmatch(word)
+        if option:
+            value = option[1] if option[1] is not None else args[index + 1] if index + 1 < len(args) else ""
+            if value and not value.startswith("-") and ("/" in value or "." in value):
+                yield Write(value)
