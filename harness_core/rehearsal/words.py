@@ -167,6 +167,17 @@ def put(path: str, text: str, words: str = "") -> Part:
     return done
 
 
+def put_all(files: Mapping[str, str], words: str = "") -> Part:
+    """Write several files in one message, and again those that have to be read first."""
+    calls = tuple(write(path, text) for path, text in files.items())
+    done = yield (words, *calls) if words else calls
+    for call, part in zip(calls, done.parts, strict=False):
+        if not part.ok and "read" in part.text.lower():
+            yield read(str(call.input["file_path"]))
+            yield call
+    return done
+
+
 def change(path: str, old: str, new: str, words: str = "") -> Part:
     """Read a file, then edit it."""
     yield (words, read(path)) if words else read(path)
