@@ -286,7 +286,7 @@ class _Parser:
         odd = "passes" in values and not isinstance(passes, bool)
         steps = values.get("steps")
         feature_id = self._id(index, key, nodes.get("id"))
-        self._clean(feature_id, node)
+        self._clean(feature_id, node.start)
         return Feature(
             id=feature_id,
             index=index,
@@ -324,14 +324,14 @@ class _Parser:
 
     def _canonical(self, node: _Node) -> str:
         text = _encode(node.value)
-        self._clean(text, node)
+        self._clean(text, node.start)
         return text
 
-    def _clean(self, text: str, node: _Node) -> None:
+    def _clean(self, text: str, at: int) -> None:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            self._fail("it has half of a surrogate pair, which isn't a character", node.start)
+            self._fail("it has half of a surrogate pair, which isn't a character", at)
 
     def _node(self, at: int, levels: int) -> _Node:
         if levels and self.text.startswith("{", at):
@@ -360,6 +360,7 @@ class _Parser:
                 key, end = _decoder.raw_decode(self.text, at)
             except json.JSONDecodeError as error:
                 self._fail(error.msg, error.pos)
+            self._clean(key, at)
             colon = self._space(end)
             if not self.text.startswith(":", colon):
                 self._fail("a colon is missing", colon)
