@@ -117,7 +117,7 @@ _SIGNS = (
     ),
     _sign(r"^\s*[✗✘✖❌\u00d7]\s*(?!0\b)\S"),
     # Errors that end a program.
-    _sign(r"^npm (ERR!|error)\b|\bELIFECYCLE\b|^error Command failed"),
+    _sign(r"^npm (ERR!|error\b)|\bELIFECYCLE\b|^error Command failed"),
     _sign(r"^Traceback \(most recent call last\)"),
     _sign(r"^\s*(E\s+)?([\w.]+\.)?[A-Z]\w*(Error|Exception)( \[\w+\])?(:|$)", any_case=False),
     _sign(

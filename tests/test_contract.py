@@ -278,7 +278,7 @@ def test_reading_gives_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ContractError, match="isn't there"):
         contracts.read(tmp_path / NAME, waited.append)
     assert len(waited) == 6
-    with pytest.raises(ContractError, match="can't be read|isn't a regular file"):
+    with pytest.raises(ContractError, match=r"can't be read|isn't a regular file"):
         contracts.read(tmp_path, waited.append)
     monkeypatch.setattr(contract_text, "MAX_BYTES", 10)
     (tmp_path / NAME).write_text(ROWS)

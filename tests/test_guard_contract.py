@@ -105,6 +105,7 @@ def test_windows_line_ends_are_formatting():
         ("mcp__filesystem__delete_file", {}, "can't be told"),
         ("mcp__fs__append_file", {"content": TEXT}, "can't be told"),
         ("mcp__fs__edit_file", {"edits": [{"oldText": row(1, "false"), "newText": "$&"}]}, "`$` pattern"),
+        ("mcp__fs__search_and_replace", {"search": "false", "replace": "true"}, "can't be told"),
         ("Unknown", {"content": TEXT}, "can't be told"),
     ],
 )

@@ -30,6 +30,10 @@ _READING_TOOLS = frozenset({"Read", "Grep", "Glob", "LS", "NotebookRead"})
 _READING_MCP = re.compile(
     r"(read|get|list|search|stat|view|head|tail|grep|find|directory_tree|diff|tree)(_|$)"
 )
+_CHANGING_WORD = re.compile(
+    r"write|edit|replace|update|set(_|$)|delete|remove|move|rename|create|apply|append|patch|insert|save|put|truncate"
+    r"|copy|overwrite|modify"
+)
 _WRITING_MCP = re.compile(r"(write|create|save|overwrite|replace|put|set|update)(_|$)")
 _EDITING_MCP = re.compile(r"(edit|str_replace|replace|update|modify|multi_?edit)(_|$)")
 _JS_PATTERNS = re.compile(r"\$[$&`']")
@@ -104,7 +108,7 @@ def check(
         )
     if change.to_true and change.to_false:
         return _denied(
-            f"One call may claim one feature or step back, not both: {describe(change)} Do the step back first."
+            f"One call may claim one feature or step back, not both: {describe(change)} Step back first."
         )
     if len(change.to_true) > 1:
         return _denied(
@@ -126,10 +130,10 @@ class _CannotTell(Exception):
 
 
 def _only_reads(tool: str) -> bool:
-    server, _, name = tool.removeprefix("mcp__").rpartition("__")
-    return tool in _READING_TOOLS or bool(
-        tool.startswith("mcp__") and server and _READING_MCP.match(name.lower())
-    )
+    if not tool.startswith("mcp__"):
+        return tool in _READING_TOOLS
+    name = tool.rpartition("__")[2].lower()
+    return bool(_READING_MCP.match(name)) and not _CHANGING_WORD.search(name)
 
 
 def _simulate(call: ToolCall, current: str | None) -> str:
