@@ -7,7 +7,7 @@ substitutions wherever they stand. Where a variable has several values, a comman
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,8 @@ class Input:
     """The lines that the commands before the pipe print."""
     sources: tuple[int, ...] = ()
     """The `number`s of those commands."""
+    reveals: frozenset[str] = frozenset()
+    """Environment variables whose values stand in `text`."""
 
 
 @dataclass(frozen=True)
@@ -286,14 +288,14 @@ class _Walker:
             if child == body:
                 continue
             if child.type == "heredoc_redirect":
-                taken = Input(self._heredoc(child, place))
+                taken = self._typed(self._heredoc, child, place)
                 words += child.children_by_field_name("argument")
                 own += [made for inner in child.named_children for made in self._redirect(inner, place)]
                 after += [("|", inner) for inner in child.named_children if inner.type == "pipeline"]
                 operator = "||" if any(inner.type == "||" for inner in child.children) else "&&"
                 after += [(operator, inner) for inner in child.children_by_field_name("right")]
             elif child.type == "herestring_redirect":
-                taken = Input(self._herestring(child, place))
+                taken = self._typed(self._herestring, child, place)
             else:
                 own += self._redirect(child, place)
                 taken = self._substituted_input(child) or taken
@@ -333,6 +335,11 @@ class _Walker:
         inner = next((word for word in node.named_children if word.type == "process_substitution"), None)
         return Input(None, True, self.substituted(inner)) if inner is not None else None
 
+    def _typed(self, read: Callable[[Node, _Place], str], node: Node, place: _Place) -> Input:
+        self.expander.reveals.clear()
+        text = read(node, place)
+        return Input(text, reveals=frozenset(self.expander.reveals))
+
     def _heredoc(self, node: Node, place: _Place) -> str:
         start = next(child for child in node.children if child.type == "heredoc_start")
         body = next((child for child in node.children if child.type == "heredoc_body"), None)
@@ -363,9 +370,9 @@ class _Walker:
                 case "file_redirect":
                     own += self._redirect(child, place)
                 case "herestring_redirect":
-                    taken = Input(self._herestring(child, place))
+                    taken = self._typed(self._herestring, child, place)
                 case "heredoc_redirect":
-                    taken = Input(self._heredoc(child, place))
+                    taken = self._typed(self._heredoc, child, place)
                 case "subshell" | "compound_statement":
                     self.statement(child, place, around)
                 case "comment":

@@ -1,0 +1,243 @@
+"""Rules for code given inline to an interpreter: what it names, and whether it writes or runs things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_unwrap import program
+from harness_core.guards.shell_words import is_exact
+
+INLINE: Mapping[str, re.Pattern[str]] = {
+    "python": re.compile(r"-[bBdEiIOqsSuvx]*c"),
+    "node": re.compile(r"-e|--eval|-p|--print|-pe|-ep"),
+    "perl": re.compile(r"-\w*[eE]"),
+    "ruby": re.compile(r"-\w*e"),
+    "php": re.compile(r"-[rRB]"),
+    "deno": re.compile(r"eval"),
+    "bun": re.compile(r"-e|--eval|-p|--print"),
+    "tsx": re.compile(r"-e|--eval|-p|--print"),
+    "lua": re.compile(r"-e"),
+    "R": re.compile(r"-e"),
+    "julia": re.compile(r"-e|--eval|-E"),
+    "elixir": re.compile(r"-e|--eval"),
+    "psql": re.compile(r"-c|--command"),
+    "mysql": re.compile(r"-e|--execute"),
+    "mongosh": re.compile(r"--eval"),
+}
+"""By interpreter, the option whose value is code."""
+ALIASES = (
+    (re.compile(r"python[\d.]*|ipython\d?|pypy\d?|uv"), "python"),
+    (re.compile(r"node(js)?"), "node"),
+    (re.compile(r"ts-node|tsx"), "tsx"),
+    (re.compile(r"luajit|lua[\d.]*"), "lua"),
+    (re.compile(r"Rscript|R"), "R"),
+    (re.compile(r"mariadb|mysql"), "mysql"),
+    (re.compile(r"mongo(sh)?"), "mongosh"),
+    (re.compile(r"ruby[\d.]*|irb"), "ruby"),
+)
+WHOLE = frozenset({"sqlite3", "duckdb", "awk", "gawk", "mawk", "nawk", "redis-cli"})
+"""Programs whose operands may themselves be code."""
+
+CLOSED = re.compile(
+    r"(?i)feature_list\.json|(?<![\w/.-])(?:\./)?test-results\.json|\bAGENT_(STOP|FINISH)|\bSTEER(\.next)?(\.md)?\b|\.longwatch"
+    r"|longwatch\.toml|\.mcp\.json|(?<![\w-])\.claude\b|(?<![\w-])\.git(?![\w-]|hub)"
+)
+WRITES = re.compile(
+    r"open\s*\([^)]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]|['\"]>{1,2}|\.write|write_(text|bytes)|writefile|appendfile|createwritestream"
+    r"|unlink|\bremove\w*\s*\(|\.rm(sync|tree|dir)?\b|rename|\.replace\s*\(\s*['\"]?[^,)]*\)|truncate|chmod|symlink|\blink(sync)?\s*\(|shutil"
+    r"|copyfile|\bcp(sync)?\s*\(|json\.dump\s*\(|\bdump\s*\(|touch|mkdir|spit\b|file_put_contents|fopen|IO\.write|File\.(write|delete|open)"
+    r"|subprocess|os\.system|popen|exec\w*\s*\(|spawn|system\s*\(|\bqx\b|\.output\b|\.once\b|\.save\b|\.backup\b|\\o\b|into outfile|\bcopy\b.*\bto\b"
+    r"|print\s*>|printf[^;]*>|open\s*\(?\s*\w+\s*,\s*['\"]\+?>|File\.rename|FileUtils|Deno\.(write|remove|rename)|Bun\.write|utime"
+    r"|os\.(remove|replace|rename|unlink|link)|\w+\.(unlink|rename|replace)\(|-i\b",
+    re.IGNORECASE,
+)
+SECRET_CODE = re.compile(
+    r"(?i)/proc/[\w*$]+/environ|\.ssh/|id_rsa|id_ed25519|\.aws/|\.credentials\.json|\.netrc|/etc/shadow|\.git-credentials"
+)
+ENVIRONMENT = re.compile(
+    r"process\.env\s*(?=[;,)\]}]|$)|(?:JSON\.stringify|console\.\w+|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
+    r"|os\.environ\s*(?=[;,)\]}]|$)|os\.environ\.(?:items|values|copy)|os\.environb|(?:dict|print|str|repr)\s*\(\s*(?:dict\s*\()?os\.environ\s*\)"
+    r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\bENVIRON\b(?!\[)"
+)
+NAMED_ENVIRONMENT = re.compile(
+    r"(?:process\.env(?:\.|\[\s*['\"]?)|os\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
+)
+RUNS = re.compile(
+    r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call|Popen|getoutput)|child_process['\"]?\)?\.exec"
+    r"|\bsystem|\bshell_exec|passthru)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
+    re.DOTALL,
+)
+RUNS_LIST = re.compile(
+    r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?|execFile(?:Sync)?)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
+)
+SECRET_PARTS = frozenset(
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY PAT BEARER COOKIE".split()
+)
+
+READ_PLAINLY = "Read it with cat, jq or Read; write only your own files."
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an environment variable of that name holds a credential."""
+    parts = [part.upper() for part in re.split(r"_|(?<=[a-z])(?=[A-Z])", name) if part]
+    return not SECRET_PARTS.isdisjoint(parts) and parts[:1] != ["NEXT"]
+
+
+def inline_code(command: Command) -> Iterator[str]:
+    """The code that a command carries: option values, operands that are programs, standard input."""
+    name = program(command)
+    kind = next((alias for pattern, alias in ALIASES if pattern.fullmatch(name)), name)
+    args = list(command.argv[1:])
+    option = INLINE.get(kind)
+    coded = False
+    if option:
+        for index, word in enumerate(args):
+            if option.fullmatch(word) and index + 1 < len(args):
+                coded = True
+                yield args[index + 1]
+            elif word.startswith(("--eval=", "--print=", "--command=", "--execute=")):
+                coded = True
+                yield word.partition("=")[2]
+    if name in WHOLE:
+        yield from (word for word in args if re.search(r"[\s({;.]", word))
+    if (option or name in WHOLE) and not coded and command.input.text is not None:
+        yield command.input.text
+    if option and not coded and command.input.piped and all(not word or word == "-" for word in args):
+        yield "\n".join(command.input.feeds)
+
+
+def code_problem(code: str) -> str | None:
+    """Why inline code may not run, or None."""
+    joined = re.sub(r"(['\"`])\s*[+.]?\s*\1", "", code)
+    if SECRET_CODE.search(joined):
+        return "the code names credentials, which no agent reads. Use a placeholder or ask the operator."
+    if ENVIRONMENT.search(joined):
+        return "the code shows the whole environment, and the credentials in it. Ask for the one variable that you need."
+    for found in NAMED_ENVIRONMENT.finditer(joined):
+        if is_secret_name(found[1]):
+            return f"the code reads {found[1]}, a credential. Check only whether it is set, with `[ -n … ]`."
+    closed = CLOSED.search(joined)
+    if closed and (WRITES.search(joined) or not is_exact(joined)):
+        return f"the code names {closed[0]}, which agents don't write, and it writes or runs something. {READ_PLAINLY}"
+    return None
+
+
+def started(code: str) -> Iterator[str]:
+    """The commands that inline code starts through a shell or by name, where they stand in it literally."""
+    for found in RUNS.finditer(code):
+        script = found["script"]
+        if found["quote"] != "`" or "${" not in script:
+            yield script.replace("\\n", "\n").replace('\\"', '"').replace("\\'", "'")
+    for found in RUNS_LIST.finditer(code):
+        yield found["script"]
+
+
+_SED_COMMAND = re.compile(
+    r"\s*(?:\d+|\$|/(?:\\.|[^/\\])*/[IM]*|\\(.)(?:.*?)\1)?(?:\s*,\s*(?:\d+|\$|\+\d+|/(?:\\.|[^/\\])*/[IM]*))?\s*!?\s*",
+    re.DOTALL,
+)
+
+
+def sed_problem(args: list[str]) -> tuple[str | None, list[str]]:
+    """What a sed script would run (as a reason) and which files it would write (`w`)."""
+    scripts: list[str] = []
+    for index, word in enumerate(args):
+        if word in ("-e", "--expression") and index + 1 < len(args):
+            scripts.append(args[index + 1])
+        elif word.startswith("--expression="):
+            scripts.append(word.partition("=")[2])
+    if not scripts:
+        scripts = [word for word in args if not word.startswith("-")][:1]
+    files: list[str] = []
+    for script in scripts:
+        if not is_exact(script):
+            continue
+        runs, written = _sed_script(script)
+        if runs:
+            return "a sed script with `e` runs commands. Run the command plainly.", files
+        files += written
+    return None, files
+
+
+def _sed_script(script: str) -> tuple[bool, list[str]]:
+    at, runs = 0, False
+    files: list[str] = []
+    while at < len(script):
+        head = _SED_COMMAND.match(script, at)
+        at = head.end() if head else at
+        if at >= len(script):
+            break
+        verb = script[at]
+        at += 1
+        if verb == "e":
+            return True, files
+        if verb in "sy" and at < len(script):
+            at = _sed_delimited(script, at)
+            flags = re.compile(r"[gpiImMe0-9]*").match(script, at)
+            text = flags[0] if flags else ""
+            runs |= verb == "s" and "e" in text
+            at += len(text)
+            if script[at : at + 1] == "w":
+                at, name = _sed_line(script, at + 1)
+                files.append(name)
+        elif verb in "wW":
+            at, name = _sed_line(script, at)
+            files.append(name)
+        elif verb in "aicrRbtT:":
+            at = _sed_line(script, at)[0] if verb not in "btT" else _sed_label(script, at)
+    return runs, files
+
+
+def _sed_delimited(script: str, at: int) -> int:
+    delimiter = script[at]
+    at += 1
+    seen = 0
+    while at < len(script) and seen < 2:
+        if script[at] == "\\":
+            at += 1
+        elif script[at] == delimiter:
+            seen += 1
+        at += 1
+    return at
+
+
+def _sed_line(script: str, at: int) -> tuple[int, str]:
+    end = script.find("\n", at)
+    end = len(script) if end < 0 else end
+    return end, script[at:end].strip()
+
+
+def _sed_label(script: str, at: int) -> int:
+    found = re.compile(r"[^;\n}]*").match(script, at)
+    return found.end() if found else at
+
+
+def awk_problem(args: list[str]) -> tuple[str | None, list[str]]:
+    """What an awk program would run (as a reason) and which files it would write."""
+    program_text = next(
+        (
+            w
+            for i, w in enumerate(args)
+            if not w.startswith("-") and (i == 0 or args[i - 1] not in ("-F", "-v", "-f"))
+        ),
+        "",
+    )
+    if any(word in ("-f", "--file") for word in args):
+        return None, []
+    bare = re.sub(
+        r"/(?:\\.|[^/\\\n])+/",
+        "/re/",
+        re.sub(
+            r'"(?:\\.|[^"\\])*"',
+            lambda s: s[0].replace("|", " ").replace(">", " ") if len(s[0]) > 2 else s[0],
+            program_text,
+        ),
+    )
+    if re.search(r"\bsystem\s*\(|\|\s*getline|\|&|\|\s*\"|(?<!\|)\|(?!\|)\s*[a-z\"]", bare):
+        return "an awk program that starts commands. Use a pipe of the shell.", []
+    files = re.findall(r'>>?\s*"([^"]+)"', program_text)
+    if re.search(r"\bprintf?\b[^;}\n]*>>?\s*[a-z$]", bare):
+        return "an awk program that writes to files it computes. Redirect its output in the shell.", files
+    return None, files

@@ -1,0 +1,122 @@
+"""Rules for programs that talk to hosts: loopback is open, everything else is closed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_unwrap import program
+from harness_core.guards.shell_words import exact_prefix, is_exact, shown
+from harness_core.guards.shell_writes import CURL_VALUED, split_options
+
+LOCAL = "Only loopback (localhost, 127.0.0.1, [::1]) is open to the shell; dependencies come through a package manager."
+CURL_CLOSED = frozenset(
+    "-x --proxy -K --config --resolve --connect-to --unix-socket --socks5 --socks4 --socks5-hostname --preproxy --doh-url"
+    " --abstract-unix-socket --proxy-user -U --interface --dns-servers --variable".split()
+)
+WGET_VALUED = (
+    "-O --output-document -o --output-file -a -P --directory-prefix -T --timeout -t --tries --header --post-data --post-file"
+    " --method --body-data -U --user-agent --user --password -w --wait -e -i --input-file --base -B"
+)
+HTTPIE_METHODS = frozenset("GET POST PUT PATCH DELETE HEAD OPTIONS".split())
+DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready", "createdb", "dropdb"), ("-h", "--host")),
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb"), ("-h", "--host")),
+    **dict.fromkeys(("redis-cli", "cqlsh"), ("-h", "-u")),
+    **dict.fromkeys(("mongosh", "mongo", "mongodump"), ("--host",)),
+    "clickhouse-client": ("-h", "--host"),
+    "influx": ("--host",),
+}
+URL = re.compile(r"(?i)^([a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(\[[0-9a-f:]+\]|[^/:?#]*)")
+REMOTE_PATH = re.compile(r"^(?:[\w.-]+@)?[\w.-]+:(?!\\)|^rsync://")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine, and nothing else can."""
+    name = host.strip("[]").casefold().rstrip(".")
+    if name in ("localhost", "0.0.0.0", "::", "") or name.endswith(".localhost"):
+        return name != ""
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def url_host(url: str) -> str:
+    """The host of a URL as curl reads it, with or without a scheme. Unknown parts stay in it."""
+    found = URL.match(url)
+    if found:
+        return found[2]
+    authority = re.split(r"[/?#]", url, maxsplit=1)[0].rpartition("@")[2]
+    bracketed = re.match(r"\[[^\]]*\]", authority)
+    return bracketed[0] if bracketed else authority.partition(":")[0]
+
+
+def network_problem(command: Command) -> str | None:
+    """Why a command may not talk to the hosts that it names, or None."""
+    name = program(command)
+    args = list(command.argv[1:])
+    if name == "curl":
+        return _curl(args)
+    if name == "wget":
+        return _wget(args)
+    if name in ("http", "https", "httpie", "xh"):
+        operands = [word for word in args if not word.startswith("-") and word not in HTTPIE_METHODS]
+        return _urls(name, [re.sub(r"^(?=[:/])", "localhost", word) for word in operands[:1]])
+    if name == "rsync":
+        remote = next((word for word in args if not word.startswith("-") and REMOTE_PATH.match(word)), None)
+        return f"`rsync {shown(remote)}` reaches another host. {LOCAL}" if remote else _rsync_shell(args)
+    if name in DATABASE_HOSTS:
+        return _database(name, args)
+    if name == "openssl" and args[:1] in (["s_client"], ["s_server"], ["s_time"]):
+        return f"`openssl {args[0]}` is a network client. {LOCAL}"
+    return None
+
+
+def _rsync_shell(args: list[str]) -> str | None:
+    if any(re.match(r"-e|--rsh|--rsync-path", word) for word in args):
+        return "`rsync` with a remote shell runs another program. Copy files with plain `rsync` or `cp`."
+    return None
+
+
+def _curl(args: list[str]) -> str | None:
+    options, operands = split_options(args, CURL_VALUED)
+    closed = CURL_CLOSED & set(options)
+    if closed:
+        return f"`curl {min(closed)}` can lead elsewhere than the address says. {LOCAL}"
+    urls = operands + ([options["--url"]] if "--url" in options else [])
+    return _urls("curl", urls)
+
+
+def _wget(args: list[str]) -> str | None:
+    options, operands = split_options(args, WGET_VALUED)
+    if {"-e", "-i", "--input-file", "--use-askpass"} & set(options):
+        return f"`wget` takes its addresses from elsewhere. {LOCAL}"
+    return _urls("wget", operands)
+
+
+def _urls(name: str, urls: list[str]) -> str | None:
+    for url in urls:
+        scheme = URL.match(url)
+        if scheme and scheme[1].lower() not in ("http", "https", "ws", "wss"):
+            return f"`{name} {scheme[1]}://…`: only http to loopback is open. Read files with Read or cat."
+        known = re.match(r"(?:[a-z]+://)?(?:[^/@]*@)?[^/:?#]+[/:?#]", exact_prefix(url)) or is_exact(url)
+        if not known or not is_loopback(url_host(url)):
+            return f"`{name} {shown(url)}` reaches another host, or one that isn't known beforehand. {LOCAL}"
+    return None
+
+
+def _database(name: str, args: list[str]) -> str | None:
+    options, operands = split_options(args, " ".join((*DATABASE_HOSTS[name], "-p -U -d -c -f -u -P -e -D")))
+    for option in DATABASE_HOSTS[name]:
+        host = options.get(option, "")
+        if "://" in host:
+            host = url_host(host)
+        if host and not host.startswith("/") and option != "-u" and not is_loopback(host):
+            return f"`{name}` would connect to {shown(host)}. {LOCAL}"
+    for word in (*operands, *options.values()):
+        if "://" in word and url_host(word) and not is_loopback(url_host(word)):
+            return f"`{name}` would connect to {shown(url_host(word))}. {LOCAL}"
+    return None

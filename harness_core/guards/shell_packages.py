@@ -1,0 +1,245 @@
+"""Rules for package managers, task runners and containers: install and run, but publish nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from harness_core.guards import GuardContext
+from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
+from harness_core.guards.shell_unwrap import Nested, operands_after, program
+from harness_core.guards.shell_words import is_exact, shown
+
+PUBLISH = "it publishes or signs in. The operator publishes; commit what you have."
+PUBLISHING: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("npm", "pnpm", "yarn", "bun"),
+        frozenset(
+            "publish unpublish login logout adduser add-user owner access token team org deprecate dist-tag hook profile"
+            " star unstar sign stage trust".split()
+        ),
+    ),
+    "cargo": frozenset("publish login logout yank owner".split()),
+    "gem": frozenset("push yank owner signin signout".split()),
+    **dict.fromkeys(("poetry", "uv", "hatch", "flit", "pdm", "rye"), frozenset({"publish"})),
+    **dict.fromkeys(("docker", "podman", "docker-compose"), frozenset("push login logout".split())),
+    **dict.fromkeys(
+        ("mvn", "sbt", "gradle", "gradlew", "mvnw", "lein"),
+        frozenset("deploy publish release:perform site:deploy uploadArchives".split()),
+    ),
+    **dict.fromkeys(("dart", "flutter"), frozenset({"pub publish"})),
+    "mix": frozenset({"hex.publish"}),
+    "dotnet": frozenset({"nuget push"}),
+    "swift": frozenset({"package-registry publish"}),
+    "composer": frozenset({"login"}),
+    "lerna": frozenset({"publish"}),
+    "changeset": frozenset({"publish"}),
+    "jfrog": frozenset({"rt"}),
+    "stack": frozenset({"upload"}),
+    "cabal": frozenset({"upload"}),
+    "opam": frozenset({"publish"}),
+    "twine": frozenset({"upload"}),
+}
+"""By program, the subcommands that reach out of the run."""
+NPX_TOOLS = (
+    CHECKING
+    | TESTING
+    | frozenset(
+        "tsc tsx ts-node vite vue-tsc svelte-check next nuxt astro remix gatsby webpack rollup parcel esbuild swc babel sass"
+        " postcss tailwindcss @tailwindcss/cli prisma drizzle-kit knex sequelize sequelize-cli typeorm typedoc jsdoc storybook"
+        " sb serve http-server live-server json-server nodemon concurrently cross-env dotenv dotenv-cli wait-on rimraf mkdirp"
+        " npm-run-all run-s run-p npm-check-updates ncu create-vite create-next-app create-react-app create-svelte create-astro"
+        " create-remix create-vue shadcn shadcn-ui sv msw turbo nx lerna tsup unbuild rspack rsbuild vitepress"
+        " docusaurus eslint-config-prettier @playwright/test playwright-core @biomejs/biome husky lint-staged commitlint nyc c8"
+        " tape jsonlint ajv ajv-cli openapi-typescript graphql-codegen @graphql-codegen/cli expo react-native ng"
+        " @angular/cli @nestjs/cli nest vue @vue/cli electron electron-builder pm2 autocannon lighthouse depcheck"
+        " madge license-checker size-limit bundlesize source-map-explorer markdown-link-check sharp-cli svgo pa11y axe"
+        " html-validate stylelint-config-standard tailwind jscodeshift ts-jest ts-prune knip".split()
+    )
+)
+"""Packages that `npx` may fetch: well known, and no other way to run any program."""
+NPM_VALUED = frozenset(
+    "--prefix -C -w --workspace --filter --dir --cwd --registry --loglevel --cache --userconfig".split()
+)
+NPM_SCRIPTED = frozenset({"--script-shell", "--node-options", "--userconfig", "--globalconfig", "--registry"})
+DOCKER_CLOSED = re.compile(
+    r"--privileged|--pid=host|--cap-add.*|--security-opt.*|--userns=host|--ipc=host|--device.*|--uts=host"
+)
+
+
+def package_problem(command: Command, ctx: GuardContext) -> str | None:
+    """Why a package manager, task runner or container command may not run, or None."""
+    name = program(command)
+    args = list(command.argv[1:])
+    problem = _publishes(name, args)
+    if problem:
+        return problem
+    if name in ("npx", "bunx", "pnpx"):
+        return _npx(args, command, ctx)
+    if name in ("npm", "pnpm", "yarn", "bun"):
+        return _npm(name, args, command, ctx)
+    if name in ("uvx", "pipx"):
+        return _tool(name, args)
+    if name in ("docker", "podman", "docker-compose"):
+        return _docker(args, command, ctx)
+    if name in ("make", "gmake"):
+        return _make(args, command)
+    if name in ("apt", "apt-get", "yum", "dnf", "apk") and "install" in args:
+        return None
+    return None
+
+
+def _publishes(name: str, args: list[str]) -> str | None:
+    closed = PUBLISHING.get(name)
+    if not closed:
+        return None
+    _, rest = operands_after(
+        args, NPM_VALUED | {"-f", "-p", "--project-name", "--profile", "--manifest-path"}
+    )
+    for length in (1, 2):
+        verb = " ".join(rest[:length])
+        if verb in closed:
+            return f"`{name} {verb}`: {PUBLISH}"
+    later = [word for word in rest if word in closed]
+    goals = name in ("mvn", "mvnw", "gradle", "gradlew", "sbt", "lein")
+    if (goals and later) or (name == "yarn" and rest[:2] == ["npm", "publish"]):
+        return f"`{name} {' '.join(map(shown, rest))}`: {PUBLISH}"
+    if name == "docker" and rest[:2] in (["image", "push"], ["buildx", "build"], ["compose", "push"]):
+        if rest[1] == "push" or "--push" in args:
+            return f"`docker {rest[0]} {rest[1]}`: {PUBLISH}"
+    return None
+
+
+def _bare(package: str) -> str:
+    """A package's name without its version."""
+    return re.sub(r"(?<=.)@[^/@]*$", "", package)
+
+
+def _npx(args: list[str], command: Command, ctx: GuardContext) -> str | None:
+    valued = frozenset({"-p", "--package", "-c", "--call", "-w", "--workspace"})
+    options, rest = operands_after(args, valued)
+    if any(
+        word in ("-y", "--yes") or re.fullmatch(r"-\w*y\w*", word) or word.startswith("--yes=")
+        for word in options
+    ):
+        return "`npx --yes` fetches and runs any package unasked. Install it with the package manager, then run it without -y."
+    packages = [options[i + 1] for i, w in enumerate(options[:-1]) if w in ("-p", "--package")]
+    packages += [word.partition("=")[2] for word in options if word.startswith("--package=")]
+    if not packages:
+        packages = rest[:1]
+    for package in packages:
+        if not is_exact(package) or not (
+            _bare(package) in NPX_TOOLS or _is_local(_bare(package), command, ctx)
+        ):
+            return (
+                f"`npx {shown(package)}` would fetch and run a package that isn't among the well-known tools. "
+                "Add it to the project with the package manager first."
+            )
+    return None
+
+
+def _is_local(name: str, command: Command, ctx: GuardContext) -> bool:
+    folders = [cwd for cwd in command.cwds if cwd] + [ctx.root]
+    return "/" not in name and any((folder / "node_modules" / ".bin" / name).exists() for folder in folders)
+
+
+def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str | None:
+    for word in args:
+        if word.partition("=")[0] in NPM_SCRIPTED and "--" not in args[: args.index(word)]:
+            return f"`{name} {shown(word)}` changes what runs scripts, or where packages come from. Leave it out."
+    _, rest = operands_after(args, NPM_VALUED)
+    verb = rest[0] if rest else ""
+    if not is_exact(verb):
+        return f"which {name} command it is isn't known before it runs. Write it out."
+    if verb in ("exec", "x") and name in ("npm", "bun"):
+        return _npx([word for word in rest[1:] if word != "--"], command, ctx)
+    if verb == "dlx":
+        return _npx(rest[1:], command, ctx)
+    if verb in ("create", "init", "innit") and len(rest) > 1 and not rest[1].startswith("-"):
+        package = rest[1]
+        made = f"create-{_bare(package)}"
+        if made not in NPX_TOOLS and not package.startswith("@"):
+            return f"`{name} {verb} {shown(package)}` fetches and runs a package that isn't well known. Set the project up by hand."
+    if verb in ("config", "c", "set") and any(word in ("set", "edit", "delete") for word in rest[:2]):
+        return f"`{name} config set` writes the user's own settings. Use a .npmrc in the project."
+    return None
+
+
+def _tool(name: str, args: list[str]) -> str | None:
+    _, rest = operands_after(args, frozenset({"--from", "--with", "--python", "-p", "--spec"}))
+    if name == "pipx" and rest[:1] != ["run"]:
+        return None
+    tool = rest[1] if name == "pipx" and len(rest) > 1 else rest[0] if rest else ""
+    if tool and _bare(tool) not in NPX_TOOLS | {"cookiecutter", "copier", "pytest", "ruff", "mypy", "black"}:
+        return f"`{name} {shown(tool)}` would fetch and run a package that isn't well known. Add it to the project first."
+    return None
+
+
+def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
+    for index, word in enumerate(args):
+        if DOCKER_CLOSED.fullmatch(word) or (
+            word in ("--pid", "--ipc", "--userns") and args[index + 1 : index + 2] == ["host"]
+        ):
+            return f"`docker {shown(word)}` opens the machine to the container. Run it without."
+        mount = None
+        if word in ("-v", "--volume", "--mount") and index + 1 < len(args):
+            mount = args[index + 1]
+        elif word.startswith(("-v=", "--volume=", "--mount=")):
+            mount = word.partition("=")[2]
+        problem = _mount(mount, command, ctx) if mount else None
+        if problem:
+            return problem
+    return None
+
+
+def _mount(text: str, command: Command, ctx: GuardContext) -> str | None:
+    named = re.search(r"(?:source|src)=([^,]*)", text)
+    source = named[1] if named else text.partition(":")[0]
+    if not source.startswith(("/", ".", "~")) and is_exact(source):
+        return None
+    for cwd in command.cwds:
+        path = ((cwd or Path("/")) / source).resolve() if is_exact(source) else Path("/")
+        if not path.is_relative_to(ctx.root):
+            return f"`docker -v {shown(text)}` mounts a folder outside the run. Mount the project or a named volume."
+    return None
+
+
+def _make(args: list[str], command: Command) -> str | None:
+    for index, word in enumerate(args):
+        file = (
+            args[index + 1] if word in ("-f", "--file", "--makefile") and index + 1 < len(args) else word[2:]
+        )
+        if word.startswith(("-f", "--file", "--makefile")) and (
+            file in ("-", "/dev/stdin") or file.startswith("/dev/fd")
+        ):
+            return "`make -f -` runs commands from its input. Put them in the project's Makefile."
+        if word.startswith(("--eval", "SHELL=", ".SHELLFLAGS=")) or word == "-E":
+            return f"`make {shown(word)}` makes it run something else. Put rules in the project's Makefile."
+    return None
+
+
+def carried(command: Command) -> Iterator[Command | Nested]:
+    """The command or script that a package runner is asked to run."""
+    name = program(command)
+    args = list(command.argv[1:])
+    if name in ("npm", "bun") and args[:1] in (["exec"], ["x"]):
+        name, args = "npx", [word for word in args[1:] if word != "--"]
+    if name in ("pnpm", "yarn") and args[:1] == ["dlx"]:
+        name, args = "npx", args[1:]
+    if name not in ("npx", "bunx", "pnpx"):
+        return
+    options, rest = operands_after(args, frozenset({"-p", "--package", "-c", "--call", "-w", "--workspace"}))
+    for index, word in enumerate(options[:-1]):
+        if word in ("-c", "--call"):
+            yield Nested(options[index + 1], command)
+    if rest and is_exact(rest[0]):
+        tool = _bare(rest[0]).rpartition("/")[2]
+        yield replace(command, argv=(f"node_modules/.bin/{tool}", *rest[1:]), redirects=())
+
+
+def forbidden_tool(name: str) -> bool:
+    """Whether a tool installed locally is one that no profile allows."""
+    return name in FORBIDDEN
