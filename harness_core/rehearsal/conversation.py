@@ -26,6 +26,7 @@ SUBAGENT = "subagent"
 _ROLE = re.compile(r"^# Role: *(\w+)", re.MULTILINE)
 _CALL_ID = re.compile(r"^toolu_r(\d{5})(\d{2})")
 _ROOT = re.compile(r"working directory: *(/.*)", re.IGNORECASE)
+_REMINDER = re.compile(r"\s*<system-reminder>\n?(.*?)\n?</system-reminder>", re.DOTALL)
 _MEMORY = re.compile(r"```rehearsal-memory\s+([A-Za-z0-9+/=\s]+?)```")
 _STEERING = re.compile(r"\boperator\b|sent a new message while you were working", re.IGNORECASE)
 _STEERING_AT_START = re.compile(r"(message|steering|note|word) from the operator", re.IGNORECASE)
@@ -80,7 +81,19 @@ class _Message:
 
     @property
     def text(self) -> str:
-        return "\n".join(str(block.get("text", "")) for block in self.blocks if block.get("type") == "text")
+        """What was said, without the reminders that the CLI puts around it."""
+        return _plain("\n".join(self.texts))
+
+    @property
+    def texts(self) -> list[str]:
+        return [str(block.get("text", "")) for block in self.of_type("text")]
+
+    @property
+    def hook_notes(self) -> list[str]:
+        """What hooks added: the CLI appends it to a tool's result or to the text, as a reminder."""
+        results = [_text_of(block.get("content")) for block in self.of_type("tool_result")]
+        notes = [note for text in (*results, *self.texts) for note in _REMINDER.findall(text)]
+        return [note for note in notes if "hook additional context" in note]
 
     def of_type(self, kind: str) -> list[Mapping[str, object]]:
         return [block for block in self.blocks if block.get("type") == kind]
@@ -98,7 +111,7 @@ def understand(request: Mapping[str, object]) -> Conversation:
     users = [message for message in messages if message.role != "assistant"]
     prompt = users[0].text if users else ""
     memory = _memory(users)
-    root = _root(system, prompt, messages)
+    root = _root(f"{system}\n{_text_of(list(users[0].blocks)) if users else ''}", messages)
     if memory:
         prompt, root = memory.prompt, root or memory.root
     role = _ROLE.search(system) or _ROLE.search(prompt)
@@ -175,6 +188,10 @@ def _text_of(content: object) -> str:
     return "\n".join(str(block["text"]) for block in _blocks(content) if "text" in block)
 
 
+def _plain(text: str) -> str:
+    return _REMINDER.sub("", text).strip()
+
+
 def _tools(raw: object) -> dict[str, Mapping[str, object]]:
     tools: dict[str, Mapping[str, object]] = {}
     for tool in _mappings(raw):
@@ -195,8 +212,8 @@ def _memory(users: Sequence[_Message]) -> _Memory | None:
     return None
 
 
-def _root(system: str, prompt: str, messages: Sequence[_Message]) -> str:
-    stated = _ROOT.search(system) or _ROOT.search(prompt)
+def _root(told: str, messages: Sequence[_Message]) -> str:
+    stated = _ROOT.search(told)
     if stated:
         return stated[1].strip()
     asked = {
@@ -206,7 +223,7 @@ def _root(system: str, prompt: str, messages: Sequence[_Message]) -> str:
         if isinstance(given := block.get("input"), Mapping) and given.get("command") == "pwd"
     }
     answers = (
-        _text_of(block.get("content")).strip()
+        _plain(_text_of(block.get("content")))
         for message in messages
         for block in message.of_type("tool_result")
         if block.get("tool_use_id") in asked and not block.get("is_error")
@@ -218,7 +235,7 @@ def _results(messages: Sequence[_Message]) -> Iterator[tuple[tuple[int, int], Ou
     for message in messages:
         for block in message.of_type("tool_result"):
             place = _CALL_ID.match(str(block.get("tool_use_id")))
-            text = _text_of(block.get("content"))
+            text = _plain(_text_of(block.get("content")))
             failed = bool(block.get("is_error"))
             if place and not _undone(text, failed):
                 yield (int(place[1]), int(place[2])), Outcome(text, not failed)
@@ -256,8 +273,7 @@ def _steering(messages: Sequence[_Message]) -> str | None:
                 waiting = None
             continue
         mark = _STEERING if any(one.role == "assistant" for one in messages[:place]) else _STEERING_AT_START
-        for block in message.of_type("text"):
-            text = str(block.get("text", ""))
+        for text in (*map(_plain, message.texts), *message.hook_notes):
             if mark.search(text) and not _MEMORY.search(text):
                 waiting = _words(text)
     return waiting

@@ -48,6 +48,8 @@ def definition(schema: Schema, *path: str) -> Schema:
 
 def _object(schema: Schema, wanted: Mapping[str, object], root: Schema) -> dict[str, object]:
     properties = _mapping(schema.get("properties"))
+    if not properties:
+        return dict(wanted)
     required = schema.get("required")
     needed = set(required) if isinstance(required, list) else set()
     return {

@@ -31,6 +31,7 @@ from harness_core.rehearsal.words import (
     read,
     regression,
     think,
+    write,
 )
 
 TITLE = "A pixel-art studio in ten features, with a false claim, a regression and a failed review."
@@ -106,7 +107,7 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
         yield from propose(brief, path)
         return
     while True:
-        yield (
+        around = yield (
             "Let me get my bearings before I touch anything.",
             bash("pwd"),
             bash("git log --oneline -5"),
@@ -128,7 +129,8 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
             yield from mend(work_of(broken))
             summary = f"{broken} had broken without anybody noticing. It is mended and proven again."
         else:
-            yield from build(brief, work, seen.text)
+            again = f"Add {work.id}:" in around.text
+            yield from build(work, again, features=len(features_in(seen.text)))
             summary = f"{work.id} is built, checked and claimed. {work.note}"
         if not builds_everything(brief):
             yield f"{summary} The notes say where to go on."
@@ -175,30 +177,40 @@ def mend(work: Work) -> Part:
     )
 
 
-def build(brief: Brief, work: Work, contract: str) -> Part:
-    findings = yield "Is there anything from the last review?", bash("cat findings.md 2>/dev/null || true")
-    reviewed = work.id in findings.text and findings.text
-    files = work.files()
-    if work.id == story.FLAWED and not reviewed and "corner" not in brief.prompt:
-        files = story.flawed_files()
-    words = [work.idea, "Its tests.", "And a scene that would show a mistake."]
-    if reviewed:
-        words[0] = f"The review is right about {work.id}: I'll draw four whole sides, and test each of them."
-    for said, (path, text) in zip(words, files.items(), strict=False):
-        yield from put(path, text, said)
-    if work.id == story.CARELESS and story.FOUND_AT in contract:
+def build(work: Work, again: bool, features: int) -> Part:
+    """Builds a feature. `again`: it was built before, and the review has sent it back."""
+    if again:
+        yield from rebuild(work)
+    else:
+        files = story.flawed_files() if work.id == story.FLAWED else work.files()
+        words = (work.idea, "Its tests.", "And a scene that would show a mistake.")
+        for said, (path, text) in zip(words, files.items(), strict=False):
+            yield from put(path, text, said)
+    if work.id == story.CARELESS and not again and features >= int(story.FOUND_AT[1:]):
         yield from change(
             "pixel/line.py",
             story.SOUND_LOOP,
             story.TIDIED_LOOP,
             "While I'm here: line() compares its end point at every pixel. A count is enough.",
         )
-    if work.id == story.HASTY:
+    if work.id == story.HASTY and not again:
         yield from claim_in_haste(work)
     else:
         yield from prove(work, work.note)
-    yield bash(f'git add -A && git commit -m "{_subject(work, bool(reviewed))}"')
+    yield bash(f'git add -A && git commit -m "{_subject(work, again)}"')
     return (yield from take_notes(f"{work.id} {work.name}: {work.note}"))
+
+
+def rebuild(work: Work) -> Part:
+    """Reads what the review found, and writes the feature's files as they should have been."""
+    found = yield "This one came back from the review. What did it find?", read("findings.md")
+    said = "That is right, and my own test didn't notice. I'll mend the code and then the test."
+    done = found
+    for path, text in work.files().items():
+        yield (said, read(path)) if said else read(path)
+        done = yield write(path, text)
+        said = ""
+    return done
 
 
 def prove(work: Work, note: str) -> Part:
