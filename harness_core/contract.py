@@ -14,16 +14,14 @@ from enum import StrEnum
 
 import msgspec
 
+from harness_core.contract_json import Place, locate, quoted
 from harness_core.contract_text import (
     Contract,
     Feature,
     Form,
-    Place,
-    locate,
     parse,
     parse_bytes,
     passing_ids,
-    quoted,
     read,
     render,
 )
