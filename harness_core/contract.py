@@ -16,6 +16,7 @@ import msgspec
 
 from harness_core.contract_json import Place, locate, quoted
 from harness_core.contract_text import (
+    MAX_BYTES,
     Contract,
     Feature,
     Form,
@@ -30,6 +31,7 @@ from harness_core.evidence import Piece
 from harness_core.layout import FORMAT
 
 __all__ = [
+    "MAX_BYTES",
     "Change",
     "Contract",
     "Feature",

@@ -1,8 +1,8 @@
 """Evidence: what a session has seen and typed, and whether pieces may carry a claim.
 
 `SessionEvidence` (in `evidence_session`) is what a session knows. `check` is the whole of the rules: it
-gives the accepted pieces, or a `Refusal` that tells the agent what is missing and how to mend it. `check_edit`
-is the same for a claim made by editing the contract, which names no pieces.
+gives the accepted pieces, or a `Refusal` that tells the agent what is missing and how to mend it.
+`check_edit` is the same for a claim made by editing the contract, which names no pieces.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from harness_core.evidence_files import Kind, SourceFile, evidence_kind, is_clos
 from harness_core.evidence_session import Fingerprint, Read, SessionEvidence
 
 __all__ = [
+    "MAX_BYTES",
     "Fingerprint",
     "Kind",
     "Piece",
@@ -148,20 +149,20 @@ def choose(
     fits: Callable[[str], bool] = lambda path: True,
 ) -> tuple[str, ...]:
     """The pieces that a claim by edit takes: the unspent opened ones whose name carries the feature's id,
-    else the oldest unspent opened one. Those that `fits` come before those that don't, so that a picture from
-    before the last change doesn't stand in the way of the one made after it."""
+    else the oldest unspent opened one. Of either sort, those that `fits` come before those that don't, so
+    that a picture from before the last change doesn't stand in the way of the one made after it; but a piece
+    named for the feature that doesn't hold is never passed over for one that isn't named for it."""
     opened = [
         path
         for path, read in session.reads.items()
         if (read.picture or read.lines) and evidence_kind(path) and not spent.get(read.sha256)
     ]
     named = tuple(path for path in opened if carries(path, feature_id))
-    chosen = tuple(path for path in named if fits(path))
-    if chosen:
-        return chosen
+    if named:
+        return tuple(path for path in named if fits(path)) or named
     # One at a time, since looking whether a piece fits means decoding it.
-    first = next((path for path in opened if path not in named and fits(path)), None)
-    return (first,) if first else named or tuple(opened[:1])
+    first = next((path for path in opened if fits(path)), None)
+    return (first,) if first else tuple(opened[:1])
 
 
 def check_edit(

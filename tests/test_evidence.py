@@ -365,6 +365,7 @@ def test_a_claim_by_edit_takes_the_pieces_named_for_it_else_the_oldest(run: Run)
 def test_a_stale_piece_does_not_stand_in_the_way_of_a_fresh_one(run: Run):
     run.make("f1-before.png", picture(1), START + SECOND)
     run.see("f1-before.png")
+    run.given("other.png", picture(3))
     assert "older than the last change" in str(edit_claim(run))
     fresh = run.given("f1-after.png", picture(2))
     assert edit_claim(run) == [fresh]
