@@ -10,26 +10,18 @@ import asyncio
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 
 import psutil
 
 from harness_core import events as ev
 from harness_core import processes
+from harness_core.answer import Answer
 from harness_core.files import read_bounded
 from harness_core.run import Run
 
 READY_WITHIN = 15.0
 """Seconds that a start waits for the script to end or for a port to be listened on."""
 LOG_TAIL = 4000
-
-
-@dataclass(frozen=True)
-class AppReport:
-    """What an action on the app came to, in words for the agent."""
-
-    ok: bool
-    text: str
 
 
 class App:
@@ -39,7 +31,7 @@ class App:
         self._run = run
         self._process: asyncio.subprocess.Process | None = None
 
-    async def act(self, action: str) -> AppReport:
+    async def act(self, action: str) -> Answer:
         """Start, stop, restart, ask for status or logs. An unknown action is a failed report."""
         match action:
             case "start":
@@ -52,15 +44,15 @@ class App:
             case "status":
                 return self.status()
             case "logs":
-                return AppReport(True, self.log() or "The log is empty.")
-        return AppReport(False, f"There is no action `{action}`: use start, stop, restart, status or logs.")
+                return Answer(True, self.log() or "The log is empty.")
+        return Answer(False, f"There is no action `{action}`: use start, stop, restart, status or logs.")
 
-    async def start(self) -> AppReport:
+    async def start(self) -> Answer:
         script = self._run.dir.init_script
         if self._members():
-            return AppReport(True, f"It is already running. {self.status().text}")
+            return Answer(True, f"It is already running. {self.status().text}")
         if not script.is_file():
-            return AppReport(False, "There is no init.sh at the project's root: write it first.")
+            return Answer(False, "There is no init.sh at the project's root: write it first.")
         command = [str(script)] if os.access(script, os.X_OK) else ["bash", str(script)]
         with self._run.dir.app_log.open("wb") as log:
             try:
@@ -88,10 +80,10 @@ class App:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(process.wait()), 0.1)
 
-    async def stop(self) -> AppReport:
+    async def stop(self) -> Answer:
         members = self._members()
         if not members:
-            return AppReport(True, "It is not running.")
+            return Answer(True, "It is not running.")
         survivors = await asyncio.to_thread(processes.terminate, members)
         if self._process is not None and not survivors:
             await self._process.wait()
@@ -99,11 +91,11 @@ class App:
             return self._journal("stop", False, f"Some of it is still alive: {', '.join(map(str, survivors))}.")
         return self._journal("stop", True, "It is stopped.")
 
-    def status(self) -> AppReport:
+    def status(self) -> Answer:
         members = self._members()
         if not members:
-            return AppReport(True, "It is not running.")
-        return AppReport(True, f"Running: {'; '.join(map(str, members[:5]))}. {self._listening()}")
+            return Answer(True, "It is not running.")
+        return Answer(True, f"Running: {'; '.join(map(str, members[:5]))}. {self._listening()}")
 
     def log(self) -> str:
         """The end of what the app has printed."""
@@ -131,9 +123,9 @@ class App:
             return "It listens on no port."
         return f"It listens on {', '.join(f'http://127.0.0.1:{port}' for port in ports)}."
 
-    def _journal(self, action: str, ok: bool, text: str) -> AppReport:
+    def _journal(self, action: str, ok: bool, text: str) -> Answer:
         self._run.emit(ev.AppChanged(action=action, ok=ok, detail=text[:2000]))
-        return AppReport(ok, text)
+        return Answer(ok, text)
 
 
 def _is_private(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from harness_core.contract import Status
+from harness_core.evidence import Piece
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -113,14 +114,9 @@ class ContractFrozen(Event, frozen=True, kw_only=True, tag="contract_frozen"):
     adopted: list[str] = []
 
 
-class EvidencePiece(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that a claim rests on, bound to what it was at that moment."""
+class BoundPiece(Piece, frozen=True, kw_only=True):
+    """A piece of evidence as a claim binds it: to a commit, and openly to other features that it also shows."""
 
-    path: str
-    sha256: str
-    size: int
-    mtime: str
-    kind: str
     commit: str | None = None
     also_for: list[str] = []
 
@@ -131,7 +127,7 @@ class FeatureChanged(Event, frozen=True, kw_only=True, tag="feature_changed"):
     to: Status
     by: str
     """`generator`, `evaluator`, `operator` or `engine`."""
-    evidence: list[EvidencePiece] = []
+    evidence: list[BoundPiece] = []
     note: str = ""
 
 

@@ -46,6 +46,8 @@ class GitRepo:
             raise Mistake(f"git can't use {run.root} as a repository ({error}): mend or move its .git") from None
         self._repo.git.update_environment(GIT_OPTIONAL_LOCKS="0")
         self._git_dir = Path(self._repo.git_dir)
+        self._remotes: frozenset[str] = frozenset()
+        self._remotes_at = 0
 
     def prepare(self) -> None:
         """Give the repository an identity where git has none, and keep Longwatch's files out of it."""
@@ -134,4 +136,9 @@ class GitRepo:
         return (path for path in listing.split("\0") if path)
 
     def remotes(self) -> frozenset[str]:
-        return frozenset(remote.name for remote in self._repo.remotes)
+        """The names of the configured remotes; read anew only when git's configuration has changed."""
+        changed = (Path(self._repo.common_dir) / "config").stat().st_mtime_ns
+        if changed != self._remotes_at:
+            self._remotes = frozenset(remote.name for remote in self._repo.remotes)
+            self._remotes_at = changed
+        return self._remotes

@@ -56,12 +56,15 @@ def is_alive(pid: int, started: float) -> bool:
 
 
 def marked(name: str, value: str) -> list[Found]:
-    """The living processes of this user whose environment holds `name=value`, this one aside."""
+    """The living processes of this user whose environment has `name` set to `value`, this one aside.
+
+    A `value` that ends in `:` fits whatever follows.
+    """
     mine = os.getpid()
-    wanted = f"{name}={value}".encode()
     found = []
     for pid in psutil.pids():
-        if pid == mine or not _has_mark(pid, wanted, name, value):
+        mark = None if pid == mine else _mark(pid, name)
+        if mark is None or (mark != value and not (value.endswith(":") and mark.startswith(value))):
             continue
         with contextlib.suppress(*_GONE):
             described = _describe(psutil.Process(pid))
@@ -70,18 +73,19 @@ def marked(name: str, value: str) -> list[Found]:
     return found
 
 
-def _has_mark(pid: int, wanted: bytes, name: str, value: str) -> bool:
+def _mark(pid: int, name: str) -> str | None:
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
-            return wanted in stream.read().split(b"\0")
-    except FileNotFoundError:
-        if os.path.isdir("/proc/self"):
-            return False
+            entries = stream.read().split(b"\0")
     except OSError:
-        return False
+        if os.path.isdir("/proc/self"):
+            return None
+    else:
+        prefix = f"{name}=".encode()
+        return next((item[len(prefix) :].decode("utf-8", "replace") for item in entries if item.startswith(prefix)), None)
     with contextlib.suppress(*_GONE):
-        return bool(psutil.Process(pid).environ().get(name) == value)
-    return False
+        return psutil.Process(pid).environ().get(name)
+    return None
 
 
 def descendants(pid: int) -> list[Found]:
@@ -113,3 +117,10 @@ def terminate(targets: Iterable[Found], grace: float = 0.5) -> list[Found]:
             process.kill()
     _, left = psutil.wait_procs(stubborn, timeout=1.0)
     return [found for process in left if (found := _describe(process)) is not None]
+
+
+def parent(pid: int) -> int | None:
+    """The parent's pid, or None when the process is gone."""
+    with contextlib.suppress(*_GONE):
+        return int(psutil.Process(pid).ppid())
+    return None

@@ -59,10 +59,12 @@ class FeatureState(msgspec.Struct):
     """Where a feature stands, and what its present status rests on."""
 
     status: Status = Status.FAILING
-    evidence: list[ev.EvidencePiece] = []
+    evidence: list[ev.BoundPiece] = []
     attempts: int = 0
-    """Sessions that worked on it and ended without an accepted claim."""
+    """Sessions that ended without an accepted claim for it, and claims that an evaluator refuted."""
     since: str = ""
+    seq: int = 0
+    """The event that gave it its present status."""
     note: str = ""
 
 
@@ -97,6 +99,9 @@ class OpenSession(msgspec.Struct):
     model: str
     phase: str
     feature: str | None = None
+    started: str = ""
+    usd: float = 0.0
+    turns: int = 0
 
 
 class RunState(msgspec.Struct):
@@ -242,8 +247,10 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
     state.sessions = max(state.sessions, number)
     state.role = event.role or ""
     state.context = 0
+    if event.resumed and state.open_session is not None and state.open_session.number == number:
+        return
     state.open_session = OpenSession(
-        number, event.sdk_session, state.role, event.model, event.phase, event.feature
+        number, event.sdk_session, state.role, event.model, event.phase, event.feature, event.ts
     )
 
 
@@ -269,6 +276,7 @@ def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     feature = state.features.setdefault(event.feature, FeatureState())
     feature.status = event.to
     feature.since = event.ts
+    feature.seq = event.seq
     feature.note = event.note
     if event.to is Status.CLAIMED:
         feature.evidence = event.evidence
@@ -323,6 +331,10 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
 
 def _verdict(state: RunState, event: ev.Verdict) -> None:
     state.verdict = event
+    if event.verdict != "PASS":
+        for feature_id in event.scope:
+            if feature_id in state.features:
+                state.features[feature_id].attempts += 1
 
 
 def _cost(state: RunState, event: ev.Cost) -> None:
@@ -330,6 +342,9 @@ def _cost(state: RunState, event: ev.Cost) -> None:
     state.tokens += event.tokens
     state.turns += event.turns
     state.context = event.context or state.context
+    if state.open_session is not None:
+        state.open_session.usd += event.usd
+        state.open_session.turns += event.turns
     phase = state.phase_cost(event.phase)
     phase.usd += event.usd
     phase.tokens += event.tokens

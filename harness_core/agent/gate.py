@@ -1,0 +1,315 @@
+"""The gate: every tool call of a session passes here before it runs and after.
+
+Before: the guards, in their order. After: what was read and typed, whether the contract still stands,
+what was committed. Between two requests: steering and limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness_core import processes
+from harness_core import events as ev
+from harness_core import evidence as evd
+from harness_core.files import write_whole
+from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, shell, stop
+from harness_core.guards.contract import ContractCall, is_contract
+typed_paths = lambda command, root: frozenset()
+from harness_core.ledger import Ledger
+from harness_core.limits import LimitHit, reached
+from harness_core.run import Run
+from harness_core.steering import Steering
+
+FILE_TOOLS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
+_INPUT_TEXT = 8000
+"""Longest text of a tool's input that stands in a journal line; the session's trace has the whole."""
+_GUARDS = (("stop", stop.check), ("path", paths.check), ("shell", shell.check))
+_PASS: dict[str, Any] = {}
+
+
+@dataclass
+class Running:
+    """A tool call between its two hooks."""
+
+    call: ToolCall
+    since: float
+    edit: ContractCall | None = None
+
+
+@dataclass
+class Gate:
+    """The hooks of one session. `halted` is set to the reason when the gate wants the session to end."""
+
+    run: Run
+    ledger: Ledger
+    steering: Steering
+    role: str
+    sdk_session: str
+    notes: evd.SessionEvidence
+    notes_path: Path
+    stopping: Callable[[], bool]
+    halted: str | None = None
+    limit: LimitHit | None = None
+    last_call: str | None = None
+    judged: set[str] = field(default_factory=set)
+    announced: dict[str, float] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
+    head: str | None = None
+    _evidence_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.head = self.run.git.head()
+        self._evidence_seen = self._scan_evidence()
+
+    # --- Hooks --------------------------------------------------------------------------------------
+
+    async def pre_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
+        call = _call(payload, tool_use_id)
+        self.announce(call)
+        denial, edit = self.judge(call)
+        self.judged.add(call.tool_use_id)
+        if call.agent is None:
+            self.last_call = call.tool_use_id
+        if denial is None:
+            self.running[call.tool_use_id] = Running(call, time.monotonic(), edit)
+            return _PASS
+        self.run.emit(
+            ev.GuardDecision(
+                tool_use_id=call.tool_use_id,
+                tool=call.tool,
+                guard=denial.guard,
+                reason=denial.reason,
+                agent=call.agent,
+            )
+        )
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "deny",
+                "permissionDecisionReason": denial.reason,
+            }
+        }
+
+    async def post_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
+        call = _call(payload, tool_use_id)
+        running = self.running.pop(call.tool_use_id, None)
+        self._note(call, payload.get("tool_response"))
+        refused = None
+        if running is not None and running.edit is not None:
+            refused = self.ledger.settle_edit(running.edit, self.notes)
+        self.after_call(call.tool_use_id)
+        if refused is not None and not refused.ok:
+            context = {"hookEventName": "PostToolUse", "additionalContext": refused.text}
+            return {"hookSpecificOutput": context}
+        return _PASS
+
+    async def post_failure(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
+        call = _call(payload, tool_use_id)
+        self.running.pop(call.tool_use_id, None)
+        self._note_typed(call)
+        self.after_call(call.tool_use_id)
+        return _PASS
+
+    async def post_batch(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
+        """Last thing before the next request: limits end the turn, steering joins it."""
+        if self._halt_for_limit():
+            return {"continue_": False, "stopReason": f"Longwatch: {self.limit}"}
+        if payload.get("agent_id"):
+            return _PASS
+        self.steering.collect()
+        if not self.stopping() and (text := self.steering.hand_over(self.last_call)):
+            return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
+        return _PASS
+
+    async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
+        """The agent wants to end: what the operator has said meanwhile is given to it first."""
+        if self._halt_for_limit() or self.stopping():
+            return _PASS
+        self.steering.collect()
+        if text := self.steering.hand_over(None):
+            return {"decision": "block", "reason": text}
+        return _PASS
+
+    # --- Judging ------------------------------------------------------------------------------------
+
+    def judge(self, call: ToolCall) -> tuple[Denial | None, ContractCall | None]:
+        """The verdict of all guards. A guard that fails, denies."""
+        name = "stop"
+        try:
+            context = self._context()
+            for name, check in _GUARDS:
+                if (denial := check(call, context)) is not None:
+                    return denial, None
+            name = "contract"
+            if self._target_is_contract(call):
+                return self.ledger.judge_edit(call, self.notes)
+        except Exception as error:  # noqa: BLE001  (the one place that must deny whatever went wrong)
+            reason = f"The {name} guard failed on this call ({type(error).__name__}), so it may not run: try another way."
+            self.run.emit(ev.Error(message=f"guard {name}: {error!r}", kind="guard"))
+            return Denial(name, reason), None
+        return None, None
+
+    def _context(self) -> GuardContext:
+        settings = self.run.config.guards.shell
+        return GuardContext(
+            root=self.run.dir.root,
+            stopping=self.stopping(),
+            read_only=self.role == "evaluator",
+            profile=settings.profile,
+            allow=frozenset(settings.allow),
+            deny=frozenset(settings.deny),
+            git_remotes=self.run.git.remotes(),
+            own_processes=self._own_processes,
+            all_processes=lambda: _processes(processes.everyone()),
+        )
+
+    def _own_processes(self) -> list[Process]:
+        marks = (
+            (processes.SESSION_MARK, self.sdk_session),
+            (processes.APP_MARK, self.run.mark),
+        )
+        cli = self.cli_pids()
+        found = [item for name, value in marks for item in processes.marked(name, value)]
+        return _processes([item for item in found if item.pid not in cli])
+
+    def cli_pids(self) -> set[int]:
+        """The pids of the CLI itself, which no agent may signal."""
+        marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
+        return {child.pid for child in marked if processes.parent(child.pid) == os.getpid()}
+
+    def _target_is_contract(self, call: ToolCall) -> bool:
+        if call.tool not in FILE_TOOLS:
+            return False
+        root = self.run.dir.root
+        targets = (paths.resolve(root, text) for text in paths.path_values(call.input))
+        return any(is_contract(target, self.run.dir.contract) for target in targets)
+
+    # --- Taking note --------------------------------------------------------------------------------
+
+    def announce(self, call: ToolCall) -> None:
+        """Journal a call once, whether its hook or its message comes first."""
+        if call.tool_use_id in self.announced:
+            return
+        self.announced[call.tool_use_id] = time.monotonic()
+        self.run.emit(
+            ev.ToolUse(
+                tool_use_id=call.tool_use_id, tool=call.tool, input=_shortened(call.input), agent=call.agent
+            )
+        )
+
+    def _note(self, call: ToolCall, response: object) -> None:
+        if call.tool == "Read":
+            self._note_read(call, response)
+        self._note_typed(call)
+
+    def _note_read(self, call: ToolCall, response: object) -> None:
+        path = evd.relative_to(self.run.dir.root, str(call.input.get("file_path", "")))
+        if path is None or evd.evidence_kind(path) is None:
+            return
+        content = evd.fingerprint(self.run.dir.root / path)
+        if content is None:
+            return
+        self.notes.note_read(path, content.sha256, response)
+        self._save_notes()
+        self.run.emit(ev.EvidenceRead(path=path, sha256=content.sha256, tool_use_id=call.tool_use_id))
+
+    def _note_typed(self, call: ToolCall) -> None:
+        root = self.run.dir.root
+        if call.tool in FILE_TOOLS:
+            written = [str(call.input.get("file_path") or call.input.get("notebook_path") or "")]
+        elif call.tool == "Bash":
+            written = list(typed_paths(str(call.input.get("command", "")), root))
+        else:
+            return
+        typed = [path for item in written if (path := evd.relative_to(root, item)) and evd.evidence_kind(path)]
+        for path in typed:
+            self.notes.note_typed(path, evd.fingerprint(root / path))
+        if typed:
+            self._save_notes()
+
+    def _save_notes(self) -> None:
+        write_whole(self.notes_path, msgspec.json.encode(self.notes), durable=False)
+
+    def after_call(self, tool_use_id: str) -> None:
+        """What any call may have changed behind its back: the contract, the history, the evidence."""
+        self.ledger.inspect(tool_use_id)
+        self.note_commits()
+        self._note_evidence()
+
+    def note_commits(self, by: str | None = None) -> None:
+        """Journal the commits that came since the last look."""
+        head = self.run.git.head()
+        if head is None or head == self.head:
+            return
+        for commit in self.run.git.commits(self.head, head):
+            self.run.emit(ev.Commit(sha=commit.sha, subject=commit.subject, by=by or self.role))
+        self.head = head
+
+    def _scan_evidence(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        try:
+            with os.scandir(self.run.dir.evidence) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        info = entry.stat(follow_symlinks=False)
+                        found[f"{self.run.dir.evidence.name}/{entry.name}"] = (info.st_mtime_ns, info.st_size)
+        except OSError:
+            return {}
+        return found
+
+    def _note_evidence(self) -> None:
+        now = self._scan_evidence()
+        for path, state in now.items():
+            if self._evidence_seen.get(path) == state or evd.evidence_kind(path) is None:
+                continue
+            content = evd.fingerprint(self.run.dir.root / path)
+            if content is not None:
+                self.run.emit(ev.EvidenceCaptured(path=path, sha256=content.sha256, size=content.size))
+        self._evidence_seen = now
+
+    def _halt_for_limit(self) -> bool:
+        self.limit = reached(self.run.config.limits, self.run.state)
+        if self.limit is not None:
+            self.halted = "limit"
+        return self.limit is not None
+
+
+def blob(run: Run, data: bytes) -> str:
+    """Keep `data` under its hash, which is returned."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = run.dir.blobs / digest
+    if not path.exists():
+        write_whole(path, data, durable=False)
+    return digest
+
+
+def _call(payload: Mapping[str, Any], tool_use_id: str | None) -> ToolCall:
+    return ToolCall(
+        tool=str(payload["tool_name"]),
+        input=payload.get("tool_input") or {},
+        tool_use_id=str(payload.get("tool_use_id") or tool_use_id or ""),
+        agent=payload.get("agent_id"),
+    )
+
+
+def _processes(found: list[processes.Found]) -> list[Process]:
+    return [Process(item.pid, item.command) for item in found]
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        more = len(value) - _INPUT_TEXT
+        return value if more <= 0 else f"{value[:_INPUT_TEXT]}… [{more} more characters]"
+    if isinstance(value, Mapping):
+        return {str(key): _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return value

@@ -1,0 +1,142 @@
+"""How a session of the Claude Agent SDK is started: whole settings, nothing inherited from the project.
+
+Each option answers a measured fact: hooks fail open unless `on_failure="block"`; without
+`setting_sources=[]` the project's own hooks run; the default line limit of 1 MiB kills a session on one
+large screenshot; the CLI outlives a killed engine unless it asks for a death signal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness_core import processes
+from harness_core.run import Run
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions, McpSdkServerConfig
+    from claude_agent_sdk.types import HookCallback
+
+MAX_LINE = 64 << 20
+HOOK_TIMEOUT = 30.0
+STOP_HOOK_TIMEOUT = 600.0
+SERVER = "longwatch"
+"""Name of the in-process MCP server; its tools are `mcp__longwatch__*`."""
+BUILDER_TOOLS = ("Bash", "Read", "Edit", "Write", "Grep", "Glob", "Agent")
+READER_TOOLS = ("Read", "Grep", "Glob")
+_WRAPPER = """#!/bin/sh
+# Own session, so that a terminal's ctrl+c stays with the engine; dies with the engine.
+if command -v setpriv >/dev/null 2>&1; then
+    exec setsid setpriv --pdeathsig TERM -- "$LONGWATCH_CLI" "$@"
+fi
+exec "$LONGWATCH_CLI" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The gate's callbacks, one for each event of the SDK that Longwatch listens to."""
+
+    pre_tool: HookCallback
+    post_tool: HookCallback
+    post_failure: HookCallback
+    post_batch: HookCallback
+    stop: HookCallback
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What differs from session to session."""
+
+    role: str
+    model: str
+    system_prompt: str
+    sdk_session: str
+    resume: bool
+    schema: Mapping[str, Any] | None
+
+
+def bundled_cli() -> Path:
+    """The CLI that ships inside the SDK's wheel."""
+    import claude_agent_sdk  # noqa: PLC0415  (costs most of a second; only an engine pays it)
+
+    return Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+
+
+def options(
+    run: Run, setup: Setup, hooks: Hooks, server: McpSdkServerConfig, stderr: Callable[[str], None]
+) -> ClaudeAgentOptions:
+    """The SDK's options for one session."""
+    from claude_agent_sdk import ClaudeAgentOptions, HookMatcher  # noqa: PLC0415
+
+    tools = list(READER_TOOLS if setup.role == "evaluator" else BUILDER_TOOLS)
+    matchers: dict[Any, list[HookMatcher]] = {
+        "PreToolUse": [HookMatcher(hooks=[hooks.pre_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
+        "PostToolUse": [HookMatcher(hooks=[hooks.post_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
+        "PostToolUseFailure": [HookMatcher(hooks=[hooks.post_failure], timeout=HOOK_TIMEOUT)],
+        "PostToolBatch": [HookMatcher(hooks=[hooks.post_batch], timeout=HOOK_TIMEOUT)],
+        "Stop": [HookMatcher(hooks=[hooks.stop], timeout=STOP_HOOK_TIMEOUT)],
+    }
+    session: dict[str, Any] = (
+        {"resume": setup.sdk_session} if setup.resume else {"session_id": setup.sdk_session}
+    )
+    return ClaudeAgentOptions(
+        cwd=run.dir.root,
+        model=setup.model,
+        tools=tools,
+        allowed_tools=[*tools, f"mcp__{SERVER}"],
+        permission_mode="dontAsk",
+        system_prompt={"type": "preset", "preset": "claude_code", "append": setup.system_prompt},
+        mcp_servers={SERVER: server},
+        strict_mcp_config=True,
+        setting_sources=[],
+        skills=[],
+        hooks=matchers,
+        include_partial_messages=True,
+        max_buffer_size=MAX_LINE,
+        verbatim_prompts=True,
+        output_format={"type": "json_schema", "schema": dict(setup.schema)} if setup.schema else None,
+        cli_path=_wrapper(run),
+        env=_environment(run, setup),
+        stderr=stderr,
+        **session,
+    )
+
+
+def _environment(run: Run, setup: Setup) -> dict[str, str]:
+    tool_ms = str(int(run.config.timeouts.tool * 60_000))
+    return {
+        "LONGWATCH_CLI": str(bundled_cli()),
+        processes.RUN_MARK: run.mark,
+        processes.SESSION_MARK: setup.sdk_session,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+        "CLAUDE_CODE_RETRY_WATCHDOG": "1",
+        "BASH_MAX_TIMEOUT_MS": tool_ms,
+        "MCP_TOOL_TIMEOUT": tool_ms,
+    }
+
+
+def _wrapper(run: Run) -> Path:
+    if shutil.which("setsid") is None:
+        return bundled_cli()
+    path = run.dir.private / "cli.sh"
+    if not path.exists() or path.read_text() != _WRAPPER:
+        path.write_text(_WRAPPER)
+        path.chmod(0o755)
+    return path
+
+
+def config_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the CLI keeps its login and its transcripts."""
+    return Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+
+
+def transcript(sdk_session: str) -> Path | None:
+    """The CLI's own record of a session, or None when it never got that far."""
+    found = config_home().glob(f"projects/*/{sdk_session}.jsonl")
+    return next(found, None)

@@ -1,0 +1,356 @@
+"""One session with an agent: the CLI behind it, the conversation, its timers, its end.
+
+A task of its own reads the SDK's messages at all times: where nobody reads, the SDK's buffer fills and
+hooks and interrupts hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness_core import processes
+from harness_core import events as ev
+from harness_core import evidence as evd
+from harness_core.agent import sdk, tools
+from harness_core.agent.gate import Gate
+from harness_core.agent.transcriber import Transcriber
+from harness_core.answer import Answer
+from harness_core.app import App
+from harness_core.files import read_bounded
+from harness_core.ledger import Ledger, started_now
+from harness_core.prompting import system_prompt
+from harness_core.run import Run
+from harness_core.steering import Steering
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeSDKClient, Message, ResultMessage
+
+TICK = 0.25
+"""Seconds between two looks at the timers."""
+RESULT_WITHIN = 2.0
+"""Seconds that an interrupted session has to come to rest before its processes are ended."""
+
+
+class End(StrEnum):
+    """Why a turn, and with it mostly the session, came to its end."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    LIMIT = "limit"
+    UNGUARDED = "unguarded"
+    API_ERROR = "api_error"
+    REFUSED = "refused"
+    CRASHED = "crashed"
+
+
+FATAL_STATUS = frozenset({400, 401, 403, 404, 413})
+"""API errors that trying again doesn't mend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a turn ended. `detail` says it in words; `answer` is the structured output, where one was asked for."""
+
+    end: End
+    detail: str = ""
+    answer: Mapping[str, Any] | None = None
+    status: int | None = None
+    survivors: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What an engine lends to its sessions."""
+
+    run: Run
+    ledger: Ledger
+    steering: Steering
+    app: App
+    stopping: Callable[[], bool]
+
+
+class Session:
+    """Connect it early, `begin` it when its time has come, `converse`, `close`."""
+
+    def __init__(
+        self, parts: Parts, role: str, schema: Mapping[str, Any] | None = None, resume: str | None = None
+    ) -> None:
+        self._parts = parts
+        self._run = parts.run
+        self.role = role
+        self.sdk_session = resume or str(uuid.uuid4())
+        self._resume = resume is not None
+        self._schema = schema
+        self._client: ClaudeSDKClient | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
+        self._gate: Gate | None = None
+        self._transcriber: Transcriber | None = None
+        self._stderr: list[str] = []
+        self._ending: End | None = None
+        self._started = time.monotonic()
+        self._last_sign = time.monotonic()
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of a session that has begun."""
+        assert self._gate is not None
+        return self._gate
+
+    @property
+    def model(self) -> str:
+        return self._run.config.model_for(self.role)
+
+    # --- Life ---------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Start the CLI. Raises the SDK's errors when it can't be started or the session can't be resumed."""
+        from claude_agent_sdk import ClaudeSDKClient  # noqa: PLC0415
+
+        setup = sdk.Setup(
+            role=self.role,
+            model=self.model,
+            system_prompt=system_prompt(self._run.dir, self.role, self._run.config.features),
+            sdk_session=self.sdk_session,
+            resume=self._resume,
+            schema=self._schema,
+        )
+        hooks = sdk.Hooks(
+            pre_tool=self._hook("pre_tool"),
+            post_tool=self._hook("post_tool"),
+            post_failure=self._hook("post_failure"),
+            post_batch=self._hook("post_batch"),
+            stop=self._hook("stop"),
+        )
+        options = sdk.options(self._run, setup, hooks, tools.server(self._handlers()), self._note_stderr)
+        client = ClaudeSDKClient(options)
+        await client.connect()
+        self._client = client
+        self._reader = asyncio.create_task(self._read(client))
+
+    def _hook(self, name: str) -> Any:
+        # The gate is made when the session begins, which may be long after it was connected.
+        async def call(payload: Any, tool_use_id: str | None, context: Any) -> Any:
+            assert self._gate is not None
+            self._last_sign = time.monotonic()
+            return await getattr(self._gate, name)(payload, tool_use_id, context)
+
+        return call
+
+    def _handlers(self) -> tools.Handlers:
+        if self.role == "evaluator":
+            return tools.Handlers(app=self._parts.app.act)
+        return tools.Handlers(app=self._parts.app.act, claim=self._claim, regression=self._regression)
+
+    def _claim(self, feature: str, evidence: Any, note: str, also_for: Any) -> Answer:
+        assert self._gate is not None
+        answer = self._parts.ledger.claim(feature, evidence, note, also_for, self._gate.notes)
+        if not answer.ok:
+            self._run.emit(
+                ev.GuardDecision(
+                    tool_use_id=self._gate.last_call or "",
+                    tool="mcp__longwatch__claim_feature",
+                    guard="evidence",
+                    reason=answer.text,
+                )
+            )
+        return answer
+
+    def _regression(self, feature: str, note: str) -> Answer:
+        return self._parts.ledger.report_regression(feature, note)
+
+    def _note_stderr(self, line: str) -> None:
+        self._stderr = [*self._stderr[-20:], line]
+
+    async def _read(self, client: ClaudeSDKClient) -> None:
+        try:
+            async for message in client.receive_messages():
+                self._messages.put_nowait(message)
+        except Exception as error:  # noqa: BLE001  (whatever ends the reading is the session's end, and is told)
+            self._messages.put_nowait(error)
+        else:
+            self._messages.put_nowait(ConnectionError("the CLI has ended"))
+
+    def begin(self, number: int, phase: str, feature: str | None) -> None:
+        """Journal the session's start; from here on its tool calls are judged and its words kept."""
+        self._run.emit(
+            ev.SessionStarted(
+                session=number,
+                role=self.role,
+                sdk_session=self.sdk_session,
+                model=self.model,
+                phase=phase,
+                feature=feature,
+                resumed=self._resume,
+            )
+        )
+        base = self._run.dir.sessions / f"{number:03d}-{self.role}"
+        base.parent.mkdir(parents=True, exist_ok=True)
+        notes_path = base.with_suffix(".evidence.json")
+        self._gate = Gate(
+            self._run,
+            self._parts.ledger,
+            self._parts.steering,
+            self.role,
+            self.sdk_session,
+            _load_notes(notes_path) if self._resume else started_now(),
+            notes_path,
+            self._parts.stopping,
+        )
+        self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
+        self._started = self._last_sign = time.monotonic()
+
+    async def close(self) -> list[str]:
+        """End the CLI and everything that the session has started; returns what survived even that."""
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                await self._client.disconnect()
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+        if self._transcriber is not None:
+            self._transcriber.close()
+        return await self.end_processes()
+
+    async def end_tools(self) -> list[str]:
+        """End what the session has started, but not its CLI; returns what survived."""
+        cli = self.gate.cli_pids()
+        marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
+        left = [item for item in marked if item.pid not in cli]
+        return [str(item) for item in await asyncio.to_thread(processes.terminate, left)]
+
+    async def end_processes(self) -> list[str]:
+        """End, pid by pid, what carries this session's mark."""
+        left = processes.marked(processes.SESSION_MARK, self.sdk_session)
+        if not left:
+            return []
+        return [str(item) for item in await asyncio.to_thread(processes.terminate, left)]
+
+    # --- Talk ---------------------------------------------------------------------------------------
+
+    async def converse(self, prompt: str) -> Outcome:
+        """Send `prompt` and go on until the agent is done or something ends the turn."""
+        assert self._client is not None
+        self._ending = None
+        self._last_sign = time.monotonic()
+        try:
+            await self._client.query(prompt)
+        except Exception as error:  # noqa: BLE001  (the CLI is gone; the reader knows more, this is enough)
+            return Outcome(End.CRASHED, str(error))
+        supervisor = asyncio.create_task(self._supervise())
+        try:
+            return await self._follow()
+        finally:
+            supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await supervisor
+
+    async def _follow(self) -> Outcome:
+        from claude_agent_sdk import ResultMessage  # noqa: PLC0415
+
+        assert self._gate is not None and self._transcriber is not None
+        deadline: float | None = None
+        while True:
+            if self._ending is not None and deadline is None:
+                deadline = time.monotonic() + RESULT_WITHIN
+            try:
+                message = await asyncio.wait_for(self._messages.get(), TICK)
+            except TimeoutError:
+                if deadline is not None and time.monotonic() > deadline:
+                    survivors = await self.end_processes()
+                    return Outcome(self._ending or End.CRASHED, "ended by force", survivors=tuple(survivors))
+                continue
+            if isinstance(message, Exception):
+                return Outcome(self._ending or End.CRASHED, self._last_words(message))
+            self._last_sign = time.monotonic()
+            self._transcriber.take(message)
+            if self._transcriber.unguarded is not None and self._ending is None:
+                self._ending = End.UNGUARDED
+                await self.interrupt()
+            if isinstance(message, ResultMessage):
+                self._transcriber.settle(message)
+                return self._outcome(message)
+
+    def _last_words(self, error: Exception) -> str:
+        said = " ".join(line.strip() for line in self._stderr[-3:] if line.strip())
+        return f"{error}{f' ({said})' if said else ''}"
+
+    def _outcome(self, result: ResultMessage) -> Outcome:
+        assert self._gate is not None
+        if self._ending is not None:
+            return Outcome(self._ending)
+        if self._gate.halted == "limit":
+            return Outcome(End.LIMIT, str(self._gate.limit))
+        if result.is_error:
+            said = result.result or "; ".join(result.errors or []) or result.subtype
+            return Outcome(End.API_ERROR, said, status=result.api_error_status)
+        answer = result.structured_output
+        if self._schema is not None and not isinstance(answer, dict):
+            return Outcome(End.REFUSED, "the agent gave no structured answer")
+        return Outcome(End.DONE, result.result or "", answer=answer if isinstance(answer, dict) else None)
+
+    async def halt(self, end: End) -> None:
+        """Interrupt what runs, for the reason given; `converse` returns with it."""
+        if self._ending is None:
+            self._ending = end
+            await self.interrupt()
+
+    async def interrupt(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._client.interrupt(), RESULT_WITHIN)
+
+    async def _supervise(self) -> None:
+        """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not."""
+        assert self._gate is not None
+        limits = self._run.config.timeouts
+        while self._ending is None:
+            now = time.monotonic()
+            if self._parts.stopping():
+                await self.halt(End.STOPPED)
+            elif now - self._started > limits.session * 60:
+                self._stall("the session", now - self._started)
+                await self.halt(End.TIMEOUT)
+            elif any(now - item.since > limits.tool * 60 for item in self._gate.running.values()):
+                self._stall("a tool call", max(now - item.since for item in self._gate.running.values()))
+                await self.halt(End.TIMEOUT)
+            elif self._silent(now) > limits.stall * 60:
+                self._stall("silence", self._silent(now))
+                await self.halt(End.STALLED)
+            await asyncio.sleep(TICK)
+
+    def _silent(self, now: float) -> float:
+        """Seconds without a sign of life; a running tool and an announced wait are no silence."""
+        assert self._gate is not None
+        waiting = self._gate.running or self._run.state.waiting_until
+        return 0.0 if waiting else now - self._last_sign
+
+    def _stall(self, what: str, seconds: float) -> None:
+        self._run.emit(ev.StallDetected(what=what, seconds=round(seconds, 1)))
+
+
+def _load_notes(path: Path) -> evd.SessionEvidence:
+    data = read_bounded(path)
+    with contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(data or b"", type=evd.SessionEvidence)
+    return started_now()
+
+
+def can_resume(sdk_session: str) -> bool:
+    """Whether the CLI kept enough of a session to go on with it."""
+    path = sdk.transcript(sdk_session)
+    return path is not None and os.path.getsize(path) > 0

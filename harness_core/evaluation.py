@@ -1,0 +1,68 @@
+"""What an evaluator answers, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness_core import events as ev
+
+CRITERIA = ("functionality", "completeness", "craft")
+VERDICT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "verdict": {"type": "string", "enum": ["PASS", "NEEDS_WORK"]},
+        "scores": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "criterion": {"type": "string", "enum": list(CRITERIA)},
+                    "score": {"type": "number", "minimum": 0, "maximum": 10},
+                    "reason": {"type": "string"},
+                },
+                "required": ["criterion", "score", "reason"],
+            },
+        },
+        "findings": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "feature": {"type": ["string", "null"]},
+                    "criterion": {"type": "string"},
+                    "where": {"type": "string"},
+                    "reproduce": {"type": "string"},
+                    "severity": {"type": "string", "enum": ["critical", "major", "minor"]},
+                },
+                "required": ["feature", "criterion", "where", "reproduce", "severity"],
+            },
+        },
+    },
+    "required": ["verdict", "scores", "findings"],
+}
+"""JSON schema of the evaluator's structured answer."""
+
+
+class _Answer(msgspec.Struct):
+    verdict: str
+    scores: list[ev.Score] = []
+    findings: list[ev.Finding] = []
+
+
+def read_verdict(answer: Mapping[str, Any], scope: Sequence[str], commit: str | None) -> ev.Verdict:
+    """The verdict on `scope` in an answer. One that can't be read is NEEDS_WORK."""
+    try:
+        read = msgspec.convert(answer, _Answer)
+    except msgspec.ValidationError as error:
+        unread = ev.Finding(None, "verdict", f"the evaluator's answer can't be read: {error}", "", "major")
+        return ev.Verdict(verdict="NEEDS_WORK", scope=list(scope), findings=[unread], commit=commit)
+    return ev.Verdict(
+        verdict="PASS" if read.verdict == "PASS" else "NEEDS_WORK",
+        scope=list(scope),
+        scores=read.scores,
+        findings=read.findings,
+        commit=commit,
+    )

@@ -1,0 +1,357 @@
+"""The ledger: keeps the contract of record, judges claims, and puts the agents' file back when it strays.
+
+The journal says what status each feature has, `.longwatch/contract.json` holds the frozen text and the
+evidence, the file that agents see is a mirror of both. The order of writing is that order, so a crash
+between two of them is mended from the first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness_core import contract as ct
+from harness_core import events as ev
+from harness_core import evidence as evd
+from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
+from harness_core.errors import ContractError
+from harness_core.files import read_bounded, write_whole
+from harness_core.guards import Denial, ToolCall
+from harness_core.guards.contract import ContractCall, Kind
+from harness_core.guards.contract import check as check_call
+from harness_core.answer import Answer
+from harness_core.journal import now_iso
+from harness_core.run import Run
+from harness_core.state import PASSING
+
+_GUARD = "evidence"
+
+
+class Ledger:
+    """The engine's one writer of `passes`. Before the freeze it holds nothing and allows everything."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._record: Record | None = None
+        self._document: Contract | None = None
+        self._mirror_stat: tuple[int, ...] | None = None
+        self._record_stat: tuple[int, ...] | None = None
+
+    # --- Start and freeze ---------------------------------------------------------------------------
+
+    @property
+    def frozen(self) -> bool:
+        return self._record is not None
+
+    def load(self) -> None:
+        """Take up a frozen contract of an earlier engine. Raises ContractError when its record is lost."""
+        data = read_bounded(self._run.dir.record, 64 << 20)
+        if data is None:
+            if self._run.state.features:
+                raise ContractError(
+                    f"{self._run.dir.record} is gone, and with it the contract's text: "
+                    "restore it from a backup, or move `.longwatch` away to start over"
+                )
+            return
+        record = ct.decode(data)
+        if not self._run.state.features:
+            # A crash came between the record and its event: the freeze is made anew.
+            self._run.dir.record.unlink()
+            return
+        self._adopt(self._with_journal(record))
+        self.inspect(None)
+
+    def _with_journal(self, record: Record) -> Record:
+        """The record with the journal's word on every feature, which was written first."""
+        features = []
+        for feature in record.features:
+            state = self._run.state.features.get(feature.id)
+            if state is None:
+                features.append(feature)
+                continue
+            known = {piece.sha256 for piece in feature.evidence}
+            added = tuple(_plain(piece) for piece in state.evidence if piece.sha256 not in known)
+            features.append(
+                msgspec.structs.replace(
+                    feature, status=state.status, note=state.note, evidence=(*feature.evidence, *added)
+                )
+            )
+        return msgspec.structs.replace(record, features=tuple(features))
+
+    def freeze(self, expected: int | None) -> str | None:
+        """Freeze the contract that lies there; returns what is wrong with it, in a sentence, or None.
+
+        `expected` is the number of features that were asked for; None takes a contract from outside
+        as it is, and adopts what passes already as claimed.
+        """
+        path = self._run.dir.contract
+        try:
+            found = ct.read(path)
+        except ContractError as error:
+            return str(error)
+        if expected is not None and (wrong := ct.check_fresh(found, expected)):
+            return wrong
+        record = ct.freeze(found, now_iso(), self._run.config.preset)
+        self._run.dir.record.parent.mkdir(exist_ok=True)
+        write_whole(self._run.dir.record, ct.encode(record))
+        self._run.emit(
+            ev.ContractFrozen(
+                features=[feature.id for feature in record.features],
+                sha256=record.sha256,
+                name=record.name,
+                adopted=sorted(ct.passing_ids(found)),
+            )
+        )
+        self._adopt(record)
+        return None
+
+    def _adopt(self, record: Record) -> None:
+        self._document = ct.document(record)
+        self._store(record)
+
+    def _store(self, record: Record) -> None:
+        self._record = record
+        write_whole(self._run.dir.record, ct.encode(record))
+        self._record_stat = _stat(self._run.dir.record)
+
+    # --- Reading ------------------------------------------------------------------------------------
+
+    @property
+    def features(self) -> Sequence[Feature]:
+        return self._document.features if self._document else ()
+
+    def feature(self, feature_id: str) -> Feature | None:
+        return next((feature for feature in self.features if feature.id == feature_id), None)
+
+    def status(self, feature_id: str) -> Status:
+        return self._run.state.features[feature_id].status
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """The ids whose `passes` is true in the agents' file."""
+        if self._record is None:
+            return frozenset()
+        return ct.passing_of(self._record, Status(self._run.config.switches.passes_from))
+
+    # --- What agents ask for ------------------------------------------------------------------------
+
+    def claim(
+        self,
+        feature_id: str,
+        paths: Sequence[str],
+        note: str,
+        also_for: Collection[str],
+        session: evd.SessionEvidence,
+    ) -> Answer:
+        """A claim by the tool: accepted and on record, or refused with what is missing."""
+        refusal = self._not_claimable(feature_id)
+        if refusal is not None:
+            return refusal
+        unknown = [name for name in also_for if self.feature(name) is None]
+        if unknown:
+            return Answer(False, f"also_for names {', '.join(unknown)}, which the contract doesn't have.")
+        pieces = self._check(feature_id, paths, also_for, session)
+        if isinstance(pieces, evd.Refusal):
+            return Answer(False, pieces.reason)
+        return self._accept(feature_id, pieces, note, also_for)
+
+    def _not_claimable(self, feature_id: str) -> Answer | None:
+        if not self.frozen:
+            return Answer(False, "The contract isn't frozen yet: nothing can be claimed before the build starts.")
+        if self.feature(feature_id) is None:
+            known = ", ".join(feature.id for feature in self.features[:5])
+            return Answer(False, f"The contract has no feature {feature_id}: its ids are {known}, …")
+        if self.status(feature_id) in PASSING:
+            return Answer(True, f"{feature_id} is {self.status(feature_id).value} already: nothing to do.")
+        return None
+
+    def _check(
+        self, feature_id: str, paths: Sequence[str], also_for: Collection[str], session: evd.SessionEvidence
+    ) -> tuple[evd.Piece, ...] | evd.Refusal:
+        if not self._run.config.switches.evidence_gate:
+            return ()
+        return evd.check(
+            self._run.dir.root,
+            feature_id,
+            paths,
+            session,
+            spent=self._spent(),
+            newest=self._newest_source(),
+            also_for=also_for,
+        )
+
+    def _spent(self) -> evd.Spent:
+        return ct.spent_of(self._record) if self._record else {}
+
+    def _newest_source(self) -> evd.SourceFile | None:
+        return evd.newest_source(self._run.dir.root, self._run.git.source_candidates())
+
+    def _accept(
+        self, feature_id: str, pieces: Sequence[evd.Piece], note: str, also_for: Collection[str]
+    ) -> Answer:
+        commit = self._run.git.head()
+        bound = [
+            ev.BoundPiece(**msgspec.structs.asdict(piece), commit=commit, also_for=list(also_for))
+            for piece in pieces
+        ]
+        self.change(feature_id, Status.CLAIMED, by="generator", note=note, evidence=bound)
+        counts = self._run.state.counts
+        return Answer(True, f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass).")
+
+    def report_regression(self, feature_id: str, note: str, by: str = "generator") -> Answer:
+        """An honest step back: never refused for a feature that passes."""
+        if self.feature(feature_id) is None:
+            return Answer(False, f"The contract has no feature {feature_id}.")
+        if self.status(feature_id) not in PASSING:
+            return Answer(True, f"{feature_id} is {self.status(feature_id).value}: it doesn't pass anyway.")
+        self.change(feature_id, Status.REGRESSED, by=by, note=note)
+        return Answer(True, f"{feature_id} is regressed: mend it, see it work, and claim it again.")
+
+    def change(
+        self,
+        feature_id: str,
+        to: Status,
+        *,
+        by: str,
+        note: str = "",
+        evidence: Sequence[ev.BoundPiece] = (),
+    ) -> None:
+        """Put a feature's new status into the journal, the record and the agents' file."""
+        assert self._record is not None
+        before = self.status(feature_id)
+        if before is to:
+            return
+        self._run.emit(
+            ev.FeatureChanged(
+                feature=feature_id, from_=before, to=to, by=by, note=note, evidence=list(evidence)
+            )
+        )
+        features = tuple(
+            _changed(feature, to, note, evidence) if feature.id == feature_id else feature
+            for feature in self._record.features
+        )
+        self._store(msgspec.structs.replace(self._record, features=features))
+        self._write_mirror()
+
+    # --- Edits of the file --------------------------------------------------------------------------
+
+    def judge_edit(
+        self, call: ToolCall, session: evd.SessionEvidence
+    ) -> tuple[Denial | None, ContractCall | None]:
+        """Judge a call that edits the agents' file: a denial, or what the edit will come to."""
+        if self._document is None:
+            return None, None
+        current = read_bounded(self._run.dir.contract, ct.MAX_BYTES) or b""
+        verdict = check_call(call, self._document, self.passing, current.decode("utf-8", "replace"))
+        if verdict.denial is not None:
+            return verdict.denial, None
+        if verdict.kind is Kind.CLAIM:
+            pieces = self._check_edit(verdict.features[0], session)
+            if isinstance(pieces, evd.Refusal):
+                return Denial(_GUARD, pieces.reason), None
+        return None, verdict
+
+    def _check_edit(
+        self, feature_id: str, session: evd.SessionEvidence
+    ) -> tuple[evd.Piece, ...] | evd.Refusal:
+        if not self._run.config.switches.evidence_gate:
+            return ()
+        return evd.check_edit(
+            self._run.dir.root, feature_id, session, spent=self._spent(), newest=self._newest_source()
+        )
+
+    def settle_edit(self, edit: ContractCall, session: evd.SessionEvidence) -> Answer | None:
+        """Record what an edit that was let through has done; the refusal when its claim no longer holds."""
+        if edit.kind is Kind.STEP_BACK:
+            for feature_id in edit.features:
+                self.change(feature_id, Status.REGRESSED, by="generator", note="stepped back in the contract")
+        if edit.kind is not Kind.CLAIM or self._not_claimable(edit.features[0]) is not None:
+            return None
+        pieces = self._check_edit(edit.features[0], session)
+        if isinstance(pieces, evd.Refusal):
+            self._write_mirror()
+            return Answer(False, pieces.reason)
+        return self._accept(edit.features[0], pieces, "", ())
+
+    # --- Integrity ----------------------------------------------------------------------------------
+
+    def inspect(self, tool_use_id: str | None) -> None:
+        """Compare the agents' file with the record, cheaply, and restore what strays."""
+        if self._record is None or self._document is None:
+            return
+        if _stat(self._run.dir.record) != self._record_stat:
+            self._store(self._record)
+            self._run.emit(ev.ContractTampered(what="the contract of record was changed", tool_use_id=tool_use_id))
+        path = self._run.dir.root / self._record.name
+        found_stat = _stat(path)
+        if found_stat is not None and found_stat == self._mirror_stat:
+            return
+        wrong = self._deviation(path)
+        if wrong is None:
+            self._mirror_stat = found_stat
+            return
+        self._write_mirror()
+        self._run.emit(ev.ContractTampered(what=wrong, tool_use_id=tool_use_id))
+
+    def _deviation(self, path: Path) -> str | None:
+        assert self._document is not None
+        if path.is_symlink() or (path.exists() and path.stat().st_nlink > 1):
+            return f"{path.name} was replaced by a link"
+        if path.exists() and not path.is_file():
+            return f"{path.name} is no longer a file"
+        try:
+            found = ct.read(path)
+        except ContractError as error:
+            return str(error)
+        change = ct.compare(self._document, self.passing, found)
+        return ct.describe(change) if change else None
+
+    def _write_mirror(self) -> None:
+        """Make the agents' file what the record says, whatever lies in its place."""
+        assert self._record is not None and self._document is not None
+        path = self._run.dir.root / self._record.name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        write_whole(path, ct.render(self._document, self.passing).encode())
+        self._mirror_stat = _stat(path)
+
+
+def _stat(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink, found.st_mode)
+
+
+def _plain(piece: evd.Piece) -> evd.Piece:
+    return evd.Piece(
+        path=piece.path, sha256=piece.sha256, size=piece.size, mtime_ns=piece.mtime_ns, kind=piece.kind
+    )
+
+
+def _changed(
+    feature: FeatureRecord, to: Status, note: str, evidence: Sequence[ev.BoundPiece]
+) -> FeatureRecord:
+    return msgspec.structs.replace(
+        feature, status=to, note=note, evidence=(*feature.evidence, *map(_plain, evidence))
+    )
+
+
+_WRITTEN = re.compile(r'"passes\\?"\s*:')
+
+
+def count_written(text: str) -> int:
+    """How many features a contract that is still being written has so far."""
+    return len(_WRITTEN.findall(text))
+
+
+def started_now() -> evd.SessionEvidence:
+    """The evidence of a session that starts now."""
+    return evd.SessionEvidence(started_ns=time.time_ns())
