@@ -149,9 +149,9 @@ def _program(command: Command, scope: _Scope) -> tuple[Command, str | None]:
     word, ctx = command.name, scope.ctx
     if not is_exact(word) or not word or re.search(r"[\s{}*?$`~]", word):
         return command, f"which program {shown(word)!r} is isn't known before it runs. Write its name out."
-    name = PurePosixPath(word).name
     if "/" not in word:
-        return command, program_problem(name, ctx)
+        return command, program_problem(word, ctx)
+    name = PurePosixPath(word).name
     plain = replace(command, argv=(name, *command.argv[1:]))
     if SAFE_PATH_ENTRY.fullmatch(str(PurePosixPath(word).parent)) and word.startswith("/"):
         inside = Path(word).is_relative_to(ctx.root)

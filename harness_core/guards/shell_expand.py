@@ -171,7 +171,7 @@ class Expander:
 
     def marked(self, node: Node, binding: Binding, quoted: bool = False) -> str:
         """The text of a word node, with marks for splitting, globs and quoting."""
-        handler = _HANDLERS.get(node.type)
+        handler = _HANDLERS.get(node.type) if node.is_named else Expander._word
         if handler is None:
             raise Unparsable(f"it contains a form that isn't understood here ({node.type})")
         return handler(self, node, binding, quoted)
@@ -294,6 +294,8 @@ class Expander:
         return ANY
 
     def _command(self, node: Node, binding: Binding, quoted: bool) -> str:
+        if is_arithmetic(self.text(node)):
+            return TOKEN
         produced = self.produce(node)
         if quoted:
             return produced[0] if len(produced) == 1 else ANY
@@ -310,6 +312,11 @@ class Expander:
 
     def _range(self, node: Node, binding: Binding, quoted: bool) -> str:
         return OPEN + self.text(node)[1:-1] + CLOSE
+
+
+def is_arithmetic(text: str) -> bool:
+    """Whether what the grammar takes for `$(…)` is plain `$((…))`, as it does in here-documents."""
+    return bool(re.fullmatch(r"\$\(\([\w\s+*/%$<>=!?:&|^~,-]+\)\)", text))
 
 
 def _size(choices: list[tuple[str, ...]]) -> int:

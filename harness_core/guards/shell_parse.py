@@ -15,7 +15,7 @@ from pathlib import Path
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from harness_core.guards.shell_expand import Binding, Expander, Variables
+from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
 from harness_core.guards.shell_words import ANY, TOKEN, Unparsable, fields, is_exact
 
@@ -108,6 +108,8 @@ class _Around:
     """Redirections written after a list or pipeline; they belong to its last command."""
     words: tuple[Node, ...] = ()
     """Arguments that stand after a here-document's mark."""
+    dash: bool = False
+    """A `-` stands at the end of the command's own arguments."""
 
 
 @cache
@@ -143,6 +145,8 @@ class _Walker:
         self.expander = Expander(source, self.variables, self.substituted)
         self.visited: dict[Path | None, None] = dict.fromkeys(cwds)
         self.calls: list[Node] = []
+        self.dashes: set[int] = set()
+        """Here-documents before which the grammar drops a `-`, the operand for standard input."""
         self._running: list[str] = []
         self._number = itertools.count(1)
         self._here: Cwds = cwds
@@ -157,6 +161,7 @@ class _Walker:
 
     def collect(self, node: Node) -> None:
         known = self.variables
+        self._check_gaps(node)
         match node.type:
             case "variable_assignment":
                 name = node.child_by_field_name("name")
@@ -181,6 +186,20 @@ class _Walker:
                 self._collect_command(node)
         for child in node.named_children:
             self.collect(child)
+
+    def _check_gaps(self, node: Node) -> None:
+        """The grammar must have accounted for every character of the command."""
+        if node.type in _TEXTUAL or not node.children:
+            return
+        at = node.start_byte
+        for child in node.children:
+            gap = self.expander.source[at : child.start_byte].decode("utf-8", "replace")
+            left = gap.replace("\\\n", "").strip()
+            if left == "-" and child.type == "heredoc_redirect":
+                self.dashes.add(child.start_byte)
+            elif left:
+                raise Unparsable(f"the part {left[:40]!r} isn't understood here")
+            at = max(at, child.end_byte)
 
     def _collect_command(self, node: Node) -> None:
         name = node.child_by_field_name("name")
@@ -259,7 +278,7 @@ class _Walker:
 
     def chain(self, node: Node, place: _Place, around: _Around) -> None:
         left, right = node.named_children[0], node.named_children[-1]
-        self.statement(left, place, replace(around, own=(), words=()))
+        self.statement(left, place, replace(around, own=(), words=(), dash=False))
         if any(child.type == "||" for child in node.children):
             place.settle()
         self.statement(right, place, around)
@@ -272,7 +291,7 @@ class _Walker:
             inner = (
                 replace(around, input=taken)
                 if last
-                else replace(around, input=taken, own=(), words=(), outer=())
+                else replace(around, input=taken, own=(), words=(), outer=(), dash=False)
             )
             self.statement(element, place.fork(), inner)
             emitted = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
@@ -305,7 +324,9 @@ class _Walker:
                 Command((), place.cwds, redirects=(*own, *around.own), outer=around.outer, input=taken)
             )
         else:
-            made = replace(around, input=taken, own=(*own, *around.own), words=tuple(words))
+            dash = any(child.start_byte in self.dashes for child in node.named_children)
+            own = [*own, *around.own]
+            made = replace(around, input=taken, own=tuple(own), words=tuple(words), dash=dash)
             self.statement(body, place, made)
         for operator, statement in after:
             numbers = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
@@ -363,7 +384,7 @@ class _Walker:
         prefix: list[Node] = []
         own: list[Redirect] = []
         taken = around.input
-        for child in node.named_children:
+        for child in node.children:
             match child.type:
                 case "variable_assignment":
                     prefix.append(child)
@@ -387,7 +408,8 @@ class _Walker:
         number = next(self._number)
         made: dict[tuple[str, ...], None] = {}
         for binding in self.expander.bindings(words):
-            made[tuple(w for word in words for w in self._fields(word, binding))] = None
+            dash = ("-",) if around.dash else ()
+            made[tuple(w for word in words for w in self._fields(word, binding)) + dash] = None
         base = Command(
             (),
             place.cwds,
@@ -471,6 +493,8 @@ class _Walker:
 
     def substitutions(self, node: Node, place: _Place) -> None:
         """Walk the commands inside `$(…)`, backticks and `<(…)` anywhere below the node."""
+        if node.type == "command_substitution" and is_arithmetic(self.expander.text(node)):
+            return
         if node.type in ("command_substitution", "process_substitution"):
             self.sequence(node.named_children, place.fork(), _Around())
             return
@@ -534,6 +558,12 @@ def _joined(cwd: Path | None, target: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):
         return None
 
+
+_TEXTUAL = frozenset(
+    "string translated_string heredoc_body heredoc_redirect expansion regex concatenation extglob_pattern"
+    " arithmetic_expansion simple_expansion".split()
+)
+"""Node kinds with text between their children."""
 
 _VALUES = frozenset(
     "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from harness_core.guards import GuardContext
 from harness_core.guards.shell_code import awk_problem, is_secret_name, sed_problem
@@ -336,14 +337,24 @@ def _scripted(command: Command, ctx: GuardContext) -> str | None:
 def _link(command: Command, ctx: GuardContext) -> str | None:
     """A link must not become another name for something closed, or a door out of the run."""
     options, operands = split_options(command.argv[1:], "-t --target-directory -S --suffix")
-    sources = operands if options.get("-t") or len(operands) == 1 else operands[:-1]
+    folder = options.get("-t") or options.get("--target-directory")
+    sources = operands if folder or len(operands) == 1 else operands[:-1]
+    link = folder or (operands[-1] if len(operands) > 1 else ".")
+    symbolic = "-s" in options or "--symbolic" in options
+    bases = tuple(_folder_of_link(link, cwd) for cwd in command.cwds) if symbolic else command.cwds
     for source in sources:
-        if re.match(r"(?:\./)*(?:\.\./)*node_modules", source):
-            continue
-        problem = target_problem(source, command.cwds, ctx.root, whole=True)
+        problem = target_problem(source, bases, ctx.root, whole=True)
         if problem:
             return f"`ln` to {shown(source)} would make another way to a place that is closed: {problem}"
     return None
+
+
+def _folder_of_link(link: str, cwd: Path | None) -> Path | None:
+    """Where a relative target of a symbolic link starts."""
+    if not is_exact(link) or cwd is None:
+        return None
+    path = cwd / link
+    return path if path.is_dir() else path.parent
 
 
 def _python(command: Command, ctx: GuardContext) -> str | None:

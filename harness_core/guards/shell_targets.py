@@ -112,15 +112,11 @@ def _pattern_problem(word: str, base: Path, root: Path) -> str | None:
         problem = write_problem(root, probe, contract=True, also=_open_places(root, probe, base), base=base)
         if problem:
             return problem
-        if root.is_relative_to(resolved):
-            return _whole_problem(word)
-    if not resolved.is_relative_to(root):
-        return None
     if "/.." in rest or rest.startswith(".."):
         return f"where {shown(word)!r} leads can't be told before the command runs. Name the files."
-    for part in rest.split("/"):
-        resolved, rest = (resolved, rest) if part != "." else (resolved, rest.removeprefix("./"))
-    pattern = f"{resolved}/{rest}".casefold().rstrip("/")
+    pattern = f"{str(resolved).rstrip('/')}/{rest}".casefold().rstrip("/")
+    if any(may_be(pattern, str(place).casefold()) for place in (root, *root.parents)):
+        return _whole_problem(word)
     for sample in CLOSED_SAMPLES:
         if may_be(pattern, str(root / sample).casefold()):
             return f"{shown(word)!r} may match {sample}, which the command would change. Name the files that you mean."

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from harness_core.guards.shell_parse import Command, Input
 from harness_core.guards.shell_produce import found
@@ -94,7 +93,7 @@ SHELL_VALUED = _valued("-o -O +o +O --rcfile --init-file")
 
 def program(command: Command) -> str:
     """The program's name without its folder."""
-    return PurePosixPath(command.name).name
+    return command.name.rpartition("/")[2] or command.name
 
 
 def operands_after(args: Sequence[str], valued: frozenset[str]) -> tuple[list[str], list[str]]:

@@ -99,7 +99,7 @@ def _copying(valued: str, moves: bool = False, links: bool = False) -> Finder:
             yield Write(target, whole="-T" in options)
         for source in sources:
             yield Write(target or ".", source=source)
-            if moves or links:
+            if moves:
                 yield Write(source, whole=True)
 
     return find
