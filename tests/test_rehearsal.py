@@ -25,6 +25,7 @@ from claude_agent_sdk import (
     TextBlock,
     create_sdk_mcp_server,
 )
+from PIL import Image
 
 from harness_core.errors import Mistake
 from harness_core.rehearsal import Rehearsal, start
@@ -32,7 +33,7 @@ from harness_core.rehearsal.conversation import ACKNOWLEDGED, call_id
 from harness_core.rehearsal.mischief import MISCHIEF
 from harness_core.rehearsal.scenario import NOTHING_LEFT, PlacedCall, Reply, Scenario, next_reply
 from harness_core.rehearsal.scenarios import load, tiny, titles
-from harness_core.rehearsal.scenarios.demo import plan
+from harness_core.rehearsal.scenarios.demo import plan, story
 from harness_core.rehearsal.schema import fit
 from harness_core.rehearsal.wire import Pace, as_events, usage_of
 from harness_core.rehearsal.words import Say
@@ -126,9 +127,13 @@ class Stage:
         self.git("commit", "-q", "-m", "Lay out the flags")
 
     async def session(self, role: str, prompt: str = "Go.", **more: Any) -> ResultMessage:
-        async with ClaudeSDKClient(self.options(role, **more)) as client:
+        client = ClaudeSDKClient(self.options(role, **more))
+        try:
+            await client.connect()
             await client.query(prompt)
             return await result(client)
+        finally:
+            await client.disconnect()
 
 
 async def result(client: ClaudeSDKClient) -> ResultMessage:
@@ -224,7 +229,7 @@ def test_a_server_that_restarts_in_mid_session_goes_on(stage: Opener) -> None:
 def test_a_session_whose_cli_was_killed_is_resumed(stage: Opener) -> None:
     made = stage("tiny")
     made.flags_laid_out()
-    made.on_claim.append(lambda: [one.kill() for one in clis()] and None)
+    made.on_claim.append(kill_clis)
 
     async def run() -> ResultMessage:
         with pytest.raises(ClaudeSDKError):
@@ -296,8 +301,10 @@ def test_steering_is_acknowledged_and_compaction_survived(stage: Opener) -> None
     assert [given["feature"] for given in made.claims] == ["F001", "F002"]
 
 
-def clis() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "_bundled" in " ".join(one.cmdline())]
+def kill_clis() -> None:
+    for one in psutil.Process().children(recursive=True):
+        if "_bundled" in " ".join(one.cmdline()):
+            one.kill()
 
 
 # The process
@@ -340,6 +347,53 @@ def test_without_streaming_the_answer_is_one_message(tmp_path: Path) -> None:
     assert body["stop_reason"] == "tool_use"
     assert body["content"][1]["name"] == "Bash"
     assert body["usage"]["output_tokens"] > 0
+
+
+# The demo's project
+
+
+def studio(place: Path, works: Sequence[plan.Work]) -> Path:
+    """The project as it is once `works` are built."""
+    files = {"studio.py": plan.text_of("studio.py"), "check.py": plan.text_of("check.py")}
+    files |= {"names.json": plan.names(len(works)), "tests/__init__.py": ""}
+    for work in works:
+        files |= work.files()
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    return place
+
+
+def check(project: Path, feature: str) -> bool:
+    done = subprocess.run(
+        [sys.executable, "check.py", feature], cwd=project, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def test_the_studio_paints_every_scene(tmp_path: Path) -> None:
+    works = plan.works(11)
+    project = studio(tmp_path, works)
+    for work in works:
+        assert check(project, work.id), work.id
+        assert (project / work.log).read_text().endswith("OK\n")
+        with Image.open(project / work.picture) as picture:
+            assert picture.width >= 768
+            assert len(picture.convert("RGB").getcolors(100_000) or []) > 5
+
+
+def test_the_accidents_are_real(tmp_path: Path) -> None:
+    project = studio(tmp_path, plan.works(3))
+    line = project / "pixel/line.py"
+    tidied = line.read_text().replace(story.SOUND_LOOP, story.TIDIED_LOOP)
+    assert tidied != line.read_text()
+    line.write_text(tidied)
+    assert not check(project, story.BROKEN)
+    for name, text in story.flawed_files().items():
+        (project / name).write_text(text)
+    assert check(project, story.FLAWED)
+    assert story.judge(story.FLAWED, (project / "pixel/rectangle.py").read_text())
+    assert story.judge(story.FLAWED, plan.text_of("pixel/rectangle.py")) is None
 
 
 # The player
@@ -479,6 +533,23 @@ def test_a_mischief_can_be_kept_for_one_feature() -> None:
     good = play(load("tiny"), "generator")
     assert play(load("tiny+rm-contract@F002"), "generator") == good
     assert play(load("tiny+rm-contract@F001"), "generator") != good
+
+
+def test_the_operators_words_are_told_from_what_surrounds_them() -> None:
+    steering = (
+        "[steering message 004 from the operator]\nUse a darker sky.\n[end of message 004: it outranks]"
+    )
+    reply = next_reply(load("tiny"), request("generator", [user(f"Build F001.\n\n{steering}")]))
+    assert reply.blocks[0] == Say(f"{ACKNOWLEDGED}: “Use a darker sky.” I'll keep to that from here on.")
+
+
+def test_a_generator_takes_the_feature_that_its_prompt_names() -> None:
+    def built(prompt: str) -> object:
+        write = next(reply for reply in play(load("tiny"), "generator", prompt) if "Write" in calls([reply]))
+        return first_call(write).call.input["file_path"]
+
+    assert built("Your feature is F002.") == "designs/F002.json"
+    assert built("Given up for now: F001, F002.") == "designs/F003.json"
 
 
 def test_a_role_without_a_line_is_a_subagent() -> None:

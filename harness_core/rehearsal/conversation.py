@@ -29,8 +29,12 @@ _ROOT = re.compile(r"working directory: *(/.*)", re.IGNORECASE)
 _REMINDER = re.compile(r"\s*<system-reminder>\n?(.*?)\n?</system-reminder>", re.DOTALL)
 _MEMORY = re.compile(r"```rehearsal-memory\s+([A-Za-z0-9+/=\s]+?)```")
 _STEERING = re.compile(r"\boperator\b|sent a new message while you were working", re.IGNORECASE)
-_STEERING_AT_START = re.compile(r"(message|steering|note|word) from the operator", re.IGNORECASE)
-_QUOTED = re.compile(r"(?:operator|working)[^:\n]*:\s*(.+)", re.IGNORECASE | re.DOTALL)
+_STEERING_AT_START = re.compile(
+    r"\b(?:message|steering|notes?|words?)\b[^.\n]{0,20}\bfrom the operator", re.IGNORECASE
+)
+_QUOTED = re.compile(
+    r"(?:operator|working)[^:\n]*[:\n]\s*(.+?)(?=\n\[end of message|\Z)", re.IGNORECASE | re.DOTALL
+)
 _INTERRUPTED = (
     "[Tool call interrupted",
     "[Request interrupted by user",

@@ -12,6 +12,7 @@ from harness_core.rehearsal.words import VERDICT, Brief, Call, Outcome, Part, St
 
 CONTRACT = "feature_list.json"
 _ID = re.compile(r"\bF\d{3}\b")
+_SKIPPED = re.compile(r"skip|given up", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"^\s*\d+[→\t]", re.MULTILINE)
 _COUNT = (
     re.compile(r"exactly\s+(\d{1,3})\b", re.IGNORECASE),
@@ -48,11 +49,15 @@ def features_in(text: str) -> list[SeenFeature]:
 
 
 def next_feature(brief: Brief, contract: str) -> str | None:
-    """What a generator takes on: the one open feature that its prompt names, else the first open one."""
+    """What a generator takes on: the one open feature that its prompt names, else the first open one;
+    where all pass, the one that the findings name."""
+    seen = features_in(contract)
     skipped = {
-        name for line in brief.told.splitlines() if "skip" in line.lower() for name in _ID.findall(line)
+        name for line in brief.told.splitlines() if _SKIPPED.search(line) for name in _ID.findall(line)
     }
-    waiting = [one.id for one in features_in(contract) if not one.passes and one.id not in skipped]
+    waiting = [one.id for one in seen if not one.passes and one.id not in skipped]
+    if not waiting and "finding" in brief.prompt.lower():
+        waiting = [one.id for one in seen if one.id in brief.prompt]
     named = [name for name in waiting if name in brief.prompt]
     return named[0] if len(named) == 1 else next(iter(waiting), None)
 

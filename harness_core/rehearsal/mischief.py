@@ -1,12 +1,13 @@
 """What agents do wrong, as wrappers of scripts: a well-behaved scenario plus one misdeed.
 
-Each entry of `MISCHIEF` takes a parameter and a feature (both may be None) and gives a wrapper. With a
-feature, only the session that works on it misbehaves.
+Each entry of `MISCHIEF` takes a parameter and a place (both may be None) and gives a wrapper. The place is
+a feature's id: only the session that works on it misbehaves; or a session's number, as its prompt says it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -41,10 +42,12 @@ class _Moment:
     """Where in a generator's session a misdeed happens: once, before the first step that fits."""
 
     claiming: bool
-    feature: str | None
+    where: str | None
+    """A feature's id, or a session's number."""
 
-    def has_come(self, step: Step, at_work: str | None) -> bool:
-        if at_work is None or (self.feature and self.feature != at_work):
+    def has_come(self, step: Step, at_work: str, prompt: str) -> bool:
+        numbered = self.where and re.search(rf"\bsession {re.escape(self.where)}\b", prompt)
+        if self.where not in (None, at_work) and not numbered:
             return False
         return not self.claiming or any(call.tool == CLAIM for call in calls_of(step))
 
@@ -63,7 +66,7 @@ def _during(misdeed: Misdeed, *, claiming: bool, and_leave: bool = False) -> Mak
                 inner = script(brief)
                 step = next(inner, None)
                 while step is not None:
-                    if not done and at_work and moment.has_come(step, at_work):
+                    if not done and at_work and moment.has_come(step, at_work, brief.prompt):
                         done = True
                         yield from misdeed(parameter, at_work)
                         if and_leave:

@@ -21,7 +21,7 @@ class Pace(Enum):
     FAST = "fast"
     """No waiting, one delta a block."""
     HUMAN = "human"
-    """Deltas over time, as from a real model; no reply takes longer than about three seconds."""
+    """Deltas over time, as from a real model; no reply takes much longer than two seconds."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tempo:
 
 _TEMPO = {
     Pace.FAST: None,
-    Pace.HUMAN: Tempo(first_byte=0.18, think_rate=220, say_rate=190, write_rate=900, longest=2.4, delta=24),
+    Pace.HUMAN: Tempo(first_byte=0.15, think_rate=240, say_rate=230, write_rate=1200, longest=1.9, delta=24),
 }
 
 

@@ -4,6 +4,7 @@ tiny                      a scenario
 overhead:300              with a parameter of its own
 tiny+529:3                with a fault of the wire: the first 3 requests; 529:3:10 from the 10th on
 tiny+rm-contract@F002     with a mischief of an agent, in the session that builds F002
+    tiny+loop@4               in the session whose prompt says "session 4"
 """
 
 from __future__ import annotations

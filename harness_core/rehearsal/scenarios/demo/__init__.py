@@ -198,7 +198,8 @@ def build(work: Work, again: bool, features: int) -> Part:
     else:
         yield from prove(work, work.note)
     yield bash(f'git add -A && git commit -m "{_subject(work, again)}"')
-    return (yield from take_notes(f"{work.id} {work.name}: {work.note}"))
+    after = ", once more after the review" if again else ""
+    return (yield from take_notes(f"{work.id} {work.name}{after}: {work.note}"))
 
 
 def rebuild(work: Work) -> Part:
