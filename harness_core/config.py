@@ -258,6 +258,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     config: RunConfig
     options: Options = Options()
     """What command lines asked for, so that running again without them goes on the same way."""
+    rehearsal: str | None = None
+    """The scenario that plays the model, for a run that is a rehearsal."""
     versions: dict[str, str] = {}
 
 

@@ -21,6 +21,7 @@ from harness_core.agent.session import FATAL_STATUS, End, Outcome, Parts, Sessio
 from harness_core.agent import sdk
 from harness_core.app import App
 from harness_core.contract import Feature, Status
+from harness_core.control import DecisionFile
 from harness_core.errors import Exit, LongwatchError
 from harness_core.evaluation import VERDICT_SCHEMA, read_verdict
 from harness_core.files import read_text, write_whole
@@ -62,7 +63,6 @@ class Engine:
         self.ending: Exit | None = None
         self._counted_head: str | None = None
         self._work_head: str | None = None
-        self._asked_upto = 0
 
     def stopping(self) -> bool:
         """Whether anything may run."""
@@ -121,6 +121,7 @@ class Engine:
 
     async def _build_and_evaluate(self) -> None:
         """One feature after the other, until none is left to build."""
+        await self._checkpoint_after_verdict()
         while (feature := self._next_feature()) is not None or self._unverified():
             before = self._progress_mark()
             if feature is not None:
@@ -542,10 +543,14 @@ class Engine:
         return frozenset({chosen} - {"never"})
 
     async def _checkpoint_after_verdict(self) -> None:
-        verdict, policy = self.run.state.verdict, self._checkpoint_policy()
-        if verdict is None or verdict.seq <= self._asked_upto:
+        """Take up an open checkpoint, or ask about a verdict that the operator wants to see."""
+        state, policy = self.run.state, self._checkpoint_policy()
+        if (asked := state.checkpoint) is not None and asked.kind != "end":
+            await self._ask(asked.kind, asked.features, asked.summary)
             return
-        self._asked_upto = verdict.seq
+        verdict = state.verdict
+        if verdict is None or verdict.seq < state.asked_seq:
+            return
         names = ", ".join(verdict.scope)
         if verdict.verdict == "NEEDS_WORK" and "on-needs-work" in policy:
             await self._ask("needs-work", verdict.scope, f"The evaluator wants more work on {names}.")
@@ -557,32 +562,29 @@ class Engine:
         if self.run.state.checkpoint is None:
             checkpoints.open_checkpoint(self.run, kind, features, summary)
         while (answer := checkpoints.take_decision(self.run)) is None:
-            if not self.run.console and self.run.state.checkpoint is not None:
-                asked = self.run.state.checkpoint
+            asked = self.run.state.checkpoint
+            if not self.run.console and asked is not None:
                 raise EndOfRun(Exit.WAITING, f"checkpoint {asked.id} waits for the operator: {asked.summary}")
             if self.stopping():
                 await self._hold_while_stopped()
             await asyncio.sleep(0.1)
-        if answer.decision == "approve":
-            for feature_id in features:
-                self.ledger.change(feature_id, Status.APPROVED, by="operator", note=answer.note)
-            return True
-        if answer.decision == "skip":
-            for feature_id in features:
-                self.ledger.change(feature_id, Status.SKIPPED, by="operator", note=answer.note)
-            return False
-        await self._send_back(kind, features, answer.note)
-        return False
+        await self._follow_decision(kind, features, answer)
+        return answer.decision == "approve"
 
-    async def _send_back(self, kind: str, features: list[str], note: str) -> None:
-        """The operator wants more: its note becomes a message, and what was asked about is open again."""
-        control.steer(self.run.dir, f"The operator sent the work back: {note}", "next")
-        if kind == "end":
+    async def _follow_decision(self, kind: str, features: list[str], answer: DecisionFile) -> None:
+        """Approving agrees with what was shown: good work is approved, findings go to the builder.
+        Sending back opens what was asked about again, with the operator's words."""
+        if answer.note and answer.decision != "skip":
+            control.steer(self.run.dir, f"The operator on {', '.join(features)}: {answer.note}", "next", answer.by)
+        if answer.decision == "approve" and kind == "needs-work":
+            return
+        if answer.decision == "reject" and kind == "end":
             await self._build(None)
             return
+        to = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status.REGRESSED}[answer.decision]
         for feature_id in features:
-            if self.ledger.status(feature_id) in PASSING:
-                self.ledger.change(feature_id, Status.REGRESSED, by="operator", note=note)
+            if to is not Status.REGRESSED or self.ledger.status(feature_id) in PASSING:
+                self.ledger.change(feature_id, to, by="operator", note=answer.note)
 
     # --- Phases and the end -------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     spec: str | None = None
     options: config.Options = config.Options()
     console: bool = False
+    rehearsal: str | None = None
 
 
 Listener = Callable[[ev.Event], None]
@@ -52,7 +53,7 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
     if info is None and spec is None and directory.contract.exists():
         ct.read(directory.contract)
     with RunLock(directory) as owner:
-        made = _open_run(directory, info, options, settings, owner, spec, request.console)
+        made = _open_run(directory, info, options, settings, owner, spec, request)
         made.listeners.extend(listeners)
         try:
             return _drive(made, info is not None)
@@ -106,7 +107,7 @@ def _open_run(
     settings: config.RunConfig,
     owner: Owner,
     spec: bytes | None,
-    console: bool,
+    request: Request,
 ) -> Run:
     git = GitRepo(directory)
     git.prepare()
@@ -120,6 +121,7 @@ def _open_run(
         created=info.created if info else now_iso(),
         config=settings,
         options=options,
+        rehearsal=request.rehearsal or (info.rehearsal if info else None),
         versions={"longwatch": __version__, "python": sys.version.split()[0]},
     )
     config.save_info(directory, kept)
@@ -133,7 +135,7 @@ def _open_run(
         state=fold(directory),
         git=git,
         redact=Redactor(os.environ),
-        console=console,
+        console=request.console,
     )
 
 

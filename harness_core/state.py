@@ -135,6 +135,8 @@ class RunState(msgspec.Struct):
     steer_acknowledged: int = 0
     checkpoint: OpenCheckpoint | None = None
     checkpoints: int = 0
+    asked_seq: int = 0
+    """The event that opened the newest checkpoint."""
     usd: float = 0.0
     tokens: int = 0
     turns: int = 0
@@ -319,6 +321,7 @@ def _steer_acknowledged(state: RunState, event: ev.SteerAcknowledged) -> None:
 
 def _checkpoint_opened(state: RunState, event: ev.CheckpointOpened) -> None:
     state.checkpoints += 1
+    state.asked_seq = event.seq
     state.checkpoint = OpenCheckpoint(
         event.id, event.kind, event.ts, event.summary, event.subject_hash, event.features
     )

@@ -1,0 +1,133 @@
+"""The answer to "what is happening": a run's fold with the few facts that only the outside knows."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import msgspec
+
+from harness_core import contract as ct
+from harness_core.errors import ContractError
+from harness_core.layout import RunDir
+from harness_core.lock import owner_of
+from harness_core.state import PhaseCost, RunState, fold
+
+
+class Stop(msgspec.Struct):
+    requested: str | None
+    confirmed: str | None
+    survivors: list[str]
+
+
+class SteeringCounts(msgspec.Struct):
+    queued: int
+    delivered: int
+    acknowledged: int
+
+
+class CheckpointShown(msgspec.Struct):
+    id: str
+    kind: str
+    opened: str
+    summary: str
+
+
+class EngineFacts(msgspec.Struct):
+    pid: int | None
+    alive: bool
+
+
+class Report(msgspec.Struct):
+    """What `status --json` prints. Money is US dollars, `ms` milliseconds, `elapsed_s` seconds of work."""
+
+    run_id: str
+    preset: str
+    lifecycle: str
+    reason: str
+    phase: str
+    role: str
+    session: int
+    features: dict[str, int]
+    stop: Stop
+    steering: SteeringCounts
+    checkpoint: CheckpointShown | None
+    cost_usd: float
+    tokens: int
+    turns: int
+    sessions: int
+    context: int
+    elapsed_s: float
+    limits: dict[str, float]
+    phases: list[PhaseCost]
+    waiting_until: str | None
+    tampered: int
+    denials: int
+    errors: int
+    damaged: int
+    last_seq: int
+    engine: EngineFacts
+
+
+def status(run: RunDir) -> Report:
+    """Where a run stands now. Raises LongwatchError for one that can't be read."""
+    return report(run, fold(run))
+
+
+def report(run: RunDir, state: RunState) -> Report:
+    """`state` as a report, with what the outside adds: the engine, the stop file, a foreign contract."""
+    owner = owner_of(run)
+    alive = owner is not None and owner.alive
+    stop_file = os.path.lexists(run.stop_file)
+    asked = state.checkpoint
+    return Report(
+        run_id=state.run_id,
+        preset=state.preset,
+        lifecycle=state.lifecycle(alive=alive, stop_file=stop_file).value,
+        reason=state.reason,
+        phase=state.phase,
+        role=state.role,
+        session=state.open_session.number if state.open_session else state.sessions,
+        features=state.counts if state.features else _foreign_counts(run, state),
+        stop=Stop(
+            state.stop_requested or ("pause" if stop_file else None), state.stop_confirmed, state.survivors
+        ),
+        steering=SteeringCounts(state.steer_queued, state.steer_delivered, state.steer_acknowledged),
+        checkpoint=CheckpointShown(asked.id, asked.kind, asked.opened, asked.summary) if asked else None,
+        cost_usd=round(state.usd, 6),
+        tokens=state.tokens,
+        turns=state.turns,
+        sessions=state.sessions,
+        context=state.context,
+        elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if alive else 0.0), 1),
+        limits=state.limits,
+        phases=state.phases,
+        waiting_until=state.waiting_until,
+        tampered=state.tampered,
+        denials=state.denials,
+        errors=state.errors,
+        damaged=state.damaged,
+        last_seq=state.last_seq,
+        engine=EngineFacts(owner.pid if owner else None, alive),
+    )
+
+
+def _foreign_counts(run: RunDir, state: RunState) -> dict[str, int]:
+    """Counts of a contract that no engine has frozen: a run's that is being written, or another harness's."""
+    counts = state.counts
+    if state.started or not run.contract.is_file():
+        return counts
+    try:
+        found = ct.read(run.contract)
+    except ContractError:
+        return counts
+    passing = len(ct.passing_ids(found))
+    total = len(found.features)
+    return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}
+
+
+def _since(ts: str) -> float:
+    try:
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(ts)).total_seconds())
+    except ValueError:
+        return 0.0
