@@ -130,7 +130,7 @@ def _code_problem(command: Command, scope: _Scope) -> str | None:
         problem = code_problem(code)
         if problem:
             return f"`{program(command)}`: {problem}"
-        for text in started(code):
+        for text in started(code, program(command)):
             try:
                 parse(text, scope.ctx.root)
             except Unparsable:
@@ -149,10 +149,10 @@ def _program(command: Command, scope: _Scope) -> tuple[Command, str | None]:
     word, ctx = command.name, scope.ctx
     if not is_exact(word) or not word or re.search(r"[\s{}*?$`~]", word):
         return command, f"which program {shown(word)!r} is isn't known before it runs. Write its name out."
-    if "/" not in word:
-        return command, program_problem(word, ctx)
-    name = PurePosixPath(word).name
+    name = _unversioned(PurePosixPath(word).name or word)
     plain = replace(command, argv=(name, *command.argv[1:]))
+    if "/" not in word:
+        return plain, program_problem(name, ctx)
     if SAFE_PATH_ENTRY.fullmatch(str(PurePosixPath(word).parent)) and word.startswith("/"):
         inside = Path(word).is_relative_to(ctx.root)
         if not inside:
@@ -164,6 +164,12 @@ def _program(command: Command, scope: _Scope) -> tuple[Command, str | None]:
         if problem:
             return plain, problem
     return plain, None
+
+
+def _unversioned(name: str) -> str:
+    """`python3.12` and `gcc-13` are `python3` and `gcc`."""
+    base = re.sub(r"(-\d+(\.\d+)*|(?<=\d)(\.\d+)+)$", "", name)
+    return base if is_known(base) and not is_known(name) else name
 
 
 def _own_program(word: str, cwd: Path | None, plain: Command, scope: _Scope) -> str | None:

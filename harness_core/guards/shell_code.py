@@ -69,6 +69,11 @@ RUNS = re.compile(
     r"|\bsystem|\bshell_exec|passthru)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
     re.DOTALL,
 )
+RUNS_BARE = re.compile(
+    r"(?:\b(?:system|exec|popen|spawn)\b\s*\(?\s*(?P<quote>['\"])(?P<script>.*?)(?<!\\)(?P=quote)|(?:`|\bqx\s*[{(/])(?P<ticked>[^`})/]*))",
+    re.DOTALL,
+)
+"""How Perl, Ruby and PHP start commands."""
 RUNS_LIST = re.compile(
     r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?|execFile(?:Sync)?)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
 )
@@ -124,8 +129,11 @@ def code_problem(code: str) -> str | None:
     return None
 
 
-def started(code: str) -> Iterator[str]:
+def started(code: str, name: str) -> Iterator[str]:
     """The commands that inline code starts through a shell or by name, where they stand in it literally."""
+    if name in ("perl", "ruby", "php"):
+        for found in RUNS_BARE.finditer(code):
+            yield found["script"] or found["ticked"] or ""
     for found in RUNS.finditer(code):
         script = found["script"]
         if found["quote"] != "`" or "${" not in script:

@@ -222,7 +222,7 @@ def _reset(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
 def _checkout(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     if _flags(rest, "-f", "--force", "--discard-changes"):
         return f"`git checkout {shown(rest[0])}`: {DISCARD}"
-    if _flags(rest, "-B", "-C", "--force-create"):
+    if _flags(rest, "-B", "-C", "--force-create", "--orphan"):
         return f"`git checkout {shown(rest[0])}`: {HISTORY}"
     return _pathspecs(rest, cwds, ctx, "checkout")
 
@@ -237,7 +237,7 @@ def _pathspecs(rest: Args, cwds: Cwds, ctx: GuardContext, name: str) -> str | No
     """The files that checkout or restore overwrite: what follows `--`, or looks like a path."""
     explicit = "--" in rest
     paths = rest[rest.index("--") + 1 :] if explicit else [word for word in rest if not word.startswith("-")]
-    creates = not explicit and _flags(rest, "-b", "-c", "--orphan", "-t", "--track")
+    creates = not explicit and _flags(rest, "-b", "-c", "-t", "--track")
     if creates:
         return None
     for word in paths:

@@ -20,6 +20,7 @@ WGET_VALUED = (
     "-O --output-document -o --output-file -a -P --directory-prefix -T --timeout -t --tries --header --post-data --post-file"
     " --method --body-data -U --user-agent --user --password -w --wait -e -i --input-file --base -B"
 )
+BROWSERS = frozenset("chromium chromium-browser google-chrome google-chrome-stable firefox".split())
 HTTPIE_METHODS = frozenset("GET POST PUT PATCH DELETE HEAD OPTIONS".split())
 DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready", "createdb", "dropdb"), ("-h", "--host")),
@@ -68,6 +69,10 @@ def network_problem(command: Command) -> str | None:
     if name == "rsync":
         remote = next((word for word in args if not word.startswith("-") and REMOTE_PATH.match(word)), None)
         return f"`rsync {shown(remote)}` reaches another host. {LOCAL}" if remote else _rsync_shell(args)
+    if name in BROWSERS:
+        return _urls(
+            name, [word for word in args if word.startswith(("http:", "https:", "ws:", "wss:", "ftp:"))]
+        )
     if name in DATABASE_HOSTS:
         return _database(name, args)
     if name == "openssl" and args[:1] in (["s_client"], ["s_server"], ["s_time"]):

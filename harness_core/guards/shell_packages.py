@@ -10,6 +10,7 @@ from pathlib import Path
 from harness_core.guards import GuardContext
 from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
+from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_unwrap import Nested, operands_after, program
 from harness_core.guards.shell_words import is_exact, shown
 
@@ -48,7 +49,7 @@ NPX_TOOLS = (
     CHECKING
     | TESTING
     | frozenset(
-        "tsc tsx ts-node vite vue-tsc svelte-check next nuxt astro remix gatsby webpack rollup parcel esbuild swc babel sass"
+        "typescript tsc tsx ts-node vite vue-tsc svelte-check next nuxt astro remix gatsby webpack rollup parcel esbuild swc babel sass"
         " postcss tailwindcss @tailwindcss/cli prisma drizzle-kit knex sequelize sequelize-cli typeorm typedoc jsdoc storybook"
         " sb serve http-server live-server json-server nodemon concurrently cross-env dotenv dotenv-cli wait-on rimraf mkdirp"
         " npm-run-all run-s run-p npm-check-updates ncu create-vite create-next-app create-react-app create-svelte create-astro"
@@ -150,7 +151,10 @@ def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str
     for word in args:
         if word.partition("=")[0] in NPM_SCRIPTED and "--" not in args[: args.index(word)]:
             return f"`{name} {shown(word)}` changes what runs scripts, or where packages come from. Leave it out."
-    _, rest = operands_after(args, NPM_VALUED)
+    options, rest = operands_after(args, NPM_VALUED)
+    for option, folder in zip(options, options[1:], strict=False):
+        if option in ("--prefix", "-C", "--dir", "--cwd") and target_problem(folder, command.cwds, ctx.root):
+            return f"`{name} {option} {shown(folder)}` works outside the run. Work in the run's directory."
     verb = rest[0] if rest else ""
     if not is_exact(verb):
         return f"which {name} command it is isn't known before it runs. Write it out."
@@ -179,6 +183,8 @@ def _tool(name: str, args: list[str]) -> str | None:
 
 
 def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
+    if args[1:2] == ["prune"] and args[0] in ("system", "volume", "network"):
+        return f"`docker {args[0]} prune` removes what other projects own. Use `docker compose down`, or name what is yours."
     for index, word in enumerate(args):
         if DOCKER_CLOSED.fullmatch(word) or (
             word in ("--pid", "--ipc", "--userns") and args[index + 1 : index + 2] == ["host"]

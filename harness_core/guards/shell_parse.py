@@ -177,6 +177,7 @@ class _Walker:
                 name = node.child_by_field_name("name")
                 body = node.child_by_field_name("body")
                 if name is not None and body is not None:
+                    self._check_recursion(self.expander.text(name), body)
                     self.functions[self.expander.text(name)] = body
             case "postfix_expression" | "unary_expression" | "binary_expression":
                 for child in node.named_children:
@@ -186,6 +187,13 @@ class _Walker:
                 self._collect_command(node)
         for child in node.named_children:
             self.collect(child)
+
+    def _check_recursion(self, name: str, body: Node) -> None:
+        called = body.child_by_field_name("name") if body.type == "command" else None
+        if called is not None and self.expander.text(called) == name:
+            raise Unparsable(f"the function {name!r} calls itself, perhaps without end")
+        for child in body.named_children:
+            self._check_recursion(name, child)
 
     def _check_gaps(self, node: Node) -> None:
         """The grammar must have accounted for every character of the command."""

@@ -23,7 +23,7 @@ INSPECTION = frozenset(
     " seq shuf yes sleep true false test expr bc dc numfmt getconf locale tput clear printenv env tty stty look man info"
     " dos2unix unix2dos iconv xmllint xsltproc tokei cloc scc identify exiftool ffprobe pdftotext pdfinfo otool ldd nm"
     " objdump readelf size sw_vers lscpu lsblk vmstat iostat pstree watch time envsubst sponge gettext split csplit"
-    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release".split()
+    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release ip ifconfig".split()
 )
 FILES = frozenset(
     "cp mv rm rmdir mkdir touch ln chmod install tee truncate mktemp rsync dd tar zip unzip gzip gunzip bzip2 bunzip2"
@@ -48,7 +48,8 @@ CHECKING = frozenset(
 )
 TESTING = frozenset(
     "pytest py.test tox nox coverage jest vitest mocha ava tap cypress playwright karma jasmine phpunit pest rspec"
-    " cucumber behave robot c8 nyc nodemon lighthouse newman k6 gotestsum nextest bats".split()
+    " cucumber behave robot c8 nyc nodemon lighthouse newman k6 gotestsum nextest bats"
+    " wait-on chromium chromium-browser google-chrome google-chrome-stable firefox Xvfb scrot".split()
 )
 PACKAGING = frozenset(
     "npm npx pnpm pnpx yarn bun bunx corepack pip pip3 pipx pipenv poetry pdm uv uvx hatch rye conda mamba micromamba"

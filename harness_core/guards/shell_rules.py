@@ -14,7 +14,13 @@ from harness_core.guards.shell_packages import package_problem
 from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_process import process_problem
 from harness_core.guards.shell_profiles import FORBIDDEN
-from harness_core.guards.shell_targets import STREAMS, copies_problem, reading_problem, target_problem
+from harness_core.guards.shell_targets import (
+    STREAMS,
+    copies_problem,
+    reading_problem,
+    target_problem,
+    whole_reading_problem,
+)
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import exact_prefix, is_exact, shown
 from harness_core.guards.shell_writes import split_options, writes
@@ -45,6 +51,12 @@ EXECUTING: Mapping[str, re.Pattern[str]] = {
     "ps": re.compile(r"(?!-)[a-zA-Z]*e[a-zA-Z]*|-[a-zA-Z]*E[a-zA-Z]*"),
 }
 """Options that run another program, or show what is hidden; matched against each whole argument."""
+RECURSIVE: Mapping[str, re.Pattern[str]] = {
+    **dict.fromkeys(("grep", "egrep", "fgrep", "zip"), re.compile(r" -\w*[rR]| --recursive")),
+    "cp": re.compile(r" -\w*[rRa]| --recursive| --archive"),
+    **dict.fromkeys(("rg", "ag", "tar", "rsync"), re.compile("")),
+}
+"""Programs that read all files below a folder, and the arguments that make them."""
 TEXT_ONLY = frozenset("echo printf : true false test [ export unset set trap".split())
 """Programs whose words aren't files that they read."""
 PATTERN_FIRST = frozenset("grep egrep fgrep rg ag ack sed awk gawk mawk jq yq perl".split())
@@ -189,6 +201,8 @@ def files_problem(command: Command, ctx: GuardContext) -> str | None:
             return f"`{name}`: {problem}"
     for word in reading_words(command):
         problem = reading_problem(word, cwds, root)
+        if not problem and name in RECURSIVE and RECURSIVE[name].search(" ".join(command.argv)):
+            problem = whole_reading_problem(word, cwds, root)
         if problem:
             return f"`{name}`: {problem}"
     return None
@@ -361,15 +375,11 @@ def _python(command: Command, ctx: GuardContext) -> str | None:
     args = command.argv[1:]
     if "-m" in args[:-1]:
         module = args[args.index("-m") + 1]
-        if module in FORBIDDEN or module in (
-            "smtpd",
-            "telnetlib",
-            "antigravity",
-            "webbrowser",
-            "harness_core",
-            "tui",
-        ):
-            return f"`python -m {module}`: {FORBIDDEN.get(module, 'it belongs to the operator')}."
+        reason = FORBIDDEN.get(module)
+        if module.partition(".")[0] == "harness_core" or module == "tui.cli":
+            reason = FORBIDDEN["longwatch"]
+        if reason:
+            return f"`python -m {module}`: {reason}."
     return None
 
 

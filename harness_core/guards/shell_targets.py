@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from harness_core.guards.paths import CLOSED_SAMPLES, Unresolvable, is_secret, read_problem, write_problem
 from harness_core.guards.shell_parse import Cwds
-from harness_core.guards.shell_words import ANY, JOB, TOKEN, exact_prefix, is_exact, may_be, shown
+from harness_core.guards.shell_words import ANY, exact_prefix, is_exact, may_be, shown
 from harness_core.layout import PRIVATE
 
 STREAMS = re.compile(r"/dev/(null|stdout|stderr|stdin|tty|fd/\d+)")
@@ -178,6 +178,17 @@ def reading_problem(word: str, cwds: Cwds, root: Path) -> str | None:
     return None
 
 
+def whole_reading_problem(word: str, cwds: Cwds, root: Path) -> str | None:
+    """Why everything below `word` may not be read: a home directory holds credentials."""
+    if not is_exact(word) or not word.startswith(("/", ".")):
+        return None
+    for cwd in cwds:
+        path = ((cwd or Path("/")) / word).resolve()
+        if not path.is_relative_to(root) and Path.home().is_relative_to(path):
+            return f"{shown(word)!r} takes in the user's home with its credentials. Name the folder that you need."
+    return None
+
+
 def _reading_pattern(word: str, cwds: Cwds, root: Path) -> str | None:
     prefix = exact_prefix(word)
     for cwd in cwds:
@@ -188,13 +199,12 @@ def _reading_pattern(word: str, cwds: Cwds, root: Path) -> str | None:
                 return f"{shown(word)!r} names credentials, which no agent reads. Use a placeholder or ask the operator."
             if PRIVATE in PurePosixPath(prefix).parts:
                 return f"{PRIVATE}/ is the harness's own folder and closed to agents. Read the project's files instead."
-        if ANY in word or TOKEN in word or JOB in word:
+        if word.startswith(ANY):
             continue
         pattern = word if word.startswith("/") else f"{base}/{word.removeprefix('./')}"
-        samples = (
-            *(str(Path(text).expanduser()) for text in SECRET_SAMPLES),
-            f"{root}/{PRIVATE}/journal.jsonl",
-        )
+        samples = [str(Path(text).expanduser()) for text in SECRET_SAMPLES]
+        if ANY not in word:
+            samples.append(f"{root}/{PRIVATE}/journal.jsonl")
         if any(may_be(pattern, sample) for sample in samples):
             return f"{shown(word)!r} may match files with credentials or of the harness. Name the files that you mean."
     return None

@@ -143,6 +143,12 @@ def _sed(args: list[str]) -> Iterator[Write]:
         yield from (Write(word) for word in operands[0 if scripted else 1 :])
 
 
+def _awk(args: list[str]) -> Iterator[Write]:
+    if any(args[i : i + 2] == ["-i", "inplace"] for i in range(len(args))) or "--include=inplace" in args:
+        _, operands = split_options(args, "-i -F -v -f --include")
+        yield from (Write(word) for word in operands[0 if "-f" in args else 1 :])
+
+
 def _perl(args: list[str]) -> Iterator[Write]:
     if any(re.match(r"-[a-zA-Z0-9]*i", word) for word in args):
         index = next((i for i, w in enumerate(args) if re.fullmatch(r"-\w*[eE]", w)), -1)
@@ -319,6 +325,7 @@ FINDERS: Mapping[str, Finder] = {
     "rsync": _rsync,
     "dd": _dd,
     "sed": _sed,
+    **dict.fromkeys(("awk", "gawk"), _awk),
     "perl": _perl,
     "ruby": _perl,
     "tar": _tar,
