@@ -35,6 +35,8 @@ class GuardContext:
 
     root: Path
     """The run's directory, absolute and resolved."""
+    cwd: Path | None = None
+    """Where the session's shell stands, if not at the root: relative paths of a command start there."""
     stopping: bool = False
     read_only: bool = False
     """True for a role that may not change anything in the run (the evaluator)."""

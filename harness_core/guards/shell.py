@@ -66,7 +66,7 @@ def check(call: ToolCall, ctx: GuardContext) -> Denial | None:
     command = call.input.get("command")
     if not isinstance(command, str):
         return Denial(GUARD, f"Bash came without a command. {HELP}")
-    problem = script_problem(command, ctx)
+    problem = script_problem(command, ctx, (ctx.cwd or ctx.root,))
     return Denial(GUARD, problem) if problem else None
 
 

@@ -64,6 +64,9 @@ ENVIRONMENT = re.compile(
 NAMED_ENVIRONMENT = re.compile(
     r"(?:process\.env(?:\.|\[\s*['\"]?)|os\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
 )
+SIGNALS = re.compile(
+    r"process\.kill\s*\(|os\.kill(pg)?\s*\(|Process\.kill\b|posix_kill|\bkill\s+['\"]?(KILL|TERM|9)\b"
+)
 RUNS = re.compile(
     r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call|Popen|getoutput)|child_process['\"]?\)?\.exec"
     r"|\bsystem|\bshell_exec|passthru)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
@@ -123,6 +126,8 @@ def code_problem(code: str) -> str | None:
     for found in NAMED_ENVIRONMENT.finditer(joined):
         if is_secret_name(found[1]):
             return f"the code reads {found[1]}, a credential. Check only whether it is set, with `[ -n … ]`."
+    if SIGNALS.search(joined):
+        return "the code sends signals. Use `kill %1` or `kill $!` for what this shell started."
     closed = CLOSED.search(joined)
     if closed and (WRITES.search(joined) or not is_exact(joined)):
         return f"the code names {closed[0]}, which agents don't write, and it writes or runs something. {READ_PLAINLY}"

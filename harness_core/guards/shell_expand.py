@@ -261,6 +261,8 @@ class Expander:
         found = _EXPANSION.fullmatch(self.text(node))
         if not found:
             raise Unparsable(f"the expansion {self.text(node)} isn't understood here")
+        if found["rest"].startswith("@P"):
+            raise Unparsable("`${…@P}` runs what is in a variable")
         name, index, rest, sign = found["name"], found["index"], found["rest"], found["sign"]
         if sign == "#":
             return TOKEN

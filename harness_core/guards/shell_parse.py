@@ -7,7 +7,7 @@ substitutions wherever they stand. Where a variable has several values, a comman
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from tree_sitter import Language, Node, Parser
 
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
-from harness_core.guards.shell_words import ANY, TOKEN, Unparsable, fields, is_exact
+from harness_core.guards.shell_words import ANY, HIDDEN_RUN, TOKEN, Unparsable, ansi, fields, is_exact
 
 Cwds = tuple[Path | None, ...]
 """Directories that a command may run in; None is one that isn't known."""
@@ -185,8 +185,20 @@ class _Walker:
                         known.given.setdefault(self.expander.text(child), (TOKEN,))
             case "command":
                 self._collect_command(node)
+            case "command_substitution":
+                if self.expander.text(node).startswith("`") and "\\`" in self.expander.text(node):
+                    raise Unparsable("it nests backticks. Use $(…)")
+            case "test_command" | "arithmetic_expansion":
+                if any(HIDDEN_RUN.search(text) for text in self._literals(node)):
+                    raise Unparsable("arithmetic would run what stands in quotes")
         for child in node.named_children:
             self.collect(child)
+
+    def _literals(self, node: Node) -> Iterator[str]:
+        if node.type in ("raw_string", "ansi_c_string"):
+            yield ansi(self.expander.text(node))
+        for child in node.named_children:
+            yield from self._literals(child)
 
     def _check_recursion(self, name: str, body: Node) -> None:
         called = body.child_by_field_name("name") if body.type == "command" else None

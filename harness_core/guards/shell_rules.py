@@ -22,7 +22,7 @@ from harness_core.guards.shell_targets import (
     whole_reading_problem,
 )
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import exact_prefix, is_exact, shown
+from harness_core.guards.shell_words import HIDDEN_RUN, exact_prefix, is_exact, shown
 from harness_core.guards.shell_writes import split_options, writes
 
 WHOLE_ENVIRONMENT = (
@@ -43,6 +43,9 @@ EXECUTING: Mapping[str, re.Pattern[str]] = {
     "split": re.compile(r"--filter.*"),
     "shopt": re.compile(r"expand_aliases"),
     "hash": re.compile(r"-p"),
+    "history": re.compile(r"-[a-zA-Z]*[anrw][a-zA-Z]*"),
+    "mapfile": re.compile(r"-C.*"),
+    "readarray": re.compile(r"-C.*"),
     "declare": re.compile(r"-\w*n\w*"),
     "typeset": re.compile(r"-\w*n\w*"),
     "local": re.compile(r"-\w*n\w*"),
@@ -57,6 +60,10 @@ RECURSIVE: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(("rg", "ag", "tar", "rsync"), re.compile("")),
 }
 """Programs that read all files below a folder, and the arguments that make them."""
+EVALUATING = frozenset(
+    "let test [ printf read unset declare typeset local export readonly mapfile readarray".split()
+)
+"""Builtins that evaluate array indices in their arguments."""
 TEXT_ONLY = frozenset("echo printf : true false test [ export unset set trap".split())
 """Programs whose words aren't files that they read."""
 PATTERN_FIRST = frozenset("grep egrep fgrep rg ag ack sed awk gawk mawk jq yq perl".split())
@@ -120,6 +127,12 @@ Rule = Callable[[Command, GuardContext], str | None]
 
 def assignment_problem(command: Command) -> str | None:
     """Why an assignment may not be made, or None."""
+    evaluated = (value for _, value in command.assigns)
+    words = command.argv[1:] if program(command) in EVALUATING else ()
+    if any(HIDDEN_RUN.search(text) for text in (*evaluated, *words)):
+        return (
+            "a value with a substitution as an array index runs when arithmetic reads it. Write it plainly."
+        )
     for name, value in command.assigns:
         if name == "PATH":
             if not all(

@@ -53,6 +53,10 @@ def exact_prefix(word: str) -> str:
     return re.split(f"[{''.join(WILD)}]", word, maxsplit=1)[0]
 
 
+HIDDEN_RUN = re.compile(r"\[[^\]]*(\$\(|`)")
+"""An array index with a substitution in it: arithmetic runs it, even out of quotes and variables."""
+
+
 @lru_cache(maxsize=2048)
 def matcher(word: str) -> re.Pattern[str]:
     """A regular expression for everything that the word may become."""
