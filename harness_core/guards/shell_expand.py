@@ -19,7 +19,6 @@ from tree_sitter import Node
 from harness_core.guards.shell_words import (
     ANY,
     CLOSE,
-    COMMA,
     JOB,
     MAX_WORDS,
     OPEN,
@@ -34,6 +33,7 @@ from harness_core.guards.shell_words import (
     fields,
     glob_marks,
     is_exact,
+    plain,
 )
 
 Producer = Callable[[Node], tuple[str, ...]]
@@ -236,8 +236,7 @@ class Expander:
                 out.append(glob_marks(self.source[at : child.start_byte].decode("utf-8", "replace")))
             out.append(self.marked(child, binding, quoted) if child.is_named else self.text(child))
             at = child.end_byte
-        text = "".join(out)
-        return re.sub(r"\[[^\]/" + SPLIT + r"]*\]", QUERY, text) if QUOTED not in text else text
+        return "".join(out)
 
     def _simple(self, node: Node, binding: Binding, quoted: bool) -> str:
         return self._value(self.text(node).removeprefix("$"), binding, quoted)
@@ -343,13 +342,7 @@ def _unmarked(marked: str) -> str:
     words = fields(marked.replace(SPLIT, " "))
     if len(words) == 1:
         return words[0]
-    return (
-        marked.replace(QUOTED, "")
-        .replace(SPLIT, " ")
-        .replace(OPEN, "{")
-        .replace(COMMA, ",")
-        .replace(CLOSE, "}")
-    )
+    return plain(marked)
 
 
 def _operated(value: str, rest: str) -> str:

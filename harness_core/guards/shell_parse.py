@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tree_sitter import Language, Node, Parser
 
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
-from harness_core.guards.shell_words import ANY, HIDDEN_RUN, TOKEN, Unparsable, ansi, fields, is_exact
+from harness_core.guards.shell_words import ANY, HIDDEN_RUN, TOKEN, Unparsable, ansi, fields, is_exact, plain
 
 Cwds = tuple[Path | None, ...]
 """Directories that a command may run in; None is one that isn't known."""
@@ -25,6 +25,10 @@ Cwds = tuple[Path | None, ...]
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
 READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
+
+
+Word = tuple[Node, ...]
+"""The nodes that make up one word: the grammar sometimes sees several where Bash sees one."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,7 @@ class _Walker:
         """The grammar must have accounted for every character of the command."""
         if node.type in _TEXTUAL or not node.children:
             return
-        at = node.start_byte
+        at, before = node.start_byte, ""
         for child in node.children:
             gap = self.expander.source[at : child.start_byte].decode("utf-8", "replace")
             left = gap.replace("\\\n", "").strip()
@@ -219,7 +223,10 @@ class _Walker:
                 self.dashes.add(child.start_byte)
             elif left:
                 raise Unparsable(f"the part {left[:40]!r} isn't understood here")
-            at = max(at, child.end_byte)
+            joined = bool(at) and child.start_byte == at and child.type in _WORDS and before in _JOINED
+            if joined and (node.type != "command" or before not in _WORDS):
+                raise Unparsable("it joins words in a way that isn't understood here. Quote each word whole")
+            at, before = max(at, child.end_byte), child.type
 
     def _collect_command(self, node: Node) -> None:
         name = node.child_by_field_name("name")
@@ -392,7 +399,7 @@ class _Walker:
         self._here = place.cwds
         bindings = self.expander.bindings((body,))
         texts = [self.expander.interpolated(body, b, body.start_byte, body.end_byte) for b in bindings]
-        return "\n".join(dict.fromkeys("".join(fields_or_text(text)) for text in texts))
+        return "\n".join(dict.fromkeys(map(plain, texts)))
 
     def _herestring(self, node: Node, place: _Place) -> str:
         self._here = place.cwds
@@ -400,7 +407,7 @@ class _Walker:
         return "\n".join(text for child in node.named_children for text in self.expander.scalars(child))
 
     def command(self, node: Node, place: _Place, around: _Around) -> None:
-        words: list[Node] = []
+        words: list[Word] = []
         prefix: list[Node] = []
         own: list[Redirect] = []
         taken = around.input
@@ -419,15 +426,15 @@ class _Walker:
                 case "comment":
                     continue
                 case _:
-                    words.append(child)
+                    _append(words, child)
             if child.type not in ("file_redirect", "herestring_redirect", "subshell", "compound_statement"):
                 self.substitutions(child, place)
         self._here = place.cwds
         self.expander.reveals.clear()
-        words += around.words
+        words += [(word,) for word in around.words]
         number = next(self._number)
         made: dict[tuple[str, ...], None] = {}
-        for binding in self.expander.bindings(words):
+        for binding in self.expander.bindings(itertools.chain(*words)):
             dash = ("-",) if around.dash else ()
             made[tuple(w for word in words for w in self._fields(word, binding)) + dash] = None
         base = Command(
@@ -446,8 +453,8 @@ class _Walker:
             self._told(argv, taken, any(name == "IFS" and value for name, value in base.assigns))
         self._enter(made, place, taken, around)
 
-    def _fields(self, word: Node, binding: Binding) -> tuple[str, ...]:
-        return fields(self.expander.marked(word, binding))
+    def _fields(self, word: Word, binding: Binding) -> tuple[str, ...]:
+        return fields("".join(self.expander.marked(node, binding) for node in word))
 
     def _enter(self, argvs: Iterable[tuple[str, ...]], place: _Place, taken: Input, around: _Around) -> None:
         for name in {argv[0] for argv in argvs if argv}:
@@ -551,13 +558,12 @@ class _Walker:
         return (ANY,)
 
     def _command_prints(self, node: Node, taken: Input) -> Lines:
-        words = [
-            c
-            for c in node.named_children
-            if c.type == "command_name" or c in node.children_by_field_name("argument")
-        ]
+        words: list[Word] = []
+        for child in (node.child_by_field_name("name"), *node.children_by_field_name("argument")):
+            if child is not None:
+                _append(words, child)
         lines: dict[str, None] = {}
-        for binding in self.expander.bindings(words):
+        for binding in self.expander.bindings(itertools.chain(*words)):
             argv = [w for word in words for w in self._fields(word, binding)]
             lines.update(
                 dict.fromkeys(printed(argv, self._here, taken.feeds if taken.piped else None, self.root))
@@ -565,9 +571,12 @@ class _Walker:
         return tuple(lines) or (ANY,)
 
 
-def fields_or_text(marked: str) -> tuple[str, ...]:
-    """A here-document's text without marks of quoting."""
-    return ("".join(char for char in marked if not "\ue005" <= char <= "\ue009"),)
+def _append(words: list[Word], node: Node) -> None:
+    """Add a node as a word, or to the last word if no space is between."""
+    if words and words[-1][-1].end_byte == node.start_byte:
+        words[-1] = (*words[-1], node)
+    else:
+        words.append((node,))
 
 
 def _joined(cwd: Path | None, target: str) -> Path | None:
@@ -578,6 +587,13 @@ def _joined(cwd: Path | None, target: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):
         return None
 
+
+_WORDS = frozenset(
+    "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
+    " command_name command_substitution process_substitution arithmetic_expansion brace_expression".split()
+)
+_JOINED = _WORDS | {"variable_assignment", "file_redirect", "herestring_redirect"}
+"""Node kinds that a word may not follow without a space, unless they are one word together."""
 
 _TEXTUAL = frozenset(
     "string translated_string heredoc_body heredoc_redirect expansion regex concatenation extglob_pattern"

@@ -25,6 +25,8 @@ SPLIT = "\ue008"
 """Where an unquoted expansion ends one word and begins the next."""
 QUOTED = "\ue009"
 """Here was a quoted part: keeps an empty word from vanishing."""
+LEFT, RIGHT = "\ue00a", "\ue00b"
+"""Unquoted brackets, until it is known whether they enclose a set of characters."""
 
 RESERVED = re.compile("[\ue000-\ue0ff]")
 WILD = frozenset((ANY, TOKEN, STAR, QUERY, JOB))
@@ -70,12 +72,17 @@ def may_be(word: str, text: str) -> bool:
 
 def glob_marks(text: str) -> str:
     """Text as an unquoted part of a word: its wildcards and braces become marks."""
-    text = re.sub(r"\[[^\]/]+\]", QUERY, text)
     return text.translate(_UNQUOTED)
 
 
-_UNQUOTED = str.maketrans({"*": STAR, "?": QUERY, "{": OPEN, ",": COMMA, "}": CLOSE})
-_PLAIN = str.maketrans({OPEN: "{", COMMA: ",", CLOSE: "}", QUOTED: None})
+_UNQUOTED = str.maketrans({"*": STAR, "?": QUERY, "{": OPEN, ",": COMMA, "}": CLOSE, "[": LEFT, "]": RIGHT})
+_PLAIN = str.maketrans({OPEN: "{", COMMA: ",", CLOSE: "}", QUOTED: None, LEFT: "[", RIGHT: "]", SPLIT: " "})
+_SET = re.compile(f"{LEFT}[^/{RIGHT}]+{RIGHT}")
+
+
+def plain(marked: str) -> str:
+    """A marked text as it is where nothing is split, globbed or expanded."""
+    return marked.translate(_PLAIN)
 
 
 def fields(marked: str) -> tuple[str, ...]:
@@ -85,9 +92,9 @@ def fields(marked: str) -> tuple[str, ...]:
         if not part:
             continue
         for word in braces(part):
-            plain = word.translate(_PLAIN)
-            if plain or QUOTED in word:
-                words.append(plain)
+            text = _SET.sub(QUERY, word).translate(_PLAIN)
+            if text or QUOTED in word:
+                words.append(text)
     return tuple(words)
 
 
