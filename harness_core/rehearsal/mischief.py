@@ -199,6 +199,12 @@ def _sleep(parameter: str | None, feature: str) -> Part:
     return (yield "This one takes a while.", bash(command, timeout_ms=(seconds + 30) * 1000))
 
 
+def _hold(parameter: str | None, feature: str) -> Part:
+    wait = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)"
+    child = "sleep 600 & " if parameter == "child" else ""
+    return (yield "This waits for a sign.", bash(f'{child}python3 -c "{wait}"', timeout_ms=600_000))
+
+
 def _huge_output(parameter: str | None, feature: str) -> Part:
     size = int(parameter or 2_000_000)
     return (yield bash(f"python3 -c \"print('0123456789abcdef' * {size // 16})\""))
@@ -267,6 +273,7 @@ MISCHIEF: dict[str, Maker] = {
     "idle": _during(_idle, claiming=False, and_leave=True),
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
+    "hold": _during(_hold, claiming=False),
     "huge-output": _during(_huge_output, claiming=False),
     "huge-picture": _during(_huge_picture, claiming=False),
     "subagent": _during(_subagent, claiming=False),

@@ -67,7 +67,7 @@ class Rehearsal:
         """What a Claude Code CLI needs to talk to this server and to nothing else."""
         return {
             "ANTHROPIC_BASE_URL": self.url,
-            "ANTHROPIC_API_KEY": "rehearsal",
+            "ANTHROPIC_API_KEY": "not-a-key-rehearsal-only",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "NO_PROXY": "127.0.0.1",
         }
