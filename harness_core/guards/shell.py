@@ -25,18 +25,18 @@ from harness_core.guards.shell_rules import (
     redirect_problem,
 )
 from harness_core.guards.shell_unwrap import Nested, ScriptFile, inner, program
-from harness_core.guards.shell_words import Unparsable, is_exact, shown
+from harness_core.guards.shell_words import Unparsable, is_exact, name_set, shown
 
 GUARD = "shell"
 MAX_DEPTH = 6
 MAX_SCRIPT = 100_000
 VENV_NAMES = frozenset({"venv", ".venv", "env", ".env", "virtualenv", ".virtualenv"})
 WRAPPER_SCRIPTS = frozenset({"gradlew", "mvnw"})
-COMPILERS = frozenset(
-    "gcc g++ cc c++ clang clang++ rustc go swiftc ghc zig nim crystal ocaml dune odin v tcc javac".split()
+COMPILERS = name_set(
+    "gcc g++ cc c++ clang clang++ rustc go swiftc ghc zig nim crystal ocaml dune odin v tcc javac"
 )
-BUILDERS = frozenset(
-    "make gmake cmake ninja cargo meson bazel just swift stack cabal dune gradle zig go xcodebuild".split()
+BUILDERS = name_set(
+    "make gmake cmake ninja cargo meson bazel just swift stack cabal dune gradle zig go xcodebuild"
 )
 BINARY_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa\xcf")
 START_FILES = frozenset(
@@ -190,8 +190,10 @@ def _own_program(word: str, cwd: Path | None, plain: Command, scope: _Scope) -> 
     if path.is_relative_to(ctx.root) and not ctx.read_only and _compiled(path, scope.before):
         return None
     return (
-        f"{word}: of the programs in the run, only init.sh at the root, gradlew, mvnw, a virtual environment's bin/, "
-        "node_modules/.bin and what the same command compiles are run by path. Run a script through its interpreter."
+        f"{word}: of the programs in the run, only init.sh at the root, gradlew, mvnw, a "
+        "virtual environment's bin/, "
+        "node_modules/.bin and what the same command compiles are run by path. Run a "
+        "script through its interpreter."
     )
 
 
@@ -243,7 +245,8 @@ def _script_file(part: ScriptFile, scope: _Scope) -> str | None:
         if known and is_exact(name) and not _in_root_start_file(word, part.command, ctx):
             return None
         return (
-            f"`source {shown(word)}`: only a virtual environment's activate, nvm and the user's start-up files are sourced. "
+            f"`source {shown(word)}`: only a virtual environment's activate, nvm and the "
+            "user's start-up files are sourced. "
             "Set the variables in the command itself."
         )
     if not is_exact(word):
@@ -255,7 +258,10 @@ def _script_file(part: ScriptFile, scope: _Scope) -> str | None:
             continue
         text = _written_before(word, scope.before) or _text_of(path)
         if text is None:
-            return f"the script {word} can't be read beforehand. Create it first, in a call of its own, or run its commands."
+            return (
+                f"the script {word} can't be read beforehand. Create it first, in a call of "
+                "its own, or run its commands."
+            )
         problem = _nested(text, (cwd,), scope)
         if problem:
             return f"in {word}: {problem}"

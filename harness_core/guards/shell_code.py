@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import is_exact
+from harness_core.guards.shell_words import is_exact, name_set
 
 INLINE: Mapping[str, re.Pattern[str]] = {
     "python": re.compile(r"-[bBdEiIOqsSuvx]*c"),
@@ -41,47 +41,62 @@ WHOLE = frozenset({"sqlite3", "duckdb", "awk", "gawk", "mawk", "nawk", "redis-cl
 """Programs whose operands may themselves be code."""
 
 CLOSED = re.compile(
-    r"(?i)feature_list\.json|(?<![\w/.-])(?:\./)?test-results\.json|\bAGENT_(STOP|FINISH)|\bSTEER(\.next)?(\.md)?\b|\.longwatch"
+    r"(?i)feature_list\.json|(?<![\w/.-])(?:\./)?test-results\.json|\bAGENT_(STOP|FINISH)"
+    r"|\bSTEER(\.next)?(\.md)?\b|\.longwatch"
     r"|longwatch\.toml|\.mcp\.json|(?<![\w-])\.claude\b|(?<![\w-])\.git(?![\w-]|hub)"
 )
 WRITES = re.compile(
-    r"open\s*\([^)]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]|['\"]>{1,2}|\.write|write_(text|bytes)|writefile|appendfile|createwritestream"
-    r"|unlink|\bremove\w*\s*\(|\.rm(sync|tree|dir)?\b|rename|\.replace\s*\(\s*['\"]?[^,)]*\)|truncate|chmod|symlink|\blink(sync)?\s*\(|shutil"
-    r"|copyfile|\bcp(sync)?\s*\(|json\.dump\s*\(|\bdump\s*\(|touch|mkdir|spit\b|file_put_contents|fopen|IO\.write|File\.(write|delete|open)"
-    r"|subprocess|os\.system|popen|exec\w*\s*\(|spawn|system\s*\(|\bqx\b|\.output\b|\.once\b|\.save\b|\.backup\b|\\o\b|into outfile|\bcopy\b.*\bto\b"
-    r"|print\s*>|printf[^;]*>|open\s*\(?\s*\w+\s*,\s*['\"]\+?>|File\.rename|FileUtils|Deno\.(write|remove|rename)|Bun\.write|utime"
+    r"open\s*\([^)]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]|['\"]>{1,2}|\.write|write_(text"
+    r"|bytes)|writefile|appendfile|createwritestream"
+    r"|unlink|\bremove\w*\s*\(|\.rm(sync|tree|dir)?\b|rename"
+    r"|\.replace\s*\(\s*['\"]?[^,)]*\)|truncate|chmod|symlink|\blink(sync)?\s*\(|shutil"
+    r"|copyfile|\bcp(sync)?\s*\(|json\.dump\s*\(|\bdump\s*\(|touch|mkdir|spit\b"
+    r"|file_put_contents|fopen|IO\.write|File\.(write|delete|open)"
+    r"|subprocess|os\.system|popen|exec\w*\s*\(|spawn|system\s*\(|\bqx\b|\.output\b"
+    r"|\.once\b|\.save\b|\.backup\b|\\o\b|into outfile|\bcopy\b.*\bto\b"
+    r"|print\s*>|printf[^;]*>|open\s*\(?\s*\w+\s*,\s*['\"]\+?>|File\.rename|FileUtils"
+    r"|Deno\.(write|remove|rename)|Bun\.write|utime"
     r"|os\.(remove|replace|rename|unlink|link)|\w+\.(unlink|rename|replace)\(|-i\b",
     re.IGNORECASE,
 )
 SECRET_CODE = re.compile(
-    r"(?i)/proc/[\w*$]+/environ|\.ssh/|id_rsa|id_ed25519|\.aws/|\.credentials\.json|\.netrc|/etc/shadow|\.git-credentials"
+    r"(?i)/proc/[\w*$]+/environ|\.ssh/|id_rsa|id_ed25519|\.aws/|\.credentials\.json"
+    r"|\.netrc|/etc/shadow|\.git-credentials"
 )
 ENVIRONMENT = re.compile(
-    r"process\.env\s*(?=[;,)\]}]|$)|(?:JSON\.stringify|console\.\w+|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
-    r"|os\.environ\s*(?=[;,)\]}]|$)|os\.environ\.(?:items|values|copy)|os\.environb|(?:dict|print|str|repr)\s*\(\s*(?:dict\s*\()?os\.environ\s*\)"
-    r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\bENVIRON\b(?!\[)"
+    r"process\.env\s*(?=[;,)\]}]|$)|(?:JSON\.stringify|console\.\w+"
+    r"|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
+    r"|os\.environ\s*(?=[;,)\]}]|$)|os\.environ\.(?:items|values|copy)|os\.environb"
+    r"|(?:dict|print|str|repr)\s*\(\s*(?:dict\s*\()?os\.environ\s*\)"
+    r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect"
+    r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\bENVIRON\b(?!\[)"
 )
 NAMED_ENVIRONMENT = re.compile(
-    r"(?:process\.env(?:\.|\[\s*['\"]?)|os\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
+    r"(?:process\.env(?:\.|\[\s*['\"]?)|os\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]"
+    r"|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
 )
 SIGNALS = re.compile(
     r"process\.kill\s*\(|os\.kill(pg)?\s*\(|Process\.kill\b|posix_kill|\bkill\s+['\"]?(KILL|TERM|9)\b"
 )
 RUNS = re.compile(
-    r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call|Popen|getoutput)|child_process['\"]?\)?\.exec"
+    r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call"
+    r"|Popen|getoutput)|child_process['\"]?\)?\.exec"
     r"|\bsystem|\bshell_exec|passthru)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
     re.DOTALL,
 )
 RUNS_BARE = re.compile(
-    r"(?:\b(?:system|exec|popen|spawn)\b\s*\(?\s*(?P<quote>['\"])(?P<script>.*?)(?<!\\)(?P=quote)|(?:`|\bqx\s*[{(/])(?P<ticked>[^`})/]*))",
+    r"(?:\b(?:system|exec|popen"
+    r"|spawn)\b\s*\(?\s*(?P<quote>['\"])(?P<script>.*?)(?<!\\)(?P=quote)|(?:`"
+    r"|\bqx\s*[{(/])(?P<ticked>[^`})/]*))",
     re.DOTALL,
 )
 """How Perl, Ruby and PHP start commands."""
 RUNS_LIST = re.compile(
-    r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?|execFile(?:Sync)?)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
+    r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?"
+    r"|execFile(?:Sync)?)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
 )
-SECRET_PARTS = frozenset(
-    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY PAT BEARER COOKIE".split()
+SECRET_PARTS = name_set(
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY PAT BEARER COOKIE"
 )
 
 READ_PLAINLY = "Read it with cat, jq or Read; write only your own files."
@@ -122,7 +137,10 @@ def code_problem(code: str) -> str | None:
     if SECRET_CODE.search(joined):
         return "the code names credentials, which no agent reads. Use a placeholder or ask the operator."
     if ENVIRONMENT.search(joined):
-        return "the code shows the whole environment, and the credentials in it. Ask for the one variable that you need."
+        return (
+            "the code shows the whole environment, and the credentials in it. Ask for the one "
+            "variable that you need."
+        )
     for found in NAMED_ENVIRONMENT.finditer(joined):
         if is_secret_name(found[1]):
             return f"the code reads {found[1]}, a credential. Check only whether it is set, with `[ -n … ]`."
@@ -130,7 +148,10 @@ def code_problem(code: str) -> str | None:
         return "the code sends signals. Use `kill %1` or `kill $!` for what this shell started."
     closed = CLOSED.search(joined)
     if closed and (WRITES.search(joined) or not is_exact(joined)):
-        return f"the code names {closed[0]}, which agents don't write, and it writes or runs something. {READ_PLAINLY}"
+        return (
+            f"the code names {closed[0]}, which agents don't write, and it writes or runs "
+            f"something. {READ_PLAINLY}"
+        )
     return None
 
 
@@ -148,7 +169,8 @@ def started(code: str, name: str) -> Iterator[str]:
 
 
 _SED_COMMAND = re.compile(
-    r"\s*(?:\d+|\$|/(?:\\.|[^/\\])*/[IM]*|\\(.)(?:.*?)\1)?(?:\s*,\s*(?:\d+|\$|\+\d+|/(?:\\.|[^/\\])*/[IM]*))?\s*!?\s*",
+    r"\s*(?:\d+|\$|/(?:\\.|[^/\\])*/[IM]*|\\(.)(?:.*?)\1)?(?:\s*,\s*(?:\d+|\$|\+\d+"
+    r"|/(?:\\.|[^/\\])*/[IM]*))?\s*!?\s*",
     re.DOTALL,
 )
 

@@ -33,6 +33,7 @@ from harness_core.guards.shell_words import (
     fields,
     glob_marks,
     is_exact,
+    name_set,
     plain,
 )
 
@@ -40,11 +41,9 @@ Producer = Callable[[Node], tuple[str, ...]]
 """What a command substitution prints, as words."""
 Binding = Mapping[str, str]
 
-NUMERIC = frozenset(
-    "$ ? # RANDOM SECONDS LINENO UID EUID EPOCHSECONDS BASHPID SHLVL COLUMNS LINES PIPESTATUS".split()
-)
+NUMERIC = name_set("$ ? # RANDOM SECONDS LINENO UID EUID EPOCHSECONDS BASHPID SHLVL COLUMNS LINES PIPESTATUS")
 SPECIAL = frozenset("@*#?-$!0123456789")
-PRESET = frozenset("PATH HOME PWD OLDPWD TMPDIR USER LOGNAME SHELL IFS HOSTNAME TERM LANG".split())
+PRESET = name_set("PATH HOME PWD OLDPWD TMPDIR USER LOGNAME SHELL IFS HOSTNAME TERM LANG")
 FIXED_TMP = "/tmp"
 _EXPANSION = re.compile(
     r"\$\{(?P<sign>[#!]?)(?P<name>\w+|[@*#?$!-])(?P<index>\[[^\]]*\])?(?P<rest>.*)\}", re.DOTALL
@@ -161,9 +160,10 @@ class Expander:
         """The variables that a word uses itself, not inside a substitution."""
         if node.type in ("command_substitution", "process_substitution", "arithmetic_expansion"):
             return
-        if node.type in ("variable_name", "special_variable_name") and node.parent is not None:
-            if node.parent.type in ("simple_expansion", "expansion", "subscript"):
-                yield self.text(node)
+        around = node.parent.type if node.parent is not None else ""
+        named = node.type in ("variable_name", "special_variable_name")
+        if named and around in ("simple_expansion", "expansion", "subscript"):
+            yield self.text(node)
         for child in node.named_children:
             yield from self.used(child)
 

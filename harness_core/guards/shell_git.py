@@ -1,4 +1,4 @@
-"""Rules for git: nothing that rewrites or drops history, throws work away, or runs a program by configuration."""
+"""Rules for git: nothing that rewrites or drops history, discards work, or runs programs by configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from harness_core.guards import GuardContext
 from harness_core.guards.shell_parse import Command, Cwds
 from harness_core.guards.shell_targets import target_problem
-from harness_core.guards.shell_words import ANY, is_exact, shown
+from harness_core.guards.shell_words import ANY, is_exact, name_set, shown
 from harness_core.guards.shell_writes import split_options
 
 Args = list[str]
@@ -25,33 +25,39 @@ NETWORK = "it talks to a host that the operator hasn't configured. Work with the
 
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(
-        "rebase filter-branch filter-repo gc prune repack replace reflog-expire update-ref".split(), HISTORY
+        name_set("rebase filter-branch filter-repo gc prune repack replace reflog-expire update-ref"), HISTORY
     ),
     **dict.fromkeys(
-        "read-tree checkout-index commit-tree write-tree fast-import symbolic-ref hash-object mktree".split(),
+        name_set(
+            "read-tree checkout-index commit-tree write-tree fast-import symbolic-ref hash-object mktree"
+        ),
         PLUMBING,
     ),
     **dict.fromkeys(
-        "pack-refs prune-packed unpack-objects index-pack rerere update-server-info".split(), PLUMBING
+        name_set("pack-refs prune-packed unpack-objects index-pack rerere update-server-info"), PLUMBING
     ),
     **dict.fromkeys(
-        "daemon send-email request-pull instaweb http-backend svn p4 cvsserver imap-send".split(), NETWORK
+        name_set("daemon send-email request-pull instaweb http-backend svn p4 cvsserver imap-send"), NETWORK
     ),
     **dict.fromkeys(
-        "credential credential-store credential-cache".split(), "it handles credentials. Ask the operator."
+        name_set("credential credential-store credential-cache"), "it handles credentials. Ask the operator."
     ),
-    **dict.fromkeys("difftool mergetool citool gui gitk web--browse".split(), EXECUTES),
+    **dict.fromkeys(name_set("difftool mergetool citool gui gitk web--browse"), EXECUTES),
     "clean": DISCARD,
 }
-READS = frozenset(
+READS = name_set(
     "status log diff show blame annotate grep ls-files ls-tree ls-remote rev-parse rev-list describe shortlog"
-    " cat-file name-rev merge-base for-each-ref show-ref show-branch whatchanged diff-tree diff-index diff-files"
-    " check-ignore check-attr count-objects fsck version help var range-diff cherry verify-commit reflog stripspace".split()
+    " cat-file name-rev merge-base for-each-ref show-ref show-branch whatchanged "
+    "diff-tree diff-index diff-files"
+    " check-ignore check-attr count-objects fsck version help var range-diff cherry "
+    "verify-commit reflog stripspace"
 )
-CHANGES = frozenset(
-    "add commit init clone checkout switch restore reset branch tag merge stash cherry-pick revert rm mv fetch pull push"
-    " remote config apply am format-patch archive bundle worktree submodule bisect notes sparse-checkout update-index"
-    " maintenance lfs mailinfo interpret-trailers".split()
+CHANGES = name_set(
+    "add commit init clone checkout switch restore reset branch tag merge stash "
+    "cherry-pick revert rm mv fetch pull push"
+    " remote config apply am format-patch archive bundle worktree submodule bisect notes "
+    "sparse-checkout update-index"
+    " maintenance lfs mailinfo interpret-trailers"
 )
 READING_FORMS: Mapping[str, frozenset[str]] = {
     "branch": frozenset(
@@ -66,15 +72,20 @@ READING_FORMS: Mapping[str, frozenset[str]] = {
 """Subcommands that only read when they are bare or begin with one of these."""
 
 SAFE_KEYS = re.compile(
-    r"(?i)(user|author|committer|color|advice|column|log|status|init\.defaultbranch|branch|push\.default|push\.autosetupremote"
-    r"|pull\.(ff|rebase)|merge\.(ff|conflictstyle|renamelimit)|diff\.(renames|renamelimit|algorithm|context|colormoved|noprefix|mnemonicprefix)"
-    r"|fetch\.prune|core\.(autocrlf|eol|safecrlf|quotepath|filemode|ignorecase|longpaths|abbrev|whitespace|precomposeunicode)"
-    r"|commit\.(gpgsign|verbose)|tag\.gpgsign|gc\.auto|http\.postbuffer|safe\.directory|feature\..*|help\.autocorrect)(\..*)?"
+    r"(?i)(user|author|committer|color|advice|column|log|status|init\.defaultbranch|branch"
+    r"|push\.default|push\.autosetupremote"
+    r"|pull\.(ff|rebase)|merge\.(ff|conflictstyle|renamelimit)|diff\.(renames|renamelimit"
+    r"|algorithm|context|colormoved|noprefix|mnemonicprefix)"
+    r"|fetch\.prune|core\.(autocrlf|eol|safecrlf|quotepath|filemode|ignorecase|longpaths"
+    r"|abbrev|whitespace|precomposeunicode)"
+    r"|commit\.(gpgsign|verbose)|tag\.gpgsign|gc\.auto|http\.postbuffer|safe\.directory"
+    r"|feature\..*|help\.autocorrect)(\..*)?"
 )
 HARMLESS_PAGERS = frozenset({"cat", "less", "", "more", "less -R", "less -FRX", "true"})
 EXECUTING = re.compile(
     r"(--open-files-in-pager|--ext-diff|--upload-pack|--receive-pack|--exec(=|$)|--template)"
 )
+OTHER_COMMIT = re.compile(rf"[~^@]|^[0-9a-f]{{7,40}}$|^ORIG_HEAD|^origin/|{ANY}")
 ROOT_PATHSPECS = frozenset({".", "./", ":/", ":", "*", ":/*", "./*", "..", ":(top)", ":/."})
 
 
@@ -84,7 +95,7 @@ def git_problem(command: Command, ctx: GuardContext) -> str | None:
     cwds = command.cwds
     while args and args[0].startswith("-"):
         word = args.pop(0)
-        name, equals, value = word.partition("=")
+        name, equals, _ = word.partition("=")
         if word == "-C" and args:
             folder = args.pop(0)
             cwds = tuple((cwd / folder).resolve() if cwd and is_exact(folder) else None for cwd in cwds)
@@ -118,9 +129,15 @@ def _subcommand(name: str, rest: Args, cwds: Cwds, ctx: GuardContext) -> str | N
     if name in REFUSED:
         return f"`git {name}`: {REFUSED[name]}"
     if name not in READS and name not in CHANGES:
-        return f"`git {name}` isn't a git command known here; an alias could run anything. Use the command itself."
+        return (
+            f"`git {name}` isn't a git command known here; an alias could run anything. Use "
+            "the command itself."
+        )
     if ctx.read_only and not _only_reads(name, rest):
-        return f"`git {name}` changes the repository, and this role only reads. Use git log, show, diff or status."
+        return (
+            f"`git {name}` changes the repository, and this role only reads. Use git log, "
+            "show, diff or status."
+        )
     for word in rest:
         if EXECUTING.match(word) and not (name == "archive" and word.startswith("--exec=")):
             return f"`git {name} {shown(word)}`: {EXECUTES}"
@@ -207,13 +224,8 @@ def _reset(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     if _flags(rest, "--hard", "--merge", "--keep"):
         return f"`git reset {shown(rest[0])}`: {DISCARD}"
     operands = [word for word in rest if not word.startswith("-")]
-    if (
-        "--" not in rest
-        and operands
-        and re.search(r"[~^@]|^[0-9a-f]{7,40}$|^ORIG_HEAD|^origin/|\ue000", operands[0])
-    ):
-        if len(operands) == 1:
-            return f"`git reset {shown(operands[0])}`: {HISTORY}"
+    if "--" not in rest and len(operands) == 1 and OTHER_COMMIT.search(operands[0]):
+        return f"`git reset {shown(operands[0])}`: {HISTORY}"
     if _flags(rest, "--soft") and operands and operands != ["HEAD"]:
         return f"`git reset --soft`: {HISTORY}"
     return None
@@ -258,7 +270,10 @@ def _is_path(word: str, cwds: Cwds) -> bool:
 
 def _stash(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     if rest and rest[0] in ("drop", "clear", "create", "store", "branch"):
-        return f"`git stash {rest[0]}`: it drops or moves work that was put aside. Use `git stash pop` or `apply`."
+        return (
+            f"`git stash {rest[0]}`: it drops or moves work that was put aside. Use `git stash "
+            "pop` or `apply`."
+        )
     if _flags(rest, "-a", "--all"):
         return f"`git stash --all`: {DISCARD}"
     return None
@@ -317,7 +332,10 @@ def _push(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
         return f"a forced or deleting push: {HISTORY}"
     remote = options.get("--repo") or (operands[0] if operands else "origin")
     if remote not in ctx.git_remotes:
-        return f"pushing to {shown(remote)!r}: the operator hasn't opened that remote. Commit; the operator publishes."
+        return (
+            f"pushing to {shown(remote)!r}: the operator hasn't opened that remote. Commit; "
+            "the operator publishes."
+        )
     return None
 
 
@@ -340,7 +358,10 @@ def _remote(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
         return None
     if rest[0] == "add" and len(rest) > 2 and {rest[-1], rest[-2]} & ctx.git_remotes:
         return None
-    return f"`git remote {shown(rest[0])}`: which remotes there are is the operator's to say. Work with what is there."
+    return (
+        f"`git remote {shown(rest[0])}`: which remotes there are is the operator's to say. "
+        "Work with what is there."
+    )
 
 
 def _config(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
@@ -399,7 +420,10 @@ def _add(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
             or word in ROOT_PATHSPECS
             or not is_exact(word)
         ):
-            return f"`git add -f {shown(word)}`: control files are never committed. Add your own files without -f."
+            return (
+                f"`git add -f {shown(word)}`: control files are never committed. Add your own "
+                "files without -f."
+            )
     return None
 
 

@@ -8,20 +8,25 @@ from ipaddress import ip_address
 
 from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import exact_prefix, is_exact, shown
+from harness_core.guards.shell_words import exact_prefix, is_exact, name_set, shown
 from harness_core.guards.shell_writes import CURL_VALUED, split_options
 
-LOCAL = "Only loopback (localhost, 127.0.0.1, [::1]) is open to the shell; dependencies come through a package manager."
-CURL_CLOSED = frozenset(
-    "-x --proxy -K --config --resolve --connect-to --unix-socket --socks5 --socks4 --socks5-hostname --preproxy --doh-url"
-    " --abstract-unix-socket --proxy-user -U --interface --dns-servers --variable".split()
+LOCAL = (
+    "Only loopback (localhost, 127.0.0.1, [::1]) is open to the shell; "
+    "dependencies come through a package manager."
+)
+CURL_CLOSED = name_set(
+    "-x --proxy -K --config --resolve --connect-to --unix-socket --socks5 --socks4 "
+    "--socks5-hostname --preproxy --doh-url"
+    " --abstract-unix-socket --proxy-user -U --interface --dns-servers --variable"
 )
 WGET_VALUED = (
-    "-O --output-document -o --output-file -a -P --directory-prefix -T --timeout -t --tries --header --post-data --post-file"
+    "-O --output-document -o --output-file -a -P --directory-prefix -T --timeout -t "
+    "--tries --header --post-data --post-file"
     " --method --body-data -U --user-agent --user --password -w --wait -e -i --input-file --base -B"
 )
-BROWSERS = frozenset("chromium chromium-browser google-chrome google-chrome-stable firefox".split())
-HTTPIE_METHODS = frozenset("GET POST PUT PATCH DELETE HEAD OPTIONS".split())
+BROWSERS = name_set("chromium chromium-browser google-chrome google-chrome-stable firefox")
+HTTPIE_METHODS = name_set("GET POST PUT PATCH DELETE HEAD OPTIONS")
 DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready", "createdb", "dropdb"), ("-h", "--host")),
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb"), ("-h", "--host")),

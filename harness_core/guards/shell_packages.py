@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,24 +13,25 @@ from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
 from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_unwrap import Nested, operands_after, program
-from harness_core.guards.shell_words import is_exact, shown
+from harness_core.guards.shell_words import is_exact, name_set, shown
 
 PUBLISH = "it publishes or signs in. The operator publishes; commit what you have."
 PUBLISHING: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         ("npm", "pnpm", "yarn", "bun"),
-        frozenset(
-            "publish unpublish login logout adduser add-user owner access token team org deprecate dist-tag hook profile"
-            " star unstar sign stage trust".split()
+        name_set(
+            "publish unpublish login logout adduser add-user owner access token team org "
+            "deprecate dist-tag hook profile"
+            " star unstar sign stage trust"
         ),
     ),
-    "cargo": frozenset("publish login logout yank owner".split()),
-    "gem": frozenset("push yank owner signin signout".split()),
+    "cargo": name_set("publish login logout yank owner"),
+    "gem": name_set("push yank owner signin signout"),
     **dict.fromkeys(("poetry", "uv", "hatch", "flit", "pdm", "rye"), frozenset({"publish"})),
-    **dict.fromkeys(("docker", "podman", "docker-compose"), frozenset("push login logout".split())),
+    **dict.fromkeys(("docker", "podman", "docker-compose"), name_set("push login logout")),
     **dict.fromkeys(
         ("mvn", "sbt", "gradle", "gradlew", "mvnw", "lein"),
-        frozenset("deploy publish release:perform site:deploy uploadArchives".split()),
+        name_set("deploy publish release:perform site:deploy uploadArchives"),
     ),
     **dict.fromkeys(("dart", "flutter"), frozenset({"pub publish"})),
     "mix": frozenset({"hex.publish"}),
@@ -48,22 +50,31 @@ PUBLISHING: Mapping[str, frozenset[str]] = {
 NPX_TOOLS = (
     CHECKING
     | TESTING
-    | frozenset(
-        "typescript tsc tsx ts-node vite vue-tsc svelte-check next nuxt astro remix gatsby webpack rollup parcel esbuild swc babel sass"
-        " postcss tailwindcss @tailwindcss/cli prisma drizzle-kit knex sequelize sequelize-cli typeorm typedoc jsdoc storybook"
-        " sb serve http-server live-server json-server nodemon concurrently cross-env dotenv dotenv-cli wait-on rimraf mkdirp"
-        " npm-run-all run-s run-p npm-check-updates ncu create-vite create-next-app create-react-app create-svelte create-astro"
-        " create-remix create-vue shadcn shadcn-ui sv msw turbo nx lerna tsup unbuild rspack rsbuild vitepress"
-        " docusaurus eslint-config-prettier @playwright/test playwright-core @biomejs/biome husky lint-staged commitlint nyc c8"
-        " tape jsonlint ajv ajv-cli openapi-typescript graphql-codegen @graphql-codegen/cli expo react-native ng"
-        " @angular/cli @nestjs/cli nest vue @vue/cli electron electron-builder pm2 autocannon lighthouse depcheck"
-        " madge license-checker size-limit bundlesize source-map-explorer markdown-link-check sharp-cli svgo pa11y axe"
-        " html-validate stylelint-config-standard tailwind jscodeshift ts-jest ts-prune knip".split()
+    | name_set(
+        "typescript tsc tsx ts-node vite vue-tsc svelte-check next nuxt astro remix "
+        "gatsby webpack rollup parcel esbuild swc babel sass"
+        " postcss tailwindcss @tailwindcss/cli prisma drizzle-kit knex sequelize "
+        "sequelize-cli typeorm typedoc jsdoc storybook"
+        " sb serve http-server live-server json-server nodemon concurrently cross-env "
+        "dotenv dotenv-cli wait-on rimraf mkdirp"
+        " npm-run-all run-s run-p npm-check-updates ncu create-vite create-next-app "
+        "create-react-app create-svelte create-astro"
+        " create-remix create-vue shadcn shadcn-ui sv msw turbo nx lerna tsup unbuild "
+        "rspack rsbuild vitepress"
+        " docusaurus eslint-config-prettier @playwright/test playwright-core "
+        "@biomejs/biome husky lint-staged commitlint nyc c8"
+        " tape jsonlint ajv ajv-cli openapi-typescript graphql-codegen "
+        "@graphql-codegen/cli expo react-native ng"
+        " @angular/cli @nestjs/cli nest vue @vue/cli electron electron-builder pm2 "
+        "autocannon lighthouse depcheck"
+        " madge license-checker size-limit bundlesize source-map-explorer "
+        "markdown-link-check sharp-cli svgo pa11y axe"
+        " html-validate stylelint-config-standard tailwind jscodeshift ts-jest ts-prune knip"
     )
 )
 """Packages that `npx` may fetch: well known, and no other way to run any program."""
-NPM_VALUED = frozenset(
-    "--prefix -C -w --workspace --filter --dir --cwd --registry --loglevel --cache --userconfig".split()
+NPM_VALUED = name_set(
+    "--prefix -C -w --workspace --filter --dir --cwd --registry --loglevel --cache --userconfig"
 )
 NPM_SCRIPTED = frozenset({"--script-shell", "--node-options", "--userconfig", "--globalconfig", "--registry"})
 DOCKER_CLOSED = re.compile(
@@ -108,9 +119,8 @@ def _publishes(name: str, args: list[str]) -> str | None:
     goals = name in ("mvn", "mvnw", "gradle", "gradlew", "sbt", "lein")
     if (goals and later) or (name == "yarn" and rest[:2] == ["npm", "publish"]):
         return f"`{name} {' '.join(map(shown, rest))}`: {PUBLISH}"
-    if name == "docker" and rest[:2] in (["image", "push"], ["buildx", "build"], ["compose", "push"]):
-        if rest[1] == "push" or "--push" in args:
-            return f"`docker {rest[0]} {rest[1]}`: {PUBLISH}"
+    if name == "docker" and ("--push" in args or rest[:2] in (["image", "push"], ["compose", "push"])):
+        return f"`docker {' '.join(map(shown, rest[:2]))}`: {PUBLISH}"
     return None
 
 
@@ -126,7 +136,10 @@ def _npx(args: list[str], command: Command, ctx: GuardContext) -> str | None:
         word in ("-y", "--yes") or re.fullmatch(r"-\w*y\w*", word) or word.startswith("--yes=")
         for word in options
     ):
-        return "`npx --yes` fetches and runs any package unasked. Install it with the package manager, then run it without -y."
+        return (
+            "`npx --yes` fetches and runs any package unasked. Install it with the package "
+            "manager, then run it without -y."
+        )
     packages = [options[i + 1] for i, w in enumerate(options[:-1]) if w in ("-p", "--package")]
     packages += [word.partition("=")[2] for word in options if word.startswith("--package=")]
     if not packages:
@@ -136,7 +149,8 @@ def _npx(args: list[str], command: Command, ctx: GuardContext) -> str | None:
             _bare(package) in NPX_TOOLS or _is_local(_bare(package), command, ctx)
         ):
             return (
-                f"`npx {shown(package)}` would fetch and run a package that isn't among the well-known tools. "
+                f"`npx {shown(package)}` would fetch and run a package that isn't among "
+                "the well-known tools. "
                 "Add it to the project with the package manager first."
             )
     return None
@@ -150,9 +164,12 @@ def _is_local(name: str, command: Command, ctx: GuardContext) -> bool:
 def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str | None:
     for word in args:
         if word.partition("=")[0] in NPM_SCRIPTED and "--" not in args[: args.index(word)]:
-            return f"`{name} {shown(word)}` changes what runs scripts, or where packages come from. Leave it out."
+            return (
+                f"`{name} {shown(word)}` changes what runs scripts, or where packages come "
+                "from. Leave it out."
+            )
     options, rest = operands_after(args, NPM_VALUED)
-    for option, folder in zip(options, options[1:], strict=False):
+    for option, folder in itertools.pairwise(options):
         if option in ("--prefix", "-C", "--dir", "--cwd") and target_problem(folder, command.cwds, ctx.root):
             return f"`{name} {option} {shown(folder)}` works outside the run. Work in the run's directory."
     verb = rest[0] if rest else ""
@@ -166,7 +183,10 @@ def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str
         package = rest[1]
         made = f"create-{_bare(package)}"
         if made not in NPX_TOOLS and not package.startswith("@"):
-            return f"`{name} {verb} {shown(package)}` fetches and runs a package that isn't well known. Set the project up by hand."
+            return (
+                f"`{name} {verb} {shown(package)}` fetches and runs a package that isn't well "
+                "known. Set the project up by hand."
+            )
     if verb in ("config", "c", "set") and any(word in ("set", "edit", "delete") for word in rest[:2]):
         return f"`{name} config set` writes the user's own settings. Use a .npmrc in the project."
     return None
@@ -178,13 +198,19 @@ def _tool(name: str, args: list[str]) -> str | None:
         return None
     tool = rest[1] if name == "pipx" and len(rest) > 1 else rest[0] if rest else ""
     if tool and _bare(tool) not in NPX_TOOLS | {"cookiecutter", "copier", "pytest", "ruff", "mypy", "black"}:
-        return f"`{name} {shown(tool)}` would fetch and run a package that isn't well known. Add it to the project first."
+        return (
+            f"`{name} {shown(tool)}` would fetch and run a package that isn't well known. Add "
+            "it to the project first."
+        )
     return None
 
 
 def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
     if args[1:2] == ["prune"] and args[0] in ("system", "volume", "network"):
-        return f"`docker {args[0]} prune` removes what other projects own. Use `docker compose down`, or name what is yours."
+        return (
+            f"`docker {args[0]} prune` removes what other projects own. Use `docker compose "
+            "down`, or name what is yours."
+        )
     for index, word in enumerate(args):
         if DOCKER_CLOSED.fullmatch(word) or (
             word in ("--pid", "--ipc", "--userns") and args[index + 1 : index + 2] == ["host"]
@@ -209,7 +235,10 @@ def _mount(text: str, command: Command, ctx: GuardContext) -> str | None:
     for cwd in command.cwds:
         path = ((cwd or Path("/")) / source).resolve() if is_exact(source) else Path("/")
         if not path.is_relative_to(ctx.root):
-            return f"`docker -v {shown(text)}` mounts a folder outside the run. Mount the project or a named volume."
+            return (
+                f"`docker -v {shown(text)}` mounts a folder outside the run. Mount the project "
+                "or a named volume."
+            )
     return None
 
 

@@ -17,7 +17,17 @@ from tree_sitter import Language, Node, Parser
 
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
-from harness_core.guards.shell_words import ANY, HIDDEN_RUN, TOKEN, Unparsable, ansi, fields, is_exact, plain
+from harness_core.guards.shell_words import (
+    ANY,
+    HIDDEN_RUN,
+    TOKEN,
+    Unparsable,
+    ansi,
+    fields,
+    is_exact,
+    name_set,
+    plain,
+)
 
 Cwds = tuple[Path | None, ...]
 """Directories that a command may run in; None is one that isn't known."""
@@ -588,23 +598,23 @@ def _joined(cwd: Path | None, target: str) -> Path | None:
         return None
 
 
-_WORDS = frozenset(
+_WORDS = name_set(
     "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
-    " command_name command_substitution process_substitution arithmetic_expansion brace_expression".split()
+    " command_name command_substitution process_substitution arithmetic_expansion brace_expression"
 )
 _JOINED = _WORDS | {"variable_assignment", "file_redirect", "herestring_redirect"}
 """Node kinds that a word may not follow without a space, unless they are one word together."""
 
-_TEXTUAL = frozenset(
+_TEXTUAL = name_set(
     "string translated_string heredoc_body heredoc_redirect expansion regex concatenation extglob_pattern"
-    " arithmetic_expansion simple_expansion".split()
+    " arithmetic_expansion simple_expansion"
 )
 """Node kinds with text between their children."""
 
-_VALUES = frozenset(
+_VALUES = name_set(
     "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
     " command_substitution process_substitution arithmetic_expansion brace_expression extglob_pattern regex"
     " variable_name binary_expression unary_expression postfix_expression parenthesized_expression"
-    " ternary_expression special_variable_name test_operator file_descriptor subscript".split()
+    " ternary_expression special_variable_name test_operator file_descriptor subscript"
 )
 """Node kinds that hold values: only what they substitute is executed."""

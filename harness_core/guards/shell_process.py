@@ -28,7 +28,10 @@ HARNESS_SAMPLES = (
 DEV_SERVERS = frozenset({"node", "npm", "npx", "vite", "next"})
 """What `pkill` may name in the profile `quickstart`."""
 
-OWN = "A session ends only what it started: use `kill %1`, `kill $!`, or a pattern that matches only your own process."
+OWN = (
+    "A session ends only what it started: use `kill %1`, `kill $!`, "
+    "or a pattern that matches only your own process."
+)
 _SIGNAL = re.compile(r"-(\d+|(SIG)?[A-Z]+\d*|s|n)")
 
 
@@ -76,9 +79,9 @@ def _pkill(args: list[str], ctx: GuardContext) -> str | None:
         if _SIGNAL.fullmatch(word) and word not in ("-s", "-n"):
             continue
         if re.fullmatch(r"-[fxinoe]+|--(full|exact|ignore-case|newest|oldest|echo|signal=\w+)", word):
-            full |= "f" in word and not word.startswith("--") or word == "--full"
-            exact |= "x" in word and not word.startswith("--") or word == "--exact"
-            ignore |= "i" in word and not word.startswith("--") or word == "--ignore-case"
+            full |= ("f" in word and not word.startswith("--")) or word == "--full"
+            exact |= ("x" in word and not word.startswith("--")) or word == "--exact"
+            ignore |= ("i" in word and not word.startswith("--")) or word == "--ignore-case"
         elif word.startswith("-") and word != "--":
             return f"`pkill {shown(word)}` chooses processes by more than their name. {OWN}"
         elif word != "--":

@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from harness_core.guards.shell_words import ANY, JOB, QUERY, STAR, TOKEN, glob_marks, is_exact
+from harness_core.guards.shell_words import ANY, JOB, QUERY, STAR, TOKEN, glob_marks, is_exact, name_set
 
 Lines = tuple[str, ...]
 UNKNOWN: Lines = (ANY,)
 
-NUMBERS = frozenset("seq wc date nproc id stat sha256sum md5sum sha1sum cksum sleep true false".split())
-FILTERS = frozenset("head tail sort uniq grep egrep fgrep rg cat tac less shuf tee".split())
+NUMBERS = name_set("seq wc date nproc id stat sha256sum md5sum sha1sum cksum sleep true false")
+FILTERS = name_set("head tail sort uniq grep egrep fgrep rg cat tac less shuf tee")
 """Programs that pass on some of the lines that they are given, when no file is named."""
 
 

@@ -5,68 +5,89 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness_core.guards import GuardContext
+from harness_core.guards.shell_words import name_set
 
-QUICKSTART = frozenset(
-    "ls cat head tail wc grep cp mkdir chmod pwd npm node git ps lsof sleep pkill init.sh".split()
-)
+QUICKSTART = name_set("ls cat head tail wc grep cp mkdir chmod pwd npm node git ps lsof sleep pkill init.sh")
 
-BUILTINS = frozenset(
+BUILTINS = name_set(
     "[ [[ : . bg break builtin cd command continue declare dirs disown echo exec exit export false fg getopts"
-    " hash jobs kill let local mapfile popd printf pushd pwd read readarray readonly return set shift shopt source"
-    " test times trap true type typeset ulimit umask unset wait history help".split()
+    " hash jobs kill let local mapfile popd printf pushd pwd read readarray readonly "
+    "return set shift shopt source"
+    " test times trap true type typeset ulimit umask unset wait history help"
 )
-INSPECTION = frozenset(
-    "ls ll cat bat head tail less more wc grep egrep fgrep rg ag ack find fd fdfind tree file stat du df diff cmp comm"
-    " sort uniq cut tr paste join column nl tac rev fold fmt expand unexpand od xxd hexdump strings awk gawk mawk nawk"
-    " sed jq yq xq basename dirname realpath readlink pwd which whereis whoami id groups uname hostname date cal uptime"
-    " free nproc arch ps pgrep top htop lsof ss netstat fuser md5sum sha1sum sha256sum sha512sum shasum cksum b2sum base64"
-    " seq shuf yes sleep true false test expr bc dc numfmt getconf locale tput clear printenv env tty stty look man info"
-    " dos2unix unix2dos iconv xmllint xsltproc tokei cloc scc identify exiftool ffprobe pdftotext pdfinfo otool ldd nm"
-    " objdump readelf size sw_vers lscpu lsblk vmstat iostat pstree watch time envsubst sponge gettext split csplit"
-    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release ip ifconfig".split()
+INSPECTION = name_set(
+    "ls ll cat bat head tail less more wc grep egrep fgrep rg ag ack find fd fdfind tree "
+    "file stat du df diff cmp comm"
+    " sort uniq cut tr paste join column nl tac rev fold fmt expand unexpand od xxd "
+    "hexdump strings awk gawk mawk nawk"
+    " sed jq yq xq basename dirname realpath readlink pwd which whereis whoami id groups "
+    "uname hostname date cal uptime"
+    " free nproc arch ps pgrep top htop lsof ss netstat fuser md5sum sha1sum sha256sum "
+    "sha512sum shasum cksum b2sum base64"
+    " seq shuf yes sleep true false test expr bc dc numfmt getconf locale tput clear "
+    "printenv env tty stty look man info"
+    " dos2unix unix2dos iconv xmllint xsltproc tokei cloc scc identify exiftool ffprobe "
+    "pdftotext pdfinfo otool ldd nm"
+    " objdump readelf size sw_vers lscpu lsblk vmstat iostat pstree watch time envsubst "
+    "sponge gettext split csplit"
+    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release ip ifconfig"
 )
-FILES = frozenset(
-    "cp mv rm rmdir mkdir touch ln chmod install tee truncate mktemp rsync dd tar zip unzip gzip gunzip bzip2 bunzip2"
-    " xz unxz zstd unzstd 7z unlink patch shred rename mkfifo".split()
+FILES = name_set(
+    "cp mv rm rmdir mkdir touch ln chmod install tee truncate mktemp rsync dd tar zip "
+    "unzip gzip gunzip bzip2 bunzip2"
+    " xz unxz zstd unzstd 7z unlink patch shred rename mkfifo"
 )
-WRAPPING = frozenset(
-    "env nohup timeout gtimeout time nice ionice setsid stdbuf xargs unbuffer xvfb-run".split()
+WRAPPING = name_set("env nohup timeout gtimeout time nice ionice setsid stdbuf xargs unbuffer xvfb-run")
+BUILDING = name_set(
+    "make gmake cmake ctest cpack ninja meson bazel bazelisk buck just task rake ant "
+    "gradle mvn sbt lein mill gcc g++ cc c++ clang clang++"
+    " ld ar ranlib strip as rustc cargo rustup go gofmt goimports javac java jar kotlinc "
+    "kotlin scalac scala dotnet msbuild"
+    " swift swiftc xcodebuild ghc cabal stack ocaml dune opam zig nim crystal dart "
+    "flutter elixir mix iex erl rebar3 gleam"
+    " pkg-config autoconf automake autoreconf libtool configure protoc buf wasm-pack "
+    "wasm-opt emcc tsc esbuild webpack"
+    " rollup vite next nuxt astro parcel turbo nx lerna swc babel sass lessc postcss "
+    "tailwindcss hugo jekyll mkdocs"
+    " sphinx-build pandoc convert magick ffmpeg dot mmdc svgo"
 )
-BUILDING = frozenset(
-    "make gmake cmake ctest cpack ninja meson bazel bazelisk buck just task rake ant gradle mvn sbt lein mill gcc g++ cc c++ clang clang++"
-    " ld ar ranlib strip as rustc cargo rustup go gofmt goimports javac java jar kotlinc kotlin scalac scala dotnet msbuild"
-    " swift swiftc xcodebuild ghc cabal stack ocaml dune opam zig nim crystal dart flutter elixir mix iex erl rebar3 gleam"
-    " pkg-config autoconf automake autoreconf libtool configure protoc buf wasm-pack wasm-opt emcc tsc esbuild webpack"
-    " rollup vite next nuxt astro parcel turbo nx lerna swc babel sass lessc postcss tailwindcss hugo jekyll mkdocs"
-    " sphinx-build pandoc convert magick ffmpeg dot mmdc svgo".split()
+CHECKING = name_set(
+    "eslint prettier biome stylelint oxlint tslint standard xo ruff black isort flake8 "
+    "pylint mypy pyright pyre bandit"
+    " clang-format clang-tidy rustfmt golangci-lint staticcheck rubocop standardrb "
+    "shellcheck shfmt hadolint yamllint"
+    " markdownlint ktlint checkstyle scalafmt php-cs-fixer phpcs phpstan psalm dprint "
+    "autopep8 yapf pre-commit detekt"
+    " cppcheck vulture pydocstyle codespell actionlint tflint djlint sqlfluff commitlint "
+    "lint-staged depcheck madge"
 )
-CHECKING = frozenset(
-    "eslint prettier biome stylelint oxlint tslint standard xo ruff black isort flake8 pylint mypy pyright pyre bandit"
-    " clang-format clang-tidy rustfmt golangci-lint staticcheck rubocop standardrb shellcheck shfmt hadolint yamllint"
-    " markdownlint ktlint checkstyle scalafmt php-cs-fixer phpcs phpstan psalm dprint autopep8 yapf pre-commit detekt"
-    " cppcheck vulture pydocstyle codespell actionlint tflint djlint sqlfluff commitlint lint-staged depcheck madge".split()
-)
-TESTING = frozenset(
-    "pytest py.test tox nox coverage jest vitest mocha ava tap cypress playwright karma jasmine phpunit pest rspec"
+TESTING = name_set(
+    "pytest py.test tox nox coverage jest vitest mocha ava tap cypress playwright karma "
+    "jasmine phpunit pest rspec"
     " cucumber behave robot c8 nyc nodemon lighthouse newman k6 gotestsum nextest bats"
-    " wait-on chromium chromium-browser google-chrome google-chrome-stable firefox Xvfb scrot".split()
+    " wait-on chromium chromium-browser google-chrome google-chrome-stable firefox Xvfb scrot"
 )
-PACKAGING = frozenset(
-    "npm npx pnpm pnpx yarn bun bunx corepack pip pip3 pipx pipenv poetry pdm uv uvx hatch rye conda mamba micromamba"
-    " gem bundle bundler composer brew apt apt-get dpkg apk yum dnf nvm fnm volta asdf mise pyenv rbenv virtualenv nix"
-    " npm-run-all concurrently cross-env dotenv husky changeset node-gyp easy_install".split()
+PACKAGING = name_set(
+    "npm npx pnpm pnpx yarn bun bunx corepack pip pip3 pipx pipenv poetry pdm uv uvx "
+    "hatch rye conda mamba micromamba"
+    " gem bundle bundler composer brew apt apt-get dpkg apk yum dnf nvm fnm volta asdf "
+    "mise pyenv rbenv virtualenv nix"
+    " npm-run-all concurrently cross-env dotenv husky changeset node-gyp easy_install"
 )
-RUNTIMES = frozenset(
-    "node nodejs deno python python2 python3 ruby perl php lua luajit Rscript R julia bash sh zsh dash tsx ts-node ipython"
-    " jupyter uvicorn gunicorn hypercorn flask django-admin fastapi celery streamlit rails puma rackup irb php-fpm"
-    " http-server serve live-server json-server alembic prisma drizzle-kit sequelize knex typeorm artisan pm2".split()
+RUNTIMES = name_set(
+    "node nodejs deno python python2 python3 ruby perl php lua luajit Rscript R julia "
+    "bash sh zsh dash tsx ts-node ipython"
+    " jupyter uvicorn gunicorn hypercorn flask django-admin fastapi celery streamlit "
+    "rails puma rackup irb php-fpm"
+    " http-server serve live-server json-server alembic prisma drizzle-kit sequelize knex typeorm artisan pm2"
 )
-DATABASES = frozenset(
-    "sqlite3 psql pg_dump pg_restore pg_isready createdb dropdb initdb pg_ctl mysql mysqldump mysqladmin mariadb redis-cli"
-    " redis-server mongosh mongo mongodump mongod duckdb cqlsh influx clickhouse-client".split()
+DATABASES = name_set(
+    "sqlite3 psql pg_dump pg_restore pg_isready createdb dropdb initdb pg_ctl mysql "
+    "mysqldump mysqladmin mariadb redis-cli"
+    " redis-server mongosh mongo mongodump mongod duckdb cqlsh influx clickhouse-client"
 )
-CONTAINERS = frozenset("docker docker-compose podman podman-compose buildah colima".split())
-OTHER = frozenset("git curl wget http httpie pkill killall adb init.sh gradlew mvnw openssl mkcert".split())
+CONTAINERS = name_set("docker docker-compose podman podman-compose buildah colima")
+OTHER = name_set("git curl wget http httpie pkill killall adb init.sh gradlew mvnw openssl mkcert")
 
 DEVELOPER = (
     BUILTINS
@@ -99,52 +120,78 @@ _EDITOR = "it is interactive. Use the Edit tool"
 
 FORBIDDEN: Mapping[str, str] = {
     **dict.fromkeys(
-        "sudo su doas pkexec runuser setpriv chroot unshare nsenter capsh newgrp sg setcap passwd chpasswd".split(),
+        name_set(
+            "sudo su doas pkexec runuser setpriv chroot unshare nsenter capsh newgrp sg "
+            "setcap passwd chpasswd"
+        ),
         _PRIVILEGE,
     ),
-    **dict.fromkeys("useradd usermod userdel groupadd visudo chown chgrp setfacl chattr".split(), _PRIVILEGE),
     **dict.fromkeys(
-        "shutdown reboot halt poweroff init telinit systemctl service launchctl mount umount swapoff".split(),
+        name_set("useradd usermod userdel groupadd visudo chown chgrp setfacl chattr"), _PRIVILEGE
+    ),
+    **dict.fromkeys(
+        name_set(
+            "shutdown reboot halt poweroff init telinit systemctl service launchctl mount umount swapoff"
+        ),
         _MACHINE,
     ),
     **dict.fromkeys(
-        "mkfs fdisk parted sfdisk wipefs mkswap losetup modprobe insmod rmmod sysctl iptables nft crontab at batch".split(),
+        name_set(
+            "mkfs fdisk parted sfdisk wipefs mkswap losetup modprobe insmod rmmod sysctl "
+            "iptables nft crontab at batch"
+        ),
         _MACHINE,
     ),
     **dict.fromkeys(
-        "nc ncat netcat socat telnet ssh scp sftp ftp lftp tftp rlogin rsh ssh-copy-id sshfs rclone aria2c axel".split(),
+        name_set(
+            "nc ncat netcat socat telnet ssh scp sftp ftp lftp tftp rlogin rsh "
+            "ssh-copy-id sshfs rclone aria2c axel"
+        ),
         _NETWORK,
     ),
     **dict.fromkeys(
-        "mail sendmail mutt nmap tcpdump ngrok cloudflared localtunnel gh glab hub aws gcloud az kubectl helm".split(),
+        name_set(
+            "mail sendmail mutt nmap tcpdump ngrok cloudflared localtunnel gh glab hub "
+            "aws gcloud az kubectl helm"
+        ),
         _NETWORK,
     ),
     **dict.fromkeys(
-        "heroku vercel netlify fly flyctl wrangler firebase doctl terraform pulumi ansible twine vsce s3cmd gsutil".split(),
+        name_set(
+            "heroku vercel netlify fly flyctl wrangler firebase doctl terraform pulumi "
+            "ansible twine vsce s3cmd gsutil"
+        ),
         _NETWORK,
     ),
-    **dict.fromkeys("longwatch claude claude-code".split(), _HARNESS),
+    **dict.fromkeys(name_set("longwatch claude claude-code"), _HARNESS),
     **dict.fromkeys(
-        "eval coproc alias enable bind complete compgen fc parallel entr script expect ld.so memfd_create".split(),
+        name_set(
+            "eval coproc alias enable bind complete compgen fc parallel entr script expect ld.so memfd_create"
+        ),
         _HIDDEN,
     ),
     **dict.fromkeys(
-        "vi vim nvim nano emacs ed ex pico joe code gdb lldb strace ltrace screen tmux".split(), _EDITOR
+        name_set("vi vim nvim nano emacs ed ex pico joe code gdb lldb strace ltrace screen tmux"), _EDITOR
     ),
     **dict.fromkeys(
-        "ssh-add ssh-agent ssh-keygen gpg gpg2 pass security keyctl secret-tool".split(),
+        name_set("ssh-add ssh-agent ssh-keygen gpg gpg2 pass security keyctl secret-tool"),
         "it handles credentials. Ask the operator",
     ),
 }
 """Programs that no profile allows, with the reason and what to do instead."""
 FORBIDDEN_PREFIXES = ("mkfs.", "ld-linux")
 
-READING = frozenset(
-    "ls ll cat bat head tail less more wc grep egrep fgrep rg ag find fd tree file stat du df diff cmp comm sort uniq cut tr"
-    " paste join column nl tac rev fold od xxd hexdump strings awk gawk sed jq yq basename dirname realpath readlink pwd"
-    " which whoami id uname hostname date ps pgrep lsof ss netstat md5sum sha1sum sha256sum cksum base64 seq sleep true"
-    " false test expr bc nproc echo printf cd [ : . command type read export set local declare unset exit return wait jobs"
-    " git curl timeout env nohup time nice xargs bash sh shift break continue printenv tokei cloc identify watch".split()
+READING = name_set(
+    "ls ll cat bat head tail less more wc grep egrep fgrep rg ag find fd tree file stat "
+    "du df diff cmp comm sort uniq cut tr"
+    " paste join column nl tac rev fold od xxd hexdump strings awk gawk sed jq yq "
+    "basename dirname realpath readlink pwd"
+    " which whoami id uname hostname date ps pgrep lsof ss netstat md5sum sha1sum "
+    "sha256sum cksum base64 seq sleep true"
+    " false test expr bc nproc echo printf cd [ : . command type read export set local "
+    "declare unset exit return wait jobs"
+    " git curl timeout env nohup time nice xargs bash sh shift break continue printenv "
+    "tokei cloc identify watch"
 )
 """What a role that only reads may run."""
 
@@ -154,7 +201,10 @@ def program_problem(name: str, ctx: GuardContext) -> str | None:
     if name in ctx.deny:
         return f"`{name}` is taken out of this run's allowlist. Use another program, or ask the operator."
     if ctx.read_only and name not in READING:
-        return f"`{name}` isn't among the reading commands, and this role changes nothing. Use Read, Grep or git log."
+        return (
+            f"`{name}` isn't among the reading commands, and this role changes nothing. Use "
+            "Read, Grep or git log."
+        )
     if name in ctx.allow:
         return None
     reason = FORBIDDEN.get(name)
@@ -165,7 +215,8 @@ def program_problem(name: str, ctx: GuardContext) -> str | None:
     allowed = PROFILES.get(ctx.profile, QUICKSTART)
     if allowed is not None and name not in allowed:
         return (
-            f"`{name}` isn't on the allowlist of the profile {ctx.profile!r}. Use a tool that is, one of the project's "
+            f"`{name}` isn't on the allowlist of the profile {ctx.profile!r}. Use a tool "
+            "that is, one of the project's "
             "own scripts through its package manager, or ask the operator to allow it."
         )
     return None

@@ -22,7 +22,7 @@ from harness_core.guards.shell_targets import (
     whole_reading_problem,
 )
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import HIDDEN_RUN, exact_prefix, is_exact, shown
+from harness_core.guards.shell_words import HIDDEN_RUN, exact_prefix, is_exact, name_set, shown
 from harness_core.guards.shell_writes import split_options, writes
 
 WHOLE_ENVIRONMENT = (
@@ -31,7 +31,8 @@ WHOLE_ENVIRONMENT = (
 LINKING = frozenset({"ln"})
 EXECUTING: Mapping[str, re.Pattern[str]] = {
     "tar": re.compile(
-        r"--checkpoint-action.*|--to-command.*|--use-compress-program.*|-I.*|--rsh-command.*|-F.*|--info-script.*"
+        r"--checkpoint-action.*|--to-command.*|--use-compress-program.*|-I.*"
+        r"|--rsh-command.*|-F.*|--info-script.*"
     ),
     "sort": re.compile(r"--compress-program.*"),
     "zip": re.compile(r"-TT|--unzip-command.*"),
@@ -60,19 +61,20 @@ RECURSIVE: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(("rg", "ag", "tar", "rsync"), re.compile("")),
 }
 """Programs that read all files below a folder, and the arguments that make them."""
-EVALUATING = frozenset(
-    "let test [ printf read unset declare typeset local export readonly mapfile readarray".split()
-)
+EVALUATING = name_set("let test [ printf read unset declare typeset local export readonly mapfile readarray")
 """Builtins that evaluate array indices in their arguments."""
-TEXT_ONLY = frozenset("echo printf : true false test [ export unset set trap".split())
+TEXT_ONLY = name_set("echo printf : true false test [ export unset set trap")
 """Programs whose words aren't files that they read."""
-PATTERN_FIRST = frozenset("grep egrep fgrep rg ag ack sed awk gawk mawk jq yq perl".split())
+PATTERN_FIRST = name_set("grep egrep fgrep rg ag ack sed awk gawk mawk jq yq perl")
 
 MODE_FREE = re.compile(r"[ugoa]*[+-][rwxX]*(,[ugoa]*[+-][rwxX]*)*|[ugoa]*=[rwxX]*(,[ugoa]*[=+-][rwxX]*)*")
 ONLY_EXECUTABLE = re.compile(r"[ugoa]*\+x")
 
 _SYSTEM_BIN = r"/(usr/(local/)?)?s?bin|/opt/[\w./-]*bin|/home/linuxbrew/[\w./-]*bin|/snap/bin"
-_HOME_BIN = r"/[\w./-]+/(\.cargo|\.local|go|\.go|\.bun|\.deno|\.volta|\.dotnet|\.npm-global|\.poetry|\.yarn|\.rbenv|\.pyenv|\.nvm|\.fnm|\.asdf|\.composer/vendor|flutter)(/[\w./-]*)?(bin|shims)?"
+_HOME_BIN = (
+    r"/[\w./-]+/(\.cargo|\.local|go|\.go|\.bun|\.deno|\.volta|\.dotnet|\.npm-global|\.poetry|\.yarn|\.rbenv"
+    r"|\.pyenv|\.nvm|\.fnm|\.asdf|\.composer/vendor|flutter)(/[\w./-]*)?(bin|shims)?"
+)
 SAFE_PATH_ENTRY = re.compile(
     rf"({_SYSTEM_BIN}|{_HOME_BIN}|\ue000|[\w./-]*node_modules/\.bin/?|[\w./-]*\.?venv/bin/?)"
 )
@@ -80,19 +82,23 @@ _HARMLESS_PROGRAM = re.compile(r"(cat|less|more|true|:|none|/bin/true|/usr/bin/t
 _NEVER = re.compile(r"(?!)")
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _NODE_OPTIONS = re.compile(
-    r"(\s*--(max[-_]old[-_]space[-_]size=\S+|experimental-[\w-]+|no-[\w-]+|enable-source-maps|trace-[\w-]+|stack-trace-limit=\d+"
-    r"|openssl-legacy-provider|unhandled-rejections=\w+|dns-result-order=\w+|inspect(=\S+)?|expose-gc|conditions=\S+))*\s*"
+    r"(\s*--(max[-_]old[-_]space[-_]size=\S+|experimental-[\w-]+|no-[\w-]+"
+    r"|enable-source-maps|trace-[\w-]+|stack-trace-limit=\d+"
+    r"|openssl-legacy-provider|unhandled-rejections=\w+|dns-result-order=\w+"
+    r"|inspect(=\S+)?|expose-gc|conditions=\S+))*\s*"
 )
 VARIABLES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (
         re.compile(
-            r"LD_\w+|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|SHELLOPTS|BASHOPTS|PS4|CDPATH|GLOBIGNORE|EXECIGNORE|BASH_FUNC.*"
+            r"LD_\w+|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|SHELLOPTS|BASHOPTS|PS4|CDPATH"
+            r"|GLOBIGNORE|EXECIGNORE|BASH_FUNC.*"
         ),
         _NEVER,
     ),
     (
         re.compile(
-            r"GIT_(AUTHOR|COMMITTER)_\w+|GIT_(TERMINAL_PROMPT|MERGE_AUTOEDIT|OPTIONAL_LOCKS|TRACE\w*|CURL_VERBOSE)"
+            r"GIT_(AUTHOR|COMMITTER)_\w+|GIT_(TERMINAL_PROMPT|MERGE_AUTOEDIT"
+            r"|OPTIONAL_LOCKS|TRACE\w*|CURL_VERBOSE)"
         ),
         _ANYTHING,
     ),
@@ -104,13 +110,15 @@ VARIABLES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (re.compile(r"NODE_OPTIONS"), _NODE_OPTIONS),
     (
         re.compile(
-            r"PYTHONSTARTUP|PYTHONHOME|PYTHONBREAKPOINT|PERL5(OPT|DB)|RUBYOPT|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS"
+            r"PYTHONSTARTUP|PYTHONHOME|PYTHONBREAKPOINT|PERL5(OPT|DB)|RUBYOPT"
+            r"|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS"
         ),
         _NEVER,
     ),
     (
         re.compile(
-            r"(?i)npm_config_(script_shell|node_options|shell|userconfig|globalconfig|yes)|RUSTC(_WORKSPACE)?_WRAPPER|MAKEFLAGS|MAKE"
+            r"(?i)npm_config_(script_shell|node_options|shell|userconfig|globalconfig|yes)"
+            r"|RUSTC(_WORKSPACE)?_WRAPPER|MAKEFLAGS|MAKE"
         ),
         _NEVER,
     ),
@@ -138,14 +146,20 @@ def assignment_problem(command: Command) -> str | None:
             if not all(
                 SAFE_PATH_ENTRY.fullmatch(entry) for entry in value.split(":") if entry
             ) or value.startswith(":"):
-                return "this PATH would put other programs before the known ones. Call the program by its path, or leave PATH."
+                return (
+                    "this PATH would put other programs before the known ones. Call the "
+                    "program by its path, or leave PATH."
+                )
             continue
         for pattern, harmless in VARIABLES:
             if pattern.fullmatch(name):
                 if not harmless.fullmatch(value) or (
                     name == "IFS" and value.strip() and program(command) != "read"
                 ):
-                    return f"setting {name} changes which programs run or where they look. Run the command without it."
+                    return (
+                        f"setting {name} changes which programs run or where they look. Run "
+                        "the command without it."
+                    )
                 break
     return None
 
@@ -193,7 +207,8 @@ def secrets_problem(command: Command) -> str | None:
         return None
     for variable in sorted(command.reveals | command.input.reveals):
         if is_secret_name(variable):
-            return f'`${variable}` is a credential of the environment. To check whether it is set: `[ -n "${{{variable}:+x}}" ]`.'
+            check = f'`[ -n "${{{variable}:+x}}" ]`'
+            return f"`${variable}` is a credential of the environment. To check whether it is set: {check}."
     return None
 
 
@@ -277,7 +292,10 @@ def _mode(mode: str, name: str) -> str | None:
             "w" in clause and re.match(r"[ug]*[oa][ugoa]*[+=]", clause) for clause in mode.split(",")
         )
     if refused:
-        return f"`{name} {shown(mode)}` opens a file to everyone or gives it another's rights. Use 755, 644, +x or u+w."
+        return (
+            f"`{name} {shown(mode)}` opens a file to everyone or gives it another's rights. "
+            "Use 755, 644, +x or u+w."
+        )
     return None
 
 
@@ -401,7 +419,8 @@ def _shells_out(command: Command, ctx: GuardContext) -> str | None:
     texts = [*command.argv[1:], command.input.text or ""]
     for text in texts:
         if re.search(
-            r"(?m)^\s*\\!|;\s*\\!|^\s*\.(shell|system)\b|\bsystem\s+\w|\bFROM\s+PROGRAM\b|\bTO\s+PROGRAM\b|\\copy.*program",
+            r"(?m)^\s*\\!|;\s*\\!|^\s*\.(shell|system)\b|\bsystem\s+\w|\bFROM\s+PROGRAM\b"
+            r"|\bTO\s+PROGRAM\b|\\copy.*program",
             text,
             re.I,
         ):

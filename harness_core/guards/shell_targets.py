@@ -15,8 +15,10 @@ from harness_core.layout import PRIVATE
 
 STREAMS = re.compile(r"/dev/(null|stdout|stderr|stdin|tty|fd/\d+)")
 SENSITIVE = re.compile(
-    r"(?i)\.ssh|\.aws|\.gnupg|\.azure|\.kube|\.docker|\.password-store|gcloud|credentials|\.claude\.json|netrc|\.pgpass"
-    r"|\.npmrc|\.pypirc|vault-token|id_(rsa|dsa|ecdsa|ed25519)|\.(pem|key|p12|pfx|kdbx)\b|/proc/|shadow|sudoers"
+    r"(?i)\.ssh|\.aws|\.gnupg|\.azure|\.kube|\.docker|\.password-store|gcloud|credentials"
+    r"|\.claude\.json|netrc|\.pgpass"
+    r"|\.npmrc|\.pypirc|vault-token|id_(rsa|dsa|ecdsa|ed25519)|\.(pem|key|p12|pfx|kdbx)\b"
+    r"|/proc/|shadow|sudoers"
     r"|/dev/k?mem|ssl/private|/gh/|\.longwatch"
 )
 SECRET_SAMPLES = (
@@ -119,7 +121,10 @@ def _pattern_problem(word: str, base: Path, root: Path) -> str | None:
         return _whole_problem(word)
     for sample in CLOSED_SAMPLES:
         if may_be(pattern, str(root / sample).casefold()):
-            return f"{shown(word)!r} may match {sample}, which the command would change. Name the files that you mean."
+            return (
+                f"{shown(word)!r} may match {sample}, which the command would change. Name the "
+                "files that you mean."
+            )
     return None
 
 
@@ -185,7 +190,10 @@ def whole_reading_problem(word: str, cwds: Cwds, root: Path) -> str | None:
     for cwd in cwds:
         path = ((cwd or Path("/")) / word).resolve()
         if not path.is_relative_to(root) and Path.home().is_relative_to(path):
-            return f"{shown(word)!r} takes in the user's home with its credentials. Name the folder that you need."
+            return (
+                f"{shown(word)!r} takes in the user's home with its credentials. Name the "
+                "folder that you need."
+            )
     return None
 
 
@@ -196,9 +204,15 @@ def _reading_pattern(word: str, cwds: Cwds, root: Path) -> str | None:
         if SENSITIVE.search(prefix):
             path = (base / prefix).resolve()
             if is_secret(root, path / "x") or is_secret(root, path):
-                return f"{shown(word)!r} names credentials, which no agent reads. Use a placeholder or ask the operator."
+                return (
+                    f"{shown(word)!r} names credentials, which no agent reads. Use a "
+                    "placeholder or ask the operator."
+                )
             if PRIVATE in PurePosixPath(prefix).parts:
-                return f"{PRIVATE}/ is the harness's own folder and closed to agents. Read the project's files instead."
+                return (
+                    f"{PRIVATE}/ is the harness's own folder and closed to agents. Read the "
+                    "project's files instead."
+                )
         if word.startswith(ANY):
             continue
         pattern = word if word.startswith("/") else f"{base}/{word.removeprefix('./')}"
@@ -206,5 +220,8 @@ def _reading_pattern(word: str, cwds: Cwds, root: Path) -> str | None:
         if ANY not in word:
             samples.append(f"{root}/{PRIVATE}/journal.jsonl")
         if any(may_be(pattern, sample) for sample in samples):
-            return f"{shown(word)!r} may match files with credentials or of the harness. Name the files that you mean."
+            return (
+                f"{shown(word)!r} may match files with credentials or of the harness. Name the "
+                "files that you mean."
+            )
     return None

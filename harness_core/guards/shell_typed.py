@@ -11,17 +11,18 @@ from pathlib import Path
 from harness_core.guards.paths import Unresolvable, resolve
 from harness_core.guards.shell_parse import Command, Script, parse
 from harness_core.guards.shell_unwrap import Nested, inner, program
-from harness_core.guards.shell_words import Unparsable, is_exact
+from harness_core.guards.shell_words import Unparsable, is_exact, name_set
 from harness_core.guards.shell_writes import writes
 
-SPEAKERS = frozenset("echo printf : true yes".split())
+SPEAKERS = name_set("echo printf : true yes")
 """Programs that print what the command says."""
-FILTERS = frozenset(
-    "cat tee sed awk gawk tr sort uniq head tail cut grep egrep fgrep rev tac fold fmt nl column paste base64 xxd gzip gunzip"
-    " zcat expand unexpand iconv xargs sponge dd rg jq".split()
+FILTERS = name_set(
+    "cat tee sed awk gawk tr sort uniq head tail cut grep egrep fgrep rev tac fold fmt nl "
+    "column paste base64 xxd gzip gunzip"
+    " zcat expand unexpand iconv xargs sponge dd rg jq"
 )
 """Programs that print a form of what they are given."""
-EDITORS = frozenset("sed perl ruby touch truncate sponge".split())
+EDITORS = name_set("sed perl ruby touch truncate sponge")
 """Programs that change files in place by what the command says."""
 
 

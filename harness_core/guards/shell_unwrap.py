@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness_core.guards.shell_parse import Command, Input
 from harness_core.guards.shell_produce import found
-from harness_core.guards.shell_words import ANY, Unparsable, is_exact, shown
+from harness_core.guards.shell_words import ANY, Unparsable, is_exact, name_set, shown
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 MAX_FEEDS = 64
@@ -45,32 +45,29 @@ class ScriptFile:
     sourced: bool = False
 
 
-def _valued(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 WRAPPERS: Mapping[str, Wrapper] = {
-    "env": Wrapper(_valued("-u --unset -C --chdir"), assigns=True),
+    "env": Wrapper(name_set("-u --unset -C --chdir"), assigns=True),
     "nohup": Wrapper(),
-    "timeout": Wrapper(_valued("-s --signal -k --kill-after"), operands=1),
-    "gtimeout": Wrapper(_valued("-s --signal -k --kill-after"), operands=1),
-    "time": Wrapper(_valued("-f --format -o --output")),
-    "nice": Wrapper(_valued("-n --adjustment")),
-    "ionice": Wrapper(_valued("-c --class -n --classdata")),
+    "timeout": Wrapper(name_set("-s --signal -k --kill-after"), operands=1),
+    "gtimeout": Wrapper(name_set("-s --signal -k --kill-after"), operands=1),
+    "time": Wrapper(name_set("-f --format -o --output")),
+    "nice": Wrapper(name_set("-n --adjustment")),
+    "ionice": Wrapper(name_set("-c --class -n --classdata")),
     "setsid": Wrapper(),
-    "stdbuf": Wrapper(_valued("-i --input -o --output -e --error")),
+    "stdbuf": Wrapper(name_set("-i --input -o --output -e --error")),
     "command": Wrapper(),
     "builtin": Wrapper(),
-    "exec": Wrapper(_valued("-a")),
+    "exec": Wrapper(name_set("-a")),
     "unbuffer": Wrapper(),
-    "xvfb-run": Wrapper(_valued("-s --server-args -n --server-num -e --error-file")),
+    "xvfb-run": Wrapper(name_set("-s --server-args -n --server-num -e --error-file")),
     "cross-env": Wrapper(assigns=True),
     "busybox": Wrapper(),
 }
 RUNNERS: Mapping[tuple[str, str], Wrapper] = {
     ("uv", "run"): Wrapper(
-        _valued(
-            "--with --with-requirements -p --python --extra --group --env-file --directory --project --package"
+        name_set(
+            "--with --with-requirements -p --python --extra --group --env-file "
+            "--directory --project --package"
         )
     ),
     ("poetry", "run"): Wrapper(),
@@ -80,15 +77,15 @@ RUNNERS: Mapping[tuple[str, str], Wrapper] = {
     ("bundle", "exec"): Wrapper(),
     ("pnpm", "exec"): Wrapper(),
     ("yarn", "exec"): Wrapper(),
-    ("conda", "run"): Wrapper(_valued("-n --name -p --prefix")),
+    ("conda", "run"): Wrapper(name_set("-n --name -p --prefix")),
     ("nix", "run"): Wrapper(),
 }
 """Project runners: a program and its subcommand that run the rest."""
-XARGS_VALUED = _valued(
+XARGS_VALUED = name_set(
     "-n --max-args -P --max-procs -L --max-lines -s --max-chars -d --delimiter -E -a --arg-file -I --replace"
 )
 EXEC_ACTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
-SHELL_VALUED = _valued("-o -O +o +O --rcfile --init-file")
+SHELL_VALUED = name_set("-o -O +o +O --rcfile --init-file")
 
 
 def program(command: Command) -> str:
@@ -239,10 +236,10 @@ def _trap(command: Command, args: list[str]) -> Iterator[Nested]:
 
 def _watched(command: Command, args: list[str], name: str) -> Iterator[Nested]:
     if name == "watch":
-        _, rest = operands_after(args, _valued("-n --interval"))
+        _, rest = operands_after(args, name_set("-n --interval"))
         scripts = [" ".join(rest)] if rest else []
     elif name == "concurrently":
-        valued = _valued(
+        valued = name_set(
             "-n --names -c --prefix-colors -p --prefix --restart-tries -m --max-processes -s --success"
         )
         scripts = [

@@ -6,6 +6,7 @@ has none of them is exact, and any other is a pattern for the words it may becom
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 
@@ -38,6 +39,11 @@ MAX_WORDS = 128
 
 class Unparsable(ValueError):
     """A command whose meaning can't be told before it runs. `str(error)` says why."""
+
+
+def name_set(text: str) -> frozenset[str]:
+    """A table of names written as running text."""
+    return frozenset(text.split())
 
 
 def is_exact(word: str) -> bool:
@@ -106,9 +112,7 @@ def braces(word: str) -> list[str]:
         body = word[start + 1 : end] if end > 0 else ""
         if end > 0 and (commas or ".." in body):
             cuts = [start, *commas, end]
-            choices = (
-                [word[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)] if commas else _range(body)
-            )
+            choices = [word[a + 1 : b] for a, b in itertools.pairwise(cuts)] if commas else _range(body)
             tails = braces(word[end + 1 :])
             heads = [head for choice in choices for head in braces(choice)]
             if len(heads) * len(tails) > MAX_WORDS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_produce import found
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import ANY, STAR
+from harness_core.guards.shell_words import ANY, STAR, name_set
 
 
 @dataclass(frozen=True)
@@ -227,12 +227,18 @@ def _curl(args: list[str]) -> Iterator[Write]:
 
 
 CURL_VALUED = (
-    "-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr --output-dir -X --request -H --header"
-    " -d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form --form-string -u --user -A"
-    " --user-agent -e --referer -b --cookie -w --write-out -m --max-time --connect-timeout --retry --retry-delay"
-    " --retry-max-time -T --upload-file --url -x --proxy -K --config -E --cert --key --cacert --resolve --connect-to"
-    " --interface --unix-socket -r --range -y -Y --limit-rate -z --time-cond -C --continue-at --max-redirs -P -t -U"
-    " --proxy-user --socks5 --socks4 --socks5-hostname --preproxy --doh-url --dns-servers --variable --rate --oauth2-bearer"
+    "-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr "
+    "--output-dir -X --request -H --header"
+    " -d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form "
+    "--form-string -u --user -A"
+    " --user-agent -e --referer -b --cookie -w --write-out -m --max-time "
+    "--connect-timeout --retry --retry-delay"
+    " --retry-max-time -T --upload-file --url -x --proxy -K --config -E --cert --key "
+    "--cacert --resolve --connect-to"
+    " --interface --unix-socket -r --range -y -Y --limit-rate -z --time-cond -C "
+    "--continue-at --max-redirs -P -t -U"
+    " --proxy-user --socks5 --socks4 --socks5-hostname --preproxy --doh-url --dns-servers "
+    "--variable --rate --oauth2-bearer"
 )
 
 
@@ -367,8 +373,9 @@ OUTPUT_OPTIONS = re.compile(
     r"(?:-o|--(?:out|output|outfile|out-file|output-file|report|outdir|out-dir|output-dir|outDir))(?:=(.*))?",
     re.DOTALL,
 )
-NO_OUTPUT_OPTION = frozenset(
-    "grep egrep fgrep rg ag ps ls find lsof set shopt ssh bash sh od pgrep ss tar zip unzip echo printf docker test [ git sort chmod mount jq tr".split()
+NO_OUTPUT_OPTION = name_set(
+    "grep egrep fgrep rg ag ps ls find lsof set shopt ssh bash sh od pgrep ss tar zip "
+    "unzip echo printf docker test [ git sort chmod mount jq tr"
 )
 
 
