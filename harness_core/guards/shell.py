@@ -16,7 +16,7 @@ from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import Unresolvable, lexical
 from harness_core.guards.shell_code import code_problem, inline_code, started
 from harness_core.guards.shell_packages import carried
-from harness_core.guards.shell_parse import Command, Cwds, parse
+from harness_core.guards.shell_parse import parse
 from harness_core.guards.shell_profiles import is_known, program_problem
 from harness_core.guards.shell_rules import (
     SAFE_PATH_ENTRY,
@@ -24,6 +24,7 @@ from harness_core.guards.shell_rules import (
     assignment_problem,
     redirect_problem,
 )
+from harness_core.guards.shell_script import Command, Cwds
 from harness_core.guards.shell_unwrap import Nested, ScriptFile, inner, program
 from harness_core.guards.shell_words import Unparsable, is_exact, name_set, shown
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness_core.guards import GuardContext
-from harness_core.guards.shell_parse import Command, Cwds
+from harness_core.guards.shell_script import Command, Cwds
 from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_words import ANY, is_exact, name_set, shown
 from harness_core.guards.shell_writes import split_options

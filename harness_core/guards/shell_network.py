@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import exact_prefix, is_exact, name_set, shown
 from harness_core.guards.shell_writes import CURL_VALUED, split_options

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness_core.guards import GuardContext
-from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
+from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_unwrap import Nested, operands_after, program
 from harness_core.guards.shell_words import is_exact, name_set, shown

@@ -17,6 +17,7 @@ from tree_sitter import Language, Node, Parser
 
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
+from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Redirect, Script
 from harness_core.guards.shell_words import (
     ANY,
     HIDDEN_RUN,
@@ -29,9 +30,6 @@ from harness_core.guards.shell_words import (
     plain,
 )
 
-Cwds = tuple[Path | None, ...]
-"""Directories that a command may run in; None is one that isn't known."""
-
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
 READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
@@ -39,62 +37,6 @@ READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
 
 Word = tuple[Node, ...]
 """The nodes that make up one word: the grammar sometimes sees several where Bash sees one."""
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """One redirection of a file: `op` as written (`>`, `>>`, `<`, `&>` …), `target` a word."""
-
-    op: str
-    target: str
-
-    @property
-    def writes(self) -> bool:
-        return ">" in self.op
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a command finds on its standard input."""
-
-    text: str | None = None
-    """A here-document or here-string."""
-    piped: bool = False
-    feeds: Lines = ()
-    """The lines that the commands before the pipe print."""
-    sources: tuple[int, ...] = ()
-    """The `number`s of those commands."""
-    reveals: frozenset[str] = frozenset()
-    """Environment variables whose values stand in `text`."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A simple command: `argv` are words, of which only the exact ones are known to the end."""
-
-    argv: tuple[str, ...]
-    cwds: Cwds
-    assigns: tuple[tuple[str, str], ...] = ()
-    redirects: tuple[Redirect, ...] = ()
-    outer: tuple[Redirect, ...] = ()
-    """Redirections of the groups around it."""
-    input: Input = Input()
-    reveals: frozenset[str] = frozenset()
-    """Environment variables whose values stand in its words."""
-    number: int = 0
-    """Its place in the script; the variants of one command share it."""
-
-    @property
-    def name(self) -> str:
-        return self.argv[0] if self.argv else ""
-
-
-@dataclass(frozen=True)
-class Script:
-    """All commands of a script in order, and the functions that it defines."""
-
-    commands: tuple[Command, ...]
-    functions: frozenset[str]
 
 
 @dataclass
@@ -116,7 +58,7 @@ class _Place:
 class _Around:
     """What a statement inherits from the statements around it."""
 
-    input: Input = Input()
+    input: Input = NO_INPUT
     outer: tuple[Redirect, ...] = ()
     own: tuple[Redirect, ...] = ()
     """Redirections written after a list or pipeline; they belong to its last command."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from harness_core.guards import GuardContext, Process
-from harness_core.guards.shell_parse import Command
+from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import JOB, is_exact, shown
 

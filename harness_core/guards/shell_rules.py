@@ -11,9 +11,9 @@ from harness_core.guards.shell_code import awk_problem, is_secret_name, sed_prob
 from harness_core.guards.shell_git import git_problem
 from harness_core.guards.shell_network import network_problem
 from harness_core.guards.shell_packages import package_problem
-from harness_core.guards.shell_parse import Command
 from harness_core.guards.shell_process import process_problem
 from harness_core.guards.shell_profiles import FORBIDDEN
+from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_targets import (
     STREAMS,
     copies_problem,

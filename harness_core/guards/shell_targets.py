@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from harness_core.guards.paths import CLOSED_SAMPLES, Unresolvable, is_secret, read_problem, write_problem
-from harness_core.guards.shell_parse import Cwds
+from harness_core.guards.shell_script import Cwds
 from harness_core.guards.shell_words import ANY, exact_prefix, is_exact, may_be, shown
 from harness_core.layout import PRIVATE
 

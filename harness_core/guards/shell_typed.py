@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness_core.guards.paths import Unresolvable, resolve
-from harness_core.guards.shell_parse import Command, Script, parse
+from harness_core.guards.shell_parse import parse
+from harness_core.guards.shell_script import Command, Script
 from harness_core.guards.shell_unwrap import Nested, inner, program
 from harness_core.guards.shell_words import Unparsable, is_exact, name_set
 from harness_core.guards.shell_writes import writes

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness_core.guards.shell_parse import Command, Input
 from harness_core.guards.shell_produce import found
+from harness_core.guards.shell_script import Command, Input
 from harness_core.guards.shell_words import ANY, Unparsable, is_exact, name_set, shown
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
