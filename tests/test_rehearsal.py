@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -312,9 +313,9 @@ def kill_clis() -> None:
 
 def test_a_mistake_gets_a_sentence() -> None:
     with pytest.raises(Mistake, match="no scenario 'nope'"):
-        start("nope")
+        load("nope")
     with pytest.raises(Mistake, match="no fault 'nope'"):
-        start("tiny+nope")
+        load("tiny+nope")
     with start("tiny") as server, pytest.raises(Mistake, match="choose another --port"):
         start("tiny", port=server.port)
 
@@ -374,8 +375,9 @@ def check(project: Path, feature: str) -> bool:
 def test_the_studio_paints_every_scene(tmp_path: Path) -> None:
     works = plan.works(11)
     project = studio(tmp_path, works)
+    with ThreadPoolExecutor(2) as both:
+        assert all(both.map(lambda work: check(project, work.id), works))
     for work in works:
-        assert check(project, work.id), work.id
         assert (project / work.log).read_text().endswith("OK\n")
         with Image.open(project / work.picture) as picture:
             assert picture.width >= 768
