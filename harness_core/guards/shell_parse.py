@@ -7,6 +7,7 @@ substitutions wherever they stand. Where a variable has several values, a comman
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -30,6 +31,7 @@ from harness_core.guards.shell_words import (
     plain,
 )
 
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
 READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
@@ -81,7 +83,9 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
     source = command.encode("utf-8", "surrogatepass")
     if len(source) > MAX_BYTES or b"\0" in source:
         raise Unparsable("it is too long or holds a null byte")
-    tree = _parser().parse(source).root_node
+    # The grammar's scanner crashes on some characters beyond ASCII. To Bash they are all plain text, as a
+    # dot is, which ends a variable's name as they do.
+    tree = _parser().parse(_BEYOND_ASCII.sub(b".", source)).root_node
     if tree.has_error:
         raise Unparsable("it has a syntax error, or a form of Bash that this guard doesn't read")
     walker = _Walker(source, root, cwds or (root,))
@@ -345,6 +349,8 @@ class _Walker:
         body = next((child for child in node.children if child.type == "heredoc_body"), None)
         if body is None:
             return ""
+        if not self.expander.text(start).isascii():
+            raise Unparsable("the end mark of a here-document isn't plain ASCII")
         if self.expander.text(start)[:1] in "'\"\\":
             return self.expander.text(body)
         self.substitutions(body, place)
