@@ -7,8 +7,8 @@ milliseconds unless the name says otherwise, times are UTC in ISO 8601 with mill
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -320,6 +320,8 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(AnyEvent)
 _raw_decoder = msgspec.json.Decoder(dict[str, Any])
 _common = frozenset(("type", "seq", "ts", "session", "role"))
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+E = TypeVar("E", bound=Event)
 
 
 class BadEvent(ValueError):
@@ -327,21 +329,59 @@ class BadEvent(ValueError):
 
 
 def encode(event: Event) -> bytes:
-    """The event as one JSON line, newline included."""
-    return _encoder.encode(event) + b"\n"
+    """The event as one JSON line, newline included; one of an unknown type goes out as it came in."""
+    event = sound(event)
+    if not isinstance(event, Unknown):
+        return _encoder.encode(event) + b"\n"
+    common = {"seq": event.seq, "ts": event.ts, "session": event.session, "role": event.role}
+    return _encoder.encode({"type": "unknown", **event.fields, **common}) + b"\n"
+
+
+def sound(event: E) -> E:
+    """The event as it can be written: half a surrogate pair, which no JSON can hold, becomes `?`."""
+    try:
+        _encoder.encode(event)
+    except UnicodeEncodeError:
+        return with_text(event, lambda text: text.encode("utf-8", "replace").decode())
+    return event
+
+
+def with_text(event: E, change: Callable[[str], str]) -> E:
+    """The event with `change` applied to all its free text, keys of a tool's input included."""
+    changed: E = _mapped(event, change)
+    return changed
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    # The exact type: a member of an enumeration is a word of ours, not text.
+    if type(value) is str:
+        return change(value)
+    if isinstance(value, msgspec.Struct):
+        names = [field.name for field in msgspec.structs.fields(value)]
+        changed = {name: _mapped(getattr(value, name), change) for name in names}
+        return msgspec.structs.replace(value, **changed)
+    if isinstance(value, dict):
+        return {_mapped(key, change): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_mapped(item, change) for item in value)
+    return value
 
 
 def decode(line: bytes) -> Event:
     """The event of one line; a type or shape from another version comes back as `Unknown`.
 
-    Raises BadEvent when the line is no JSON object with a `seq`.
+    Raises BadEvent when the line is no JSON object with a `seq` from 1.
     """
     try:
-        return _decoder.decode(line)
+        event = _decoder.decode(line)
     except msgspec.ValidationError:
         raw = _decode_raw(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BadEvent(str(error)) from error
+    else:
+        if event.seq < 1:
+            raise BadEvent("no seq")
+        return event
     return Unknown(
         seq=raw["seq"],
         ts=str(raw.get("ts", "")),
@@ -354,8 +394,8 @@ def decode(line: bytes) -> Event:
 def _decode_raw(line: bytes) -> Mapping[str, Any]:
     try:
         raw = _raw_decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise BadEvent(str(error)) from error
-    if type(raw.get("seq")) is not int:
+    if type(raw.get("seq")) is not int or raw["seq"] < 1:
         raise BadEvent("no seq")
     return raw

@@ -52,7 +52,7 @@ class Journal:
         A control event is on disk when this returns. Raises OSError when the disk refuses; then
         nothing of the event stays in the file.
         """
-        written = msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso())
+        written = events.sound(msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso()))
         line = events.encode(written)
         self._write(line)
         self.last_seq += 1
@@ -94,27 +94,29 @@ class Journal:
 
 def _mend(fd: int) -> int:
     """Cut a torn record off the end and return the last `seq`; a whole one gets its newline."""
-    size = os.fstat(fd).st_size
-    end = size
+    size = keep = end = os.fstat(fd).st_size
+    damaged = last_seq = 0
+    unfinished = False
     while end > 0:
         start = _line_start(fd, end)
         line = os.pread(fd, end - start, start)
         try:
-            event = events.decode(line.rstrip(b"\n"))
+            last_seq = events.decode(line.rstrip(b"\n")).seq
         except events.BadEvent:
-            if line.endswith(b"\n") and end == size and b"\x00" not in line:
-                # Whole but damaged: it costs itself alone, and the seq is looked for before it.
-                return _last_seq_before(fd, start)
+            if damaged == 0 and (b"\x00" in line or not line.endswith(b"\n")):
+                keep = start
+            else:
+                # Whole but damaged: it costs itself alone, and had a seq of its own.
+                damaged += 1
             end = start
             continue
-        if end < size:
-            os.ftruncate(fd, end)
-        if not line.endswith(b"\n"):
-            os.write(fd, b"\n")
-        return event.seq
-    if size:
-        os.ftruncate(fd, 0)
-    return 0
+        unfinished = not line.endswith(b"\n")
+        break
+    if keep < size:
+        os.ftruncate(fd, keep)
+    if unfinished:
+        os.write(fd, b"\n")
+    return last_seq + damaged
 
 
 def _line_start(fd: int, end: int) -> int:
@@ -127,16 +129,6 @@ def _line_start(fd: int, end: int) -> int:
             return start + found + 1
         position = start
     return 0
-
-
-def _last_seq_before(fd: int, end: int) -> int:
-    while end > 0:
-        start = _line_start(fd, end)
-        try:
-            return events.decode(os.pread(fd, end - start, start)).seq + 1
-        except events.BadEvent:
-            end = start
-    return 1
 
 
 class Tail:
@@ -187,6 +179,19 @@ class Tail:
             yield from self.read()
             if self.offset == before:
                 return
+
+
+def seq_before(path: Path, offset: int) -> int | None:
+    """The `seq` of the event whose line ends at `offset`, or None when no event's line ends there."""
+    with path.open("rb") as stream:
+        if offset < 1 or offset > os.fstat(stream.fileno()).st_size:
+            return None
+        start = _line_start(stream.fileno(), offset)
+        line = os.pread(stream.fileno(), offset - start, start)
+    try:
+        return events.decode(line).seq if line.endswith(b"\n") else None
+    except events.BadEvent:
+        return None
 
 
 def check_format(found: int, known: int) -> None:

@@ -1,0 +1,71 @@
+"""What several test files share: runs on disk, and processes that don't outlive their test."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from harness_core.config import RunConfig
+from harness_core.gitrepo import GitRepo
+from harness_core.journal import Journal
+from harness_core.layout import RunDir
+from harness_core.redact import Redactor
+from harness_core.run import Run
+from harness_core.state import fold
+
+
+class OpenRun(Protocol):
+    def __call__(self, root: Path, config: RunConfig = ...) -> Run: ...
+
+
+@pytest.fixture
+def open_run() -> Iterator[OpenRun]:
+    """Opens a run as a new engine does: with what an earlier one left in the directory."""
+    opened: list[Run] = []
+
+    def opener(root: Path, config: RunConfig | None = None) -> Run:
+        directory = RunDir.at(root)
+        directory.root.mkdir(exist_ok=True)
+        git = GitRepo(directory)
+        git.prepare()
+        for folder in (directory.checkpoints, directory.steering):
+            folder.mkdir(parents=True, exist_ok=True)
+        run = Run(
+            dir=directory,
+            id="test",
+            epoch=1,
+            config=config or RunConfig(),
+            journal=Journal(directory.journal),
+            state=fold(directory),
+            git=git,
+            redact=Redactor({}),
+        )
+        opened.append(run)
+        return run
+
+    yield opener
+    for run in opened:
+        run.journal.close()
+
+
+@pytest.fixture
+def spawn() -> Iterator[Callable[..., BaseProcess]]:
+    """Runs a function in a process of its own, which is killed at the test's end if it still lives."""
+    context = multiprocessing.get_context("fork")
+    started: list[BaseProcess] = []
+
+    def start(function: Callable[..., object], *arguments: Any) -> BaseProcess:
+        process = context.Process(target=function, args=arguments)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
