@@ -6,21 +6,29 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
+import msgspec
+
 from harness_core import events as ev
 
 E = TypeVar("E", bound=ev.Event)
 
 HIDDEN = "[redacted]"
-_NAMES = re.compile(r"(?:^|_)(?:API_?KEY|AUTH_TOKEN|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|ACCESS_KEY)(?:_|$)")
+_NAMES = re.compile(
+    r"(?:^|_)(?:API_?KEY|AUTH_TOKEN|TOKEN|SECRET|(?:PG)?PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|ACCESS_KEY|"
+    r"PRIVATE_KEY)(?:_|$)"
+)
 _SHORTEST = 8
+_START = r"(?:\b|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
+"""A word's start, in plain text and where a line break before it is written as in JSON."""
 _SHAPES = (
     r"sk-ant-[\w-]{16,}",
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    r"\bgh[pousr]_[A-Za-z0-9]{30,}\b",
-    r"\bgithub_pat_\w{40,}\b",
-    r"\bxox[abprs]-[A-Za-z0-9-]{16,}",
-    r"\bAIza[\w-]{35}\b",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
+    rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{16}}\b",
+    rf"{_START}gh[pousr]_[A-Za-z0-9]{{30,}}\b",
+    rf"{_START}github_pat_\w{{40,}}\b",
+    rf"{_START}xox[abprs]-[A-Za-z0-9-]{{16,}}",
+    rf"{_START}AIza[\w-]{{35}}\b",
+    # The end may be missing where a text was cut; then the key goes as far as it looks like one.
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\w+/=\s\\:,]|-(?!----))*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
 )
 # A cheap look for any of these spares most text the full search.
 _HINTS = re.compile("sk-ant-|AKIA|ASIA|gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY")
@@ -30,10 +38,10 @@ class Redactor:
     """Replaces secrets in text. Built once from the environment that the engine was started with."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        values = {
-            value for name, value in environ.items() if _NAMES.search(name.upper()) and len(value) >= _SHORTEST
-        }
-        self._values = sorted(values, key=len, reverse=True)
+        secret = (value for name, value in environ.items() if _NAMES.search(name.upper()))
+        values = {value for value in secret if len(value) >= _SHORTEST}
+        written = {form for value in values for form in _forms(value) if form not in HIDDEN}
+        self._values = sorted(written, key=len, reverse=True)
         self._shapes = re.compile("|".join(_SHAPES))
 
     def text(self, text: str) -> str:
@@ -49,10 +57,17 @@ class Redactor:
 
     def event(self, event: E) -> E:
         """The event with secrets taken out of all its text."""
-        line = ev.encode(event)
-        clean = self.data(line)
-        if clean == line:
-            return event
-        decoded = ev.decode(clean)
-        assert isinstance(decoded, type(event))
-        return decoded
+        line = ev.encode(event).decode()
+        if _HINTS.search(line) or any(value in line for value in self._values):
+            return ev.with_text(event, self.text)
+        return event
+
+
+def _forms(value: str) -> set[str]:
+    """A value as it is, inside JSON, and inside JSON that is itself a string of JSON."""
+    once = _inside_json(value)
+    return {value, once, _inside_json(once)}
+
+
+def _inside_json(value: str) -> str:
+    return msgspec.json.encode(value.encode("utf-8", "replace").decode()).decode()[1:-1]
