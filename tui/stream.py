@@ -34,15 +34,18 @@ class StreamPrinter:
             return
         show = _SHOWN.get(type(event))
         for style, line in show(event) if show else ():
-            self._console.print(Text(line, style=style), soft_wrap=True)
+            self._line(line, style)
+
+    def _line(self, line: str, style: str) -> None:
+        self._console.print(Text(safe(line).replace("\n", " "), style=style), soft_wrap=True)
 
     def _result(self, event: ev.ToolResult) -> None:
         call = self._tools.pop(event.tool_use_id, "a call")
         glyph, style = ("·", "dim") if event.ok else ("✗", "red")
         agent = "↳ " if event.agent else ""
-        self._console.print(Text(f"  {glyph} {agent}{call}  {event.ms} ms", style=style), soft_wrap=True)
+        self._line(f"  {glyph} {agent}{call}  {event.ms} ms", style)
         if not event.ok and event.output:
-            self._console.print(Text(f"    {one_line(event.output, _WIDTH)}", style="red"), soft_wrap=True)
+            self._line(f"    {one_line(event.output, _WIDTH)}", "red")
 
 
 def _shown_input(tool: str, values: Mapping[str, Any]) -> str:
@@ -66,7 +69,10 @@ def _resumed(event: ev.RunResumed) -> _Lines:
 def _session_started(event: ev.SessionStarted) -> _Lines:
     feature = f" · {one_line(event.feature)}" if event.feature else ""
     again = " · resumed" if event.resumed else ""
-    return [("", ""), ("bold cyan", f"━━ session {event.session} · {event.role}{feature} · {one_line(event.model)}{again}")]
+    return [
+        ("", ""),
+        ("bold cyan", f"━━ session {event.session} · {event.role}{feature} · {one_line(event.model)}{again}"),
+    ]
 
 
 def _session_ended(event: ev.SessionEnded) -> _Lines:
@@ -74,7 +80,11 @@ def _session_ended(event: ev.SessionEnded) -> _Lines:
 
 
 def _text(event: ev.Text) -> _Lines:
-    return [("" if event.agent is None else "dim", f"  {line}") for line in safe(event.text).splitlines() if line.strip()]
+    return [
+        ("" if event.agent is None else "dim", f"  {line}")
+        for line in safe(event.text).splitlines()
+        if line.strip()
+    ]
 
 
 def _denied(event: ev.GuardDecision) -> _Lines:
@@ -101,7 +111,10 @@ def _stopped(event: ev.StopConfirmed) -> _Lines:
 def _asked(event: ev.CheckpointOpened) -> _Lines:
     return [
         ("bold magenta", f"  ? checkpoint {event.id} ({event.kind}): {one_line(event.summary)}"),
-        ("magenta", f"    answer with `longwatch approve DIR {event.id}` or `longwatch reject DIR {event.id} --note …`"),
+        (
+            "magenta",
+            f"    answer with `longwatch approve DIR {event.id}` or `longwatch reject DIR {event.id} --note …`",
+        ),
     ]
 
 
@@ -125,14 +138,23 @@ _SHOWN: dict[type[ev.Event], Callable[[Any], _Lines]] = {
     ev.ContractTampered: _line("bold red", lambda e: f"⚠ contract tampered and restored: {one_line(e.what)}"),
     ev.EvidenceCaptured: _line("dim", lambda e: f"▣ {one_line(e.path)} ({e.size} bytes)"),
     ev.Commit: _line("blue", lambda e: f"⎇ {e.sha[:8]} {one_line(e.subject, _WIDTH)} (by {e.by})"),
-    ev.SteerQueued: _line("magenta", lambda e: f"✎ steering {e.id} queued ({e.mode}): {one_line(e.text, _WIDTH)}"),
+    ev.SteerQueued: _line(
+        "magenta", lambda e: f"✎ steering {e.id} queued ({e.mode}): {one_line(e.text, _WIDTH)}"
+    ),
     ev.SteerDelivered: _line("magenta", lambda e: f"✎ steering {e.id} delivered"),
     ev.SteerAcknowledged: _line("magenta", lambda e: f"✎ steering {e.id} acknowledged"),
     ev.StopRequested: _line("yellow", lambda e: f"■ stop requested ({e.mode})"),
     ev.StopCleared: _line("yellow", lambda e: "▶ stop cleared"),
-    ev.CheckpointDecided: _line("magenta", lambda e: f"? checkpoint {e.id}: {e.decision} by {one_line(e.by)}"),
-    ev.RateLimited: _line("yellow", lambda e: f"⏳ rate limit {e.status} {e.window}, resets {e.resets_at or 'unknown'}"),
-    ev.Retry: _line("yellow", lambda e: f"↻ retry {e.attempt} of {e.max} in {e.delay_ms / 1000:.1f} s ({e.status or e.error})"),
+    ev.CheckpointDecided: _line(
+        "magenta", lambda e: f"? checkpoint {e.id}: {e.decision} by {one_line(e.by)}"
+    ),
+    ev.RateLimited: _line(
+        "yellow", lambda e: f"⏳ rate limit {e.status} {e.window}, resets {e.resets_at or 'unknown'}"
+    ),
+    ev.Retry: _line(
+        "yellow",
+        lambda e: f"↻ retry {e.attempt} of {e.max} in {e.delay_ms / 1000:.1f} s ({e.status or e.error})",
+    ),
     ev.StallDetected: _line("bold red", lambda e: f"⚠ {e.what} for {e.seconds:.0f} s"),
     ev.LimitReached: _line("bold red", lambda e: f"⚠ limit {e.limit} reached: {e.value:g} of {e.cap:g}"),
     ev.AppChanged: _line("dim", lambda e: f"⚙ app {e.action}: {one_line(e.detail, _WIDTH)}"),
