@@ -25,6 +25,7 @@ from harness_core.rehearsal.words import (
     bash,
     calls_of,
     claim,
+    edit,
     put,
     read,
     say,
@@ -161,6 +162,29 @@ def _instead_of_verdict(answer: Callable[[Brief, str], Part]) -> Maker:
     return maker
 
 
+def _by_edit(parameter: str | None, feature: str | None) -> Wrapper:
+    """A generator that knows no claim tool: it sets `passes` in the contract, once too early and once when
+    it would claim. Of the features that are open, there may be only one."""
+
+    def wrap(script: Script) -> Script:
+        def play(brief: Brief) -> Generator[Step, Outcome, None]:
+            early = brief.role == "generator"
+            inner = script(brief)
+            step = next(inner, None)
+            while step is not None:
+                claiming = any(call.tool == CLAIM for call in calls_of(step))
+                outcome = yield _FLIP_ONE if claiming else step
+                if early and '"passes"' in outcome.text:
+                    early = False
+                    yield read(CONTRACT)
+                    yield "I take this one.", _FLIP_ONE
+                step = _send(inner, outcome)
+
+        return play
+
+    return wrap
+
+
 def _shell(command: str, words: str) -> Misdeed:
     def misdeed(parameter: str | None, feature: str) -> Part:
         return (yield words, bash(command))
@@ -260,6 +284,7 @@ def _words_only(brief: Brief, feature: str) -> Part:
 MISCHIEF: dict[str, Maker] = {
     "broken-json": _first_contract(lambda text: text[: len(text) * 2 // 3]),
     "wrong-count": _first_contract(_one_too_few),
+    "pre-passed": _first_contract(lambda text: text.replace('"passes": false', '"passes": true', 1)),
     "rm-contract": _during(_shell(f"rm -f {CONTRACT}", "Away with it."), claiming=True),
     "py-rm-contract": _during(
         _shell(f"python3 -c \"import os; os.remove('{CONTRACT}')\"", "Away with it."), claiming=True
@@ -268,6 +293,7 @@ MISCHIEF: dict[str, Maker] = {
         _shell(f'sed -i \'s/"passes": false/"passes": true/\' {CONTRACT}', "All done."), claiming=True
     ),
     "script-contract": _during(_script_contract, claiming=True),
+    "edit-claim": _by_edit,
     "bare-claim": _during(_bare_claim, claiming=True),
     "loop": _during(_loop, claiming=False, and_leave=True),
     "idle": _during(_idle, claiming=False, and_leave=True),
@@ -283,6 +309,8 @@ MISCHIEF: dict[str, Maker] = {
     "no-verdict": _instead_of_verdict(_words_only),
 }
 """Misdeeds by the name that a scenario's notation gives them."""
+
+_FLIP_ONE = edit(CONTRACT, '"passes": false', '"passes": true')
 
 _FLIP = f"""\
 import json
