@@ -22,6 +22,8 @@ from harness_core.layout import RunDir
 SteerMode = Literal["now", "next"]
 Decision = Literal["approve", "reject", "skip"]
 T = TypeVar("T")
+_STEER_LIMIT = 7 * MAX_TEXT
+"""Bytes of the largest message's file: JSON takes six for a control character."""
 
 
 class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +95,16 @@ def clear_stop(run: RunDir) -> bool:
     """Take AGENT_STOP and AGENT_FINISH away; True when one was there."""
     there = [path for path in (run.stop_file, run.finish_file) if os.path.lexists(path)]
     for path in there:
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
     return bool(there)
+
+
+def _characters(text: str) -> str:
+    """`text` as it can be written: bytes of a command line that aren't UTF-8 become `?`."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def numbered(folder: Path, number: int) -> Path:
@@ -112,19 +122,24 @@ def highest(folder: Path) -> int:
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
-def steer(run: RunDir, text: str, mode: SteerMode = "now", by: str = "", source: str = "", upto: int = 0) -> str:
+def steer(
+    run: RunDir, text: str, mode: SteerMode = "now", by: str = "", source: str = "", upto: int = 0
+) -> str:
     """Queue a message for the agent and return its id. Raises Mistake for an empty or giant one."""
+    text = _characters(text)
     if not text.strip():
         raise Mistake("the steering message is empty: say what the agent should do")
-    if len(text.encode("utf-8", "replace")) > MAX_TEXT:
-        raise Mistake("the steering message is over 4 MiB: put it into a file and name the file in the message")
+    if len(text.encode()) > MAX_TEXT:
+        raise Mistake(
+            "the steering message is over 4 MiB: put it into a file and name the file in the message"
+        )
     number = highest(run.steering) + 1
     while True:
         message = SteerMessage(
             id=f"{number:03d}",
             mode=mode,
             text=text,
-            by=by or operator_name(),
+            by=_characters(by or operator_name()),
             queued=now_iso(),
             source=source,
             upto=upto,
@@ -136,7 +151,7 @@ def steer(run: RunDir, text: str, mode: SteerMode = "now", by: str = "", source:
 
 def read_steer(run: RunDir, number: int) -> SteerMessage | None:
     """The message of that number, or None when there is none that can be read."""
-    return _read(numbered(run.steering, number), SteerMessage)
+    return _read(numbered(run.steering, number), SteerMessage, _STEER_LIMIT)
 
 
 def read_checkpoint(run: RunDir, number: int) -> Checkpoint | None:
@@ -154,12 +169,14 @@ def read_decision(run: RunDir, checkpoint: str) -> DecisionFile | None:
 def decide(run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = "") -> None:
     """Answer a checkpoint, once. Raises Mistake when it has an answer or a needed note is missing."""
     if decision != "approve" and not note.strip():
-        raise Mistake(f"say why with --note: the agents work from it ({decision} of checkpoint {checkpoint.id})")
+        raise Mistake(
+            f"say why with --note: the agents work from it ({decision} of checkpoint {checkpoint.id})"
+        )
     answer = DecisionFile(
         id=checkpoint.id,
         decision=decision,
-        by=operator_name(),
-        note=note,
+        by=_characters(operator_name()),
+        note=_characters(note),
         subject_hash=checkpoint.subject_hash,
         decided=now_iso(),
     )
@@ -178,10 +195,10 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> None:
     )
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
-    data = read_bounded(path)
+def _read(path: Path, kind: type[T], limit: int = MAX_TEXT) -> T | None:
+    data = read_bounded(path, limit)
     if data is None:
         return None
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(data, type=kind)
     return None

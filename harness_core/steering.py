@@ -19,17 +19,26 @@ import msgspec
 from harness_core import control
 from harness_core import events as ev
 from harness_core.control import SteerMessage, SteerMode
-from harness_core.files import MAX_TEXT
 from harness_core.journal import now_iso
 from harness_core.run import Run
 
 LATE = 1.0
 """Seconds for which a claimed inbox is read on."""
+_AT_ONCE = 1 << 20
+"""Bytes of an inbox that make one message at most."""
 
 
 def heading(message_id: str) -> str:
     """The words by which a message is known in a conversation."""
     return f"[steering message {message_id} from the operator]"
+
+
+def _age(claimed: Path) -> int:
+    return int(claimed.name.split("-")[2])
+
+
+def _by_age(inboxes: Iterable[Path]) -> list[Path]:
+    return sorted(inboxes, key=_age)
 
 
 class Steering:
@@ -41,6 +50,9 @@ class Steering:
         self._pending: list[SteerMessage] = []
         self._unacknowledged: list[SteerMessage] = []
         self._upto: dict[str, int] = {}
+        self._claimed: dict[str, float] = {}
+        """When this engine claimed each inbox, by the monotonic clock; an earlier one's aren't here."""
+        self._newest = 0
         run.dir.steering.mkdir(parents=True, exist_ok=True)
         self._recover()
 
@@ -55,7 +67,8 @@ class Steering:
                 continue
             (self._unacknowledged if state.delivered else self._pending).append(message)
         self._taken = journaled
-        claimed = sorted(self._run.dir.steering.glob("inbox-*"))
+        claimed = _by_age(self._run.dir.steering.glob("inbox-*"))
+        self._newest = max(map(_age, claimed), default=0)
         for number in range(1, control.highest(self._run.dir.steering) + 1) if claimed else ():
             message = control.read_steer(self._run.dir, number)
             if message is not None and message.source:
@@ -72,41 +85,56 @@ class Steering:
             self._pending.append(message)
 
     def _collect_inboxes(self) -> None:
-        folder = self._run.dir.steering
-        for path, mode in ((self._run.dir.steer_file, "now"), (self._run.dir.steer_next_file, "next")):
-            if not path.is_file() or path.is_symlink():
-                continue
-            if path.stat().st_size == 0:
-                continue
-            claimed = folder / f"inbox-{mode}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
-            try:
-                os.rename(path, claimed)
-            except FileNotFoundError:
-                continue
-            self._queue_rest(claimed, finished_lines=True)
-        for claimed in sorted(folder.glob("inbox-*")):
-            if time.time() - int(claimed.name.split("-")[2]) / 1e9 > LATE:
-                self._use_up(claimed)
+        """Claim what lies there, then queue what all claimed files hold, the oldest first.
+
+        A writer that had an older file open wrote its line before it opened a newer one, so reading the
+        older ones after the newest is claimed keeps its lines in order.
+        """
+        self._claim(self._run.dir.steer_file, "now")
+        self._claim(self._run.dir.steer_next_file, "next")
+        now = time.monotonic()
+        for mode in ("now", "next"):
+            for claimed in _by_age(self._run.dir.steering.glob(f"inbox-{mode}-*")):
+                if now - self._claimed.get(claimed.name, -LATE) > LATE:
+                    self._use_up(claimed)
+                elif self._queue_rest(claimed, finished_lines=True):
+                    # Its last line is still being written; what came later waits for it.
+                    break
+
+    def _claim(self, path: Path, mode: SteerMode) -> None:
+        self._newest = max(time.time_ns(), self._newest + 1)
+        claimed = self._run.dir.steering / f"inbox-{mode}-{self._newest:020d}-{uuid.uuid4().hex[:8]}"
+        try:
+            if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
+                return
+            os.rename(path, claimed)
+        except FileNotFoundError:
+            return
+        self._claimed[claimed.name] = time.monotonic()
 
     def _use_up(self, claimed: Path) -> None:
         self._queue_rest(claimed, finished_lines=False)
         claimed.unlink(missing_ok=True)
         self._upto.pop(claimed.name, None)
+        self._claimed.pop(claimed.name, None)
 
-    def _queue_rest(self, claimed: Path, *, finished_lines: bool) -> None:
-        """Queue what a claimed inbox holds beyond what was queued of it before."""
-        done = self._upto.get(claimed.name, 0)
+    def _queue_rest(self, claimed: Path, *, finished_lines: bool) -> bool:
+        """Queue what a claimed inbox holds beyond what was queued before; True when something is left."""
+        mode: SteerMode = "next" if claimed.name.split("-")[1] == "next" else "now"
         with claimed.open("rb") as stream:
-            stream.seek(done)
-            data = stream.read(MAX_TEXT)
-        if finished_lines:
-            data = data[: data.rfind(b"\n") + 1]
-        text = data.decode("utf-8", errors="replace").strip("\n")
-        if text.strip():
-            mode: SteerMode = "next" if claimed.name.split("-")[1] == "next" else "now"
-            upto = done + len(data)
-            control.steer(self._run.dir, text, mode, source=claimed.name, upto=upto)
-            self._upto[claimed.name] = upto
+            while True:
+                done = self._upto.get(claimed.name, 0)
+                stream.seek(done)
+                data = stream.read(_AT_ONCE)
+                lines = data[: data.rfind(b"\n") + 1]
+                data = lines if finished_lines or (len(data) == _AT_ONCE and lines) else data
+                if not data:
+                    return os.fstat(stream.fileno()).st_size > done
+                text = data.decode("utf-8", errors="replace").strip("\n")
+                upto = done + len(data)
+                if text.strip():
+                    control.steer(self._run.dir, text, mode, source=claimed.name, upto=upto)
+                self._upto[claimed.name] = upto
 
     @property
     def waiting(self) -> bool:
@@ -148,9 +176,7 @@ class Steering:
         """The agent has spoken since the delivery: every delivered message has reached it."""
         for message in self._unacknowledged:
             self._run.emit(ev.SteerAcknowledged(id=message.id))
-            control.save_receipt(
-                self._run.dir, msgspec.structs.replace(message, acknowledged=now_iso())
-            )
+            control.save_receipt(self._run.dir, msgspec.structs.replace(message, acknowledged=now_iso()))
         self._unacknowledged.clear()
 
     def check_arrival(self, transcript: Iterable[bytes]) -> None:
