@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -50,5 +51,7 @@ class Run:
         for listener in self.listeners:
             listener(written)
         if written.seq % SNAPSHOT_EVERY == 0:
-            save_snapshot(self.dir, self.state, self.journal.size)
+            # A snapshot only saves time; a disk that has no room for one is no reason to stop.
+            with contextlib.suppress(OSError):
+                save_snapshot(self.dir, self.state, self.journal.size)
         return written

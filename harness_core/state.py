@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.files import write_whole
-from harness_core.journal import Tail, check_format
+from harness_core.journal import Tail, check_format, seq_before
 from harness_core.layout import FORMAT, RunDir
 
 SNAPSHOT_EVERY = 5000
@@ -182,7 +181,7 @@ class RunState(msgspec.Struct):
             return Lifecycle.STARTING if alive else Lifecycle.IDLE
         if self.ended and self.exit == 0:
             return Lifecycle.COMPLETE
-        if self.checkpoint is not None and not self.stop_requested:
+        if self.checkpoint is not None and self.stop_requested not in ("pause", "now"):
             return Lifecycle.WAITING_APPROVAL
         if self.stop_confirmed:
             return Lifecycle.STOPPED
@@ -424,10 +423,12 @@ def _load_snapshot(run: RunDir) -> tuple[RunState, int]:
         data = run.snapshot.read_bytes()[:_SNAPSHOT_LIMIT]
         snapshot = msgspec.json.decode(data, type=Snapshot)
         found = run.journal.stat()
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return RunState(), 0
-    stale = snapshot.format != FORMAT or snapshot.inode != found.st_ino or snapshot.offset > found.st_size
-    return (RunState(), 0) if stale else (snapshot.state, snapshot.offset)
+    fits = snapshot.format == FORMAT and snapshot.inode == found.st_ino
+    if fits and seq_before(run.journal, snapshot.offset) == snapshot.state.last_seq:
+        return snapshot.state, snapshot.offset
+    return RunState(), 0
 
 
 class Follower:
@@ -457,5 +458,3 @@ class Follower:
 def fold(run: RunDir) -> RunState:
     """The state of a run now. Raises JournalError for one that a newer Longwatch wrote."""
     return Follower(run).catch_up()
-
-

@@ -1,4 +1,4 @@
-"""Steering: nothing lost, nothing twice, in order, whoever writes at the same time and whenever it crashes."""
+"""Steering: nothing lost, nothing twice, in order, whoever writes meanwhile and whenever it crashes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def begin_session(run: Run, number: int = 1) -> None:
     run.emit(ev.SessionStarted(session=number, role="generator", sdk_session=f"sdk-{number}", model="m"))
 
 
-# --- Writers at the same time -----------------------------------------------------------------------------
+# --- Writers at the same time ----------------------------------------------------------------
 
 
 def _append_lines(path: Path, writer: int, count: int) -> None:
@@ -116,7 +116,7 @@ def test_a_late_line_of_an_older_file_comes_before_those_of_a_newer_one(run: Run
     assert queued(run) == ["first", "late", "newer"]
 
 
-# --- What an inbox may hold ---------------------------------------------------------------------------------
+# --- What an inbox may hold ----------------------------------------------------------------
 
 
 def test_the_lines_of_one_look_are_one_message(run: Run) -> None:
@@ -188,7 +188,7 @@ def test_a_command_line_that_is_no_utf_8_still_arrives(run: Run) -> None:
     assert queued(run) == ["caf?"]
 
 
-# --- Handing over ---------------------------------------------------------------------------------------------
+# --- Handing over ----------------------------------------------------------------
 
 
 def test_messages_for_the_next_session_wait_for_its_start(run: Run) -> None:
@@ -271,7 +271,7 @@ def test_a_session_that_ended_without_a_word_gives_its_messages_back_in_order(ru
     assert given.index(heading("001")) < given.index(heading("002"))
 
 
-# --- Crashes ----------------------------------------------------------------------------------------------------
+# --- Crashes ----------------------------------------------------------------
 
 
 class Crash(BaseException):
