@@ -11,6 +11,7 @@ import msgspec
 from harness_core import control
 from harness_core import events as ev
 from harness_core.control import Checkpoint, DecisionFile
+from harness_core.evidence import fingerprint
 from harness_core.journal import now_iso
 from harness_core.run import Run
 
@@ -24,7 +25,7 @@ class Subject:
     commit: str | None
     verdict: ev.Verdict | None
     evidence: Sequence[str]
-    """`path sha256` of each piece that was shown."""
+    """`path sha256` of each piece as it lies there, `path gone` where it doesn't."""
 
     @property
     def hash(self) -> str:
@@ -37,10 +38,14 @@ def subject_of(run: Run, kind: str, features: Sequence[str]) -> Subject:
     """The subject as it stands now."""
     verdict = run.state.verdict
     about = verdict if verdict is not None and set(verdict.scope) & set(features) else None
-    evidence = [
-        f"{piece.path} {piece.sha256}" for feature in features for piece in run.state.features[feature].evidence
-    ]
+    pieces = [piece for feature in features for piece in run.state.features[feature].evidence]
+    evidence = [f"{piece.path} {_digest(run, piece.path)}" for piece in pieces]
     return Subject(kind, features, run.git.head(), about, evidence)
+
+
+def _digest(run: Run, path: str) -> str:
+    found = fingerprint(run.dir.root / path)
+    return found.sha256 if found else "gone"
 
 
 def open_checkpoint(run: Run, kind: str, features: Sequence[str], summary: str) -> Checkpoint:

@@ -1,0 +1,238 @@
+"""Checkpoints: nothing but the operator's word on what was shown answers one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness_core import checkpoints, control
+from harness_core import events as ev
+from harness_core.contract import Status
+from harness_core.control import DecisionFile
+from harness_core.errors import Mistake
+from harness_core.evidence import Kind, fingerprint
+from harness_core.journal import Tail
+from harness_core.run import Run
+from tests.conftest import OpenRun
+
+Spawn = Callable[..., BaseProcess]
+CLAIM = ev.FeatureChanged(feature="F1", from_=Status.FAILING, to=Status.CLAIMED, by="generator")
+
+
+@pytest.fixture
+def run(open_run: OpenRun, tmp_path: Path) -> Run:
+    """A run with one claimed feature, whose evidence and work are committed."""
+    made = open_run(tmp_path / "run")
+    made.dir.evidence.mkdir()
+    (made.dir.evidence / "f1.log").write_text("1 passed\n")
+    made.git.commit_all("work")
+    made.emit(ev.ContractFrozen(features=["F1", "F2"], sha256="x", name="feature_list.json"))
+    made.emit(msgspec.structs.replace(CLAIM, evidence=[piece(made, "screenshots/f1.log")]))
+    return made
+
+
+def piece(run: Run, path: str) -> ev.BoundPiece:
+    found = fingerprint(run.dir.root / path)
+    assert found is not None
+    return ev.BoundPiece(path=path, sha256=found.sha256, size=found.size, mtime_ns=0, kind=Kind.TEXT)
+
+
+def ask(run: Run) -> control.Checkpoint:
+    return checkpoints.open_checkpoint(run, "end", ["F1"], "is it as it should be?")
+
+
+def decisions(run: Run) -> list[str]:
+    events = Tail(run.dir.journal).read_all()
+    return [event.decision for event in events if isinstance(event, ev.CheckpointDecided)]
+
+
+def open_id(run: Run) -> str | None:
+    return run.state.checkpoint.id if run.state.checkpoint else None
+
+
+# --- What changes under a decision ----------------------------------------------------------------
+
+
+def commit(run: Run) -> None:
+    (run.dir.root / "app.py").write_text("print(1)\n")
+    assert run.git.commit_all("more work")
+
+
+def change_file(run: Run) -> None:
+    (run.dir.evidence / "f1.log").write_text("2 passed\n")
+
+
+def remove_file(run: Run) -> None:
+    (run.dir.evidence / "f1.log").unlink()
+
+
+def claim_again(run: Run) -> None:
+    (run.dir.evidence / "f1b.log").write_text("3 passed\n")
+    run.emit(msgspec.structs.replace(CLAIM, evidence=[piece(run, "screenshots/f1b.log")]))
+
+
+def judge(run: Run) -> None:
+    run.emit(ev.Verdict(verdict="NEEDS_WORK", scope=["F1"]))
+
+
+@pytest.mark.parametrize("change", [commit, change_file, remove_file, claim_again, judge])
+def test_an_answer_to_what_has_changed_since_is_void_and_the_question_is_put_again(
+    run: Run, change: Callable[[Run], None]
+) -> None:
+    first = ask(run)
+    control.decide(run.dir, first, "approve")
+    change(run)
+    assert checkpoints.take_decision(run) is None
+    assert decisions(run) == ["stale"]
+    assert open_id(run) == "002"
+    second = control.read_checkpoint(run.dir, 2)
+    assert second is not None and second.subject_hash != first.subject_hash
+    assert (second.kind, second.features, second.summary) == (first.kind, first.features, first.summary)
+
+    control.decide(run.dir, second, "approve", "now it is")
+    answer = checkpoints.take_decision(run)
+    assert answer is not None and answer.note == "now it is"
+    assert open_id(run) is None
+
+
+def test_what_the_question_is_not_about_may_change(run: Run) -> None:
+    first = ask(run)
+    run.emit(ev.Verdict(verdict="NEEDS_WORK", scope=["F2"]))
+    run.emit(ev.FeatureChanged(feature="F2", from_=Status.FAILING, to=Status.SKIPPED, by="engine"))
+    (run.dir.root / "PROGRESS.md").write_text("uncommitted\n")
+    control.decide(run.dir, first, "approve")
+    assert checkpoints.take_decision(run) is not None
+
+
+def test_an_answer_with_another_hash_than_was_asked_is_void(run: Run) -> None:
+    ask(run)
+    forged = DecisionFile(id="001", decision="approve", by="x", note="", subject_hash="0" * 64, decided="now")
+    control.decision_path(run.dir, "001").write_bytes(msgspec.json.encode(forged))
+    assert checkpoints.take_decision(run) is None
+    assert decisions(run) == ["stale"]
+    assert open_id(run) == "002"
+
+
+# --- Only an answer answers ----------------------------------------------------------------
+
+
+def test_without_an_answer_there_is_none_however_often_it_is_looked_for(run: Run) -> None:
+    ask(run)
+    before = run.journal.last_seq
+    assert [checkpoints.take_decision(run) for _ in range(50)] == [None] * 50
+    assert run.journal.last_seq == before
+    assert open_id(run) == "001"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"approve",
+        b"\xff",
+        b'{"decision":"approve"}',
+        b'{"id":"001","decision":"yes","by":"x","note":""}',
+    ],
+    ids=range(6),
+)
+def test_what_is_no_whole_decision_decides_nothing(run: Run, content: bytes) -> None:
+    ask(run)
+    control.decision_path(run.dir, "001").write_bytes(content)
+    assert checkpoints.take_decision(run) is None
+    assert (open_id(run), decisions(run)) == ("001", [])
+
+
+def test_an_answer_to_another_question_is_not_taken(run: Run) -> None:
+    first = ask(run)
+    ahead = msgspec.structs.replace(first, id="002")
+    control.decide(run.dir, ahead, "approve")
+    assert checkpoints.take_decision(run) is None
+    assert open_id(run) == "001"
+
+
+def test_without_a_question_an_answer_is_nothing(run: Run) -> None:
+    assert checkpoints.take_decision(run) is None
+
+
+def test_a_second_answer_is_refused_and_the_first_one_holds(run: Run) -> None:
+    first = ask(run)
+    control.decide(run.dir, first, "reject", "the button is grey")
+    with pytest.raises(Mistake, match="already has a decision"):
+        control.decide(run.dir, first, "approve")
+    answer = checkpoints.take_decision(run)
+    assert answer is not None and (answer.decision, answer.note) == ("reject", "the button is grey")
+    assert checkpoints.take_decision(run) is None
+    assert decisions(run) == ["reject"]
+
+
+def _decide(run: Run, checkpoint: control.Checkpoint, note: str) -> None:
+    control.decide(run.dir, checkpoint, "approve", note)
+
+
+def test_of_answers_at_the_same_time_one_counts(run: Run, spawn: Spawn) -> None:
+    first = ask(run)
+    operators = [spawn(_decide, run, first, str(number)) for number in range(4)]
+    for operator in operators:
+        operator.join(30)
+    assert sorted(operator.exitcode == 0 for operator in operators) == [False, False, False, True]
+    winner = next(number for number, operator in enumerate(operators) if operator.exitcode == 0)
+    answer = checkpoints.take_decision(run)
+    assert answer is not None and answer.note == str(winner)
+
+
+@pytest.mark.parametrize("decision", ["reject", "skip"])
+@pytest.mark.parametrize("note", ["", " \n"])
+def test_sending_back_or_skipping_needs_a_reason(run: Run, decision: control.Decision, note: str) -> None:
+    first = ask(run)
+    with pytest.raises(Mistake, match="say why with --note"):
+        control.decide(run.dir, first, decision, note)
+    assert control.read_decision(run.dir, "001") is None
+
+
+# --- Over crashes ----------------------------------------------------------------
+
+
+def test_question_and_answer_outlive_the_engine(run: Run, open_run: OpenRun) -> None:
+    first = ask(run)
+    later = open_run(run.dir.root)
+    assert open_id(later) == "001"
+    assert checkpoints.take_decision(later) is None
+    control.decide(run.dir, first, "approve", "fine")
+    latest = open_run(run.dir.root)
+    answer = checkpoints.take_decision(latest)
+    assert answer is not None and answer.note == "fine"
+    assert checkpoints.take_decision(open_run(run.dir.root)) is None
+    assert decisions(run) == ["approve"]
+
+
+def test_a_question_that_was_written_and_not_journaled_is_asked_under_the_same_number(
+    run: Run, open_run: OpenRun
+) -> None:
+    def crash(event: ev.Event) -> ev.Event:
+        raise KeyboardInterrupt
+
+    run.emit = crash  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        ask(run)
+    later = open_run(run.dir.root)
+    assert open_id(later) is None
+    assert ask(later).id == "001"
+    assert open_id(later) == "001"
+
+
+def test_a_decision_says_who_when_and_about_what(run: Run) -> None:
+    first = ask(run)
+    control.decide(run.dir, first, "approve", "good")
+    kept = json.loads(control.decision_path(run.dir, "001").read_bytes())
+    assert kept["by"] == control.operator_name()
+    assert kept["subject_hash"] == first.subject_hash
+    assert kept["decided"].endswith("Z")
+    digest = fingerprint(run.dir.root / "screenshots/f1.log")
+    assert digest is not None and list(first.evidence) == [f"screenshots/f1.log {digest.sha256}"]
+    assert first.commit == run.git.head()
