@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,13 +20,13 @@ import msgspec
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core import evidence as evd
+from harness_core.answer import Answer
 from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
 from harness_core.errors import ContractError
 from harness_core.files import read_bounded, write_whole
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind
 from harness_core.guards.contract import check as check_call
-from harness_core.answer import Answer
 from harness_core.journal import now_iso
 from harness_core.run import Run
 from harness_core.state import PASSING
@@ -117,7 +118,7 @@ class Ledger:
 
     def _store(self, record: Record) -> None:
         self._record = record
-        write_whole(self._run.dir.record, ct.encode(record))
+        _put(self._run.dir.record, ct.encode(record))
         self._record_stat = _stat(self._run.dir.record)
 
     # --- Reading ------------------------------------------------------------------------------------
@@ -163,7 +164,9 @@ class Ledger:
 
     def _not_claimable(self, feature_id: str) -> Answer | None:
         if not self.frozen:
-            return Answer(False, "The contract isn't frozen yet: nothing can be claimed before the build starts.")
+            return Answer(
+                False, "The contract isn't frozen yet: nothing can be claimed before the build starts."
+            )
         if self.feature(feature_id) is None:
             known = ", ".join(feature.id for feature in self.features[:5])
             return Answer(False, f"The contract has no feature {feature_id}: its ids are {known}, …")
@@ -202,7 +205,9 @@ class Ledger:
         ]
         self.change(feature_id, Status.CLAIMED, by="generator", note=note, evidence=bound)
         counts = self._run.state.counts
-        return Answer(True, f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass).")
+        return Answer(
+            True, f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass)."
+        )
 
     def report_regression(self, feature_id: str, note: str, by: str = "generator") -> Answer:
         """An honest step back: never refused for a feature that passes."""
@@ -245,9 +250,9 @@ class Ledger:
         self, call: ToolCall, session: evd.SessionEvidence
     ) -> tuple[Denial | None, ContractCall | None]:
         """Judge a call that edits the agents' file: a denial, or what the edit will come to."""
-        if self._document is None:
+        if self._document is None or self._record is None:
             return None, None
-        current = read_bounded(self._run.dir.contract, ct.MAX_BYTES) or b""
+        current = read_bounded(self._run.dir.root / self._record.name, ct.MAX_BYTES) or b""
         verdict = check_call(call, self._document, self.passing, current.decode("utf-8", "replace"))
         if verdict.denial is not None:
             return verdict.denial, None
@@ -287,7 +292,9 @@ class Ledger:
             return
         if _stat(self._run.dir.record) != self._record_stat:
             self._store(self._record)
-            self._run.emit(ev.ContractTampered(what="the contract of record was changed", tool_use_id=tool_use_id))
+            self._run.emit(
+                ev.ContractTampered(what="the contract of record was changed", tool_use_id=tool_use_id)
+            )
         path = self._run.dir.root / self._record.name
         found_stat = _stat(path)
         if found_stat is not None and found_stat == self._mirror_stat:
@@ -305,6 +312,8 @@ class Ledger:
             return f"{path.name} was replaced by a link"
         if path.exists() and not path.is_file():
             return f"{path.name} is no longer a file"
+        if path.exists() and ~path.stat().st_mode & (stat.S_IRUSR | stat.S_IWUSR):
+            return f"{path.name} can't be read and written by its owner any more"
         try:
             found = ct.read(path)
         except ContractError as error:
@@ -316,10 +325,15 @@ class Ledger:
         """Make the agents' file what the record says, whatever lies in its place."""
         assert self._record is not None and self._document is not None
         path = self._run.dir.root / self._record.name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        write_whole(path, ct.render(self._document, self.passing).encode())
+        _put(path, ct.render(self._document, self.passing).encode())
         self._mirror_stat = _stat(path)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Make `path` a file with `data`, whatever lies in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    write_whole(path, data)
 
 
 def _stat(path: Path) -> tuple[int, ...] | None:
