@@ -1,0 +1,253 @@
+"""What goes wrong between engine, CLI, model and machine, and how a run takes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Event, Stage, gapless, named, open_stage, until
+
+ACTS_ON_TERMINALS = ("\x1b", "\x07", "\x08", "\x7f", "\x9b", "\u202e", "\u202c")
+
+
+@contextmanager
+def refusing(status: int, body: bytes) -> Iterator[str]:
+    """A server that answers every request with the same error."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *values: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def is_held(event: Event) -> bool:
+    return event["type"] == "tool_use" and "os.path.exists" in str(event["input"])
+
+
+def cli(stage: Stage) -> int | None:
+    """The pid of the CLI that holds the present session."""
+    pids = [int(line.split()[0]) for line in stage.alive() if "_bundled/claude" in line]
+    return pids[0] if pids else None
+
+
+# The wire
+
+
+def test_refusals_and_cuts_are_waited_out_and_journaled(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+429:1:2+529:2:4+500:1:8+cut:1:10") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.server is not None
+        assert [seen.fault for seen in stage.server.requests if seen.fault] == [
+            "429",
+            "529",
+            "529",
+            "500",
+            "cut",
+        ]
+        retries = stage.journal(named("retry"))
+        assert [event["status"] for event in retries if event["status"]] == [429, 529, 529, 500]
+        assert all(event["delay_ms"] > 0 and event["attempt"] >= 1 for event in retries)
+        assert len(stage.journal(named("session_started"))) == 1
+        assert stage.passing() == [True]
+        assert gapless(stage.journal())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (
+            401,
+            b'{"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}}',
+        ),
+        (404, b'{"type": "error", "error": {"type": "not_found_error", "message": "model: nope"}}'),
+    ],
+)
+def test_what_trying_again_cannot_mend_ends_the_run_at_once(tmp_path: Path, status: int, body: bytes) -> None:
+    with open_stage(tmp_path, None) as stage, refusing(status, body) as url:
+        stage.lay_out()
+        stage.env |= {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "wrong"}
+        engine = stage.run()
+        assert engine.wait(20) == 1
+        ended = stage.journal(named("run_ended"))[0]
+        assert ended["exit"] == 1 and "API" in ended["reason"] and "\n" not in ended["reason"]
+        assert "Traceback" not in engine.out + engine.err
+        assert len(stage.journal(named("session_started"))) == 1
+        assert stage.status()["lifecycle"] == "failed"
+        assert stage.alive() == []
+
+
+@pytest.mark.parametrize("fault", ["silent:1:3", "stall:1:3"])
+def test_a_silent_session_is_noticed_and_the_work_goes_on(tmp_path: Path, fault: str) -> None:
+    with open_stage(tmp_path, f"tiny+{fault}") as stage:
+        stage.lay_out()
+        engine = stage.run("--stall-timeout", "0.05")
+        noticed = stage.wait_for(named("stall_detected"))
+        assert noticed["seconds"] >= 3
+        assert engine.wait(60) == 0, engine.err
+        assert stage.passing() == [True]
+        assert len(stage.journal(named("stall_detected"))) == 1
+
+
+def test_a_tool_that_runs_is_not_silent(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run("--stall-timeout", "0.02")
+        stage.wait_for(is_held)
+        until(lambda: cli(stage), 5, "the CLI is there")
+        held_since = time.monotonic()
+        until(lambda: time.monotonic() - held_since > 2.5, 5, "twice the timeout has passed")
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.journal(named("stall_detected")) == []
+
+
+# The machine
+
+
+def test_a_killed_cli_is_followed_by_the_same_session(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        stage.wait_for(is_held)
+        pid = until(lambda: cli(stage), 5, "the CLI is there")
+        os.kill(pid, signal.SIGKILL)
+        stage.wait_for(named("session_started", resumed=True))
+        held = [line for line in stage.alive() if "os.path.exists" in line]
+        assert len(held) <= 1, "the first CLI's command was left alive"
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        starts = stage.journal(named("session_started"))
+        assert {(event["session"], event["sdk_session"]) for event in starts} == {
+            (1, starts[0]["sdk_session"])
+        }
+        assert [event["to"] for event in stage.journal(named("feature_changed"))] == ["claimed"]
+        assert stage.alive() == []
+
+
+def test_large_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+huge-output+huge-output:20000+huge-picture") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        assert len(stage.journal(named("session_started"))) == 1
+        assert (stage.root / "screenshots/noise.png").stat().st_size > 1_500_000
+        results = stage.journal(named("tool_result"))
+        assert all(len(event["output"].encode()) <= 4096 for event in results)
+        kept = [stage.private / "blobs" / event["blob"] for event in results if event["blob"]]
+        assert kept and all(path.stat().st_size > 4096 for path in kept)
+        assert (stage.private / "journal.jsonl").stat().st_size < 200_000
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("limit", "cap", "used"),
+    [("--max-turns", "9", "turns"), ("--max-usd", "0.02", "cost_usd"), ("--max-tokens", "60000", "tokens")],
+)
+def test_a_limit_ends_an_endless_loop(tmp_path: Path, limit: str, cap: str, used: str) -> None:
+    with open_stage(tmp_path, "tiny+loop") as stage:
+        stage.lay_out()
+        engine = stage.run(limit, cap)
+        assert engine.wait(60) == 4, engine.err
+        reached = stage.journal(named("limit_reached"))
+        assert [(event["limit"], event["cap"]) for event in reached] == [
+            (limit.removeprefix("--").replace("-", "_"), float(cap))
+        ]
+        status = stage.status()
+        assert float(cap) <= status[used] <= float(cap) * 1.5
+        assert stage.server is not None
+        requests = len(stage.server.requests)
+        if used == "turns":
+            assert requests == int(cap)
+        assert stage.run(limit, cap).wait(30) == 4
+        assert len(stage.server.requests) == requests, "a request went out past the limit"
+        assert stage.alive() == []
+
+
+def test_the_limit_that_holds_is_said_and_a_higher_one_lets_the_run_go_on(tmp_path: Path) -> None:
+    with open_stage(tmp_path) as stage:
+        stage.lay_out(2)
+        engine = stage.run("--max-turns", "3", features=2)
+        assert engine.wait(60) == 4, engine.err
+        assert "max-turns 3" in engine.out
+        again = stage.run("--max-turns", "100", features=2)
+        assert again.wait(60) == 0, again.err
+        assert stage.passing() == [True, True]
+        sessions = stage.journal(named("session_started"))
+        assert [event["session"] for event in stage.journal(named("session_ended"))][-1] <= 3
+        assert sessions[0]["session"] == 1
+
+
+# The agents
+
+
+def test_a_session_that_changes_nothing_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+idle") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 1
+        ended = stage.journal(named("run_ended"))[0]
+        assert "changed nothing" in ended["reason"] and "1 feature" in ended["reason"]
+        assert ended["reason"] in engine.out
+        assert stage.status()["lifecycle"] == "failed"
+        assert stage.passing() == [False]
+
+
+def test_what_agents_say_cannot_act_on_a_terminal(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+markup+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        stage.wait_for(is_held)
+        watcher = stage.start("attach", str(stage.root))
+        stage.do("steer", str(stage.root), "\x1b[31mred\u202e")
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert watcher.wait(10) == 0
+        assert "\x1b" in stage.journal(named("steer_queued"))[0]["text"]
+        said = [event["text"] for event in stage.journal(named("text"))]
+        assert any("\x1b[2J" in text for text in said), "the journal keeps what was said"
+        shown = [engine, watcher, stage.do("trace", str(stage.root)), stage.do("status", str(stage.root))]
+        for command in shown:
+            assert not [mark for mark in ACTS_ON_TERMINALS if mark in command.out + command.err]
+        assert "[bold]bold[/bold]" in engine.out
+
+
+def test_a_subagent_is_judged_and_named(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+subagent") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        asked = [event for event in stage.journal(named("tool_use")) if event["tool"] in ("Agent", "Task")]
+        inner = [event for event in stage.journal(named("tool_use")) if event["agent"]]
+        assert len(asked) == 1 and [event["tool"] for event in inner] == ["Bash"]
+        results = stage.journal(named("tool_result", tool_use_id=inner[0]["tool_use_id"]))
+        assert [event["agent"] for event in results] == [inner[0]["agent"]]
+        assert {event["agent"] for event in stage.journal(named("cost"))} == {None, inner[0]["agent"]}
