@@ -15,7 +15,8 @@ import msgspec
 
 from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
-from harness_core.layout import CONFIG_NAME, RunDir
+from harness_core.journal import check_format
+from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 
 ROLES = ("planner", "initializer", "generator", "evaluator")
 DEFAULT_MODEL = "sonnet"
@@ -23,8 +24,8 @@ DEFAULT_FEATURES = 200
 KEY_MAX_USD = 50.0
 """The limit that holds when an API key pays and nobody set one, in US dollars."""
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+_Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 Evaluator = Literal["off", "feature"]
@@ -151,6 +152,8 @@ def load_file(path: Path) -> FileConfig:
         return msgspec.convert(tomllib.loads(data.decode()), FileConfig)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Mistake(f"{CONFIG_NAME} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise Mistake(f"{CONFIG_NAME} is nested too deeply: write it flatter") from None
     except msgspec.ValidationError as error:
         raise Mistake(f"{CONFIG_NAME}: {_readable(error)}") from None
 
@@ -158,7 +161,7 @@ def load_file(path: Path) -> FileConfig:
 def _readable(error: msgspec.ValidationError) -> str:
     """A validation error in a reader's words: which key, what is wrong, what would do."""
     what, _, where = str(error).partition(" - at ")
-    place = where.strip("`").removeprefix("$.")
+    place = where.removeprefix("`key` in ").strip("`").removeprefix("$.")
     if "unknown field" in what:
         key = what.rpartition("unknown field ")[2].strip("`")
         section = f" in [{place}]" if place else ""
@@ -208,13 +211,13 @@ def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:
     return limits
 
 
-def _models(
-    file: FileConfig, asked: Sequence[str], environ: Mapping[str, str]
-) -> tuple[str, dict[str, str]]:
+def _models(file: FileConfig, asked: Sequence[str], environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     model = file.model or environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL
     models = {str(role): name for role, name in file.models.items()}
     for item in asked:
         role, joint, name = item.partition("=")
+        if not (name if joint else item):
+            raise Mistake(f"--model {item}: write it as MODEL or ROLE=MODEL")
         if not joint:
             model = item
         elif role not in ROLES:
@@ -226,8 +229,10 @@ def _models(
 
 def _changed(struct: _S, changes: Mapping[str, object], name: str) -> _S:
     values = {**msgspec.structs.asdict(struct), **changes}
+    # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
+    whole = {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in values.items()}
     try:
-        return msgspec.convert(values, type(struct))
+        return msgspec.convert(whole, type(struct))
     except msgspec.ValidationError as error:
         raise Mistake(f"{name}: {_readable(error)}") from None
 
@@ -237,12 +242,11 @@ def _switched(switches: Switches, changes: Mapping[str, str | bool]) -> Switches
     for name in changes:
         if name not in known:
             raise Mistake(f"unknown switch `{name}`: the switches are {', '.join(sorted(known))}")
-    words = {"on": True, "true": True, "yes": True, "false": False, "no": False}
+    words = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
     values = msgspec.structs.asdict(switches)
     for name, value in changes.items():
         is_flag = isinstance(values[name], bool)
-        off = False if is_flag and value == "off" else value
-        values[name] = words.get(str(off).lower(), off) if is_flag else value
+        values[name] = words.get(str(value).lower(), value) if is_flag else value
     try:
         return msgspec.convert(values, Switches)
     except msgspec.ValidationError as error:
@@ -263,14 +267,22 @@ class RunInfo(msgspec.Struct, frozen=True):
     versions: dict[str, str] = {}
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """What run.json has in every format."""
+
+    format: int
+
+
 def load_info(run: RunDir) -> RunInfo | None:
-    """The run's run.json, or None for a directory that holds no run. Raises Mistake when it is damaged."""
+    """The run's run.json, or None for a directory that holds no run. Raises Mistake when it is damaged,
+    JournalError when a newer Longwatch wrote it."""
     data = read_bounded(run.run_json)
     if data is None:
         return None
     try:
+        check_format(msgspec.json.decode(data, type=_Head).format, FORMAT)
         return msgspec.json.decode(data, type=RunInfo)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Mistake(
             f"{run.run_json} can't be read ({error}): restore it, or move `.longwatch` away to start over"
         ) from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness_core.errors import Mistake
+
 FORMAT = 1
 """Version of what is written below `.longwatch/`; a reader refuses a higher one."""
 
@@ -33,7 +35,14 @@ class RunDir:
 
     @classmethod
     def at(cls, directory: str | Path) -> RunDir:
-        return cls(Path(directory).expanduser().resolve())
+        """Raises Mistake for what can't be a directory's path."""
+        try:
+            path = Path(directory).expanduser().resolve()
+            path.exists()
+        except (OSError, RuntimeError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise Mistake(f"{directory} can't be a directory ({why}): name another one") from None
+        return cls(path)
 
     def _first(self, names: tuple[str, ...]) -> Path:
         found = (self.root / name for name in names if (self.root / name).exists())
