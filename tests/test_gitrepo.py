@@ -1,0 +1,194 @@
+"""The run's repository: ready whatever was there before, and never acting for anyone else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness_core.errors import Mistake
+from harness_core.gitrepo import GitRepo
+from harness_core.layout import NEVER_COMMITTED, RunDir
+
+
+@pytest.fixture(autouse=True)
+def no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nobody has told git who they are."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "run"
+    path.mkdir()
+    return path
+
+
+def git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def prepared(root: Path) -> GitRepo:
+    repo = GitRepo(RunDir.at(root))
+    repo.prepare()
+    return repo
+
+
+def commit(repo: GitRepo, name: str = "a.txt", message: str = "work") -> str:
+    path = repo.run.root / name
+    path.write_text(f"{path.read_text() if path.exists() else ''}more\n")
+    sha = repo.commit_all(message)
+    assert sha
+    return sha
+
+
+def test_a_fresh_directory_becomes_a_repository_on_main_that_can_commit(root: Path) -> None:
+    repo = prepared(root)
+    assert repo.head() is None
+    assert repo.commits(None, "HEAD") == []
+    sha = commit(repo)
+    assert sha == git(root, "rev-parse", "main") == repo.head()
+    assert git(root, "log", "-1", "--format=%an") == "Longwatch"
+
+
+def test_an_identity_that_is_there_is_kept(root: Path) -> None:
+    git(root, "init", "-q", "-b", "trunk")
+    git(root, "config", "user.name", "Ada")
+    git(root, "config", "user.email", "ada@example.org")
+    commit(prepared(root))
+    assert git(root, "log", "-1", "--format=%an %ae") == "Ada ada@example.org"
+    assert git(root, "branch", "--show-current") == "trunk"
+
+
+def test_longwatch_files_are_never_committed(root: Path) -> None:
+    repo = prepared(root)
+    for name in ("STEER.md", "STEER.next.md", "AGENT_STOP", "AGENT_FINISH", "kept.txt"):
+        (root / name).write_text("x")
+    (root / ".longwatch").mkdir()
+    (root / ".longwatch" / "journal.jsonl").write_text("x")
+    assert repo.dirty() == ["kept.txt"]
+    git(root, "add", "-A")
+    assert git(root, "diff", "--cached", "--name-only") == "kept.txt"
+
+
+def test_the_exclude_file_keeps_what_it_had_to_the_byte(root: Path) -> None:
+    git(root, "init", "-q")
+    exclude = root / ".git" / "info" / "exclude"
+    exclude.write_bytes(b"mine-\xe9\xff")
+    for _ in range(3):
+        prepared(root)
+    lines = exclude.read_bytes().splitlines()
+    assert lines[0] == b"mine-\xe9\xff"
+    assert sorted(lines) == sorted(set(lines))
+    assert set(lines) >= {name.encode() for name in NEVER_COMMITTED}
+
+
+def test_commits_are_told_oldest_first_with_their_subjects(root: Path) -> None:
+    repo = prepared(root)
+    first = commit(repo, message="one")
+    commit(repo, message="two: ünïcode\n\nand a body")
+    last = commit(repo, message='three "quoted" $(x)')
+    assert next(iter(repo.commits(None, last))).subject == "one"
+    told = repo.commits(first, last)
+    assert [info.subject for info in told] == ["two: ünïcode", 'three "quoted" $(x)']
+    assert told[-1].sha == last
+    assert repo.commits("0" * 40, last) == []
+
+
+def test_head_follows_packed_refs_and_a_detached_head(root: Path) -> None:
+    repo = prepared(root)
+    first, last = commit(repo), commit(repo)
+    git(root, "pack-refs", "--all")
+    assert repo.head() == last
+    git(root, "checkout", "-q", "--detach", first)
+    assert repo.head() == first
+
+
+def test_what_has_changed_is_named_by_its_whole_path(root: Path) -> None:
+    repo = prepared(root)
+    first = commit(repo, "old name.txt")
+    commit(repo, "ünïcode.txt")
+    assert repo.changed_since(None) == ["old name.txt", "ünïcode.txt"]
+    assert repo.changed_since(first) == ["ünïcode.txt"]
+    git(root, "mv", "old name.txt", "new name.txt")
+    (root / "line\nbreak").write_text("x")
+    assert sorted(repo.dirty()) == ["line\nbreak", "new name.txt", "old name.txt"]
+
+
+def test_with_nothing_to_commit_nothing_is_committed(root: Path) -> None:
+    repo = prepared(root)
+    sha = commit(repo)
+    assert repo.commit_all("again") is None
+    assert repo.head() == sha
+
+
+def test_hooks_that_an_agent_could_have_written_do_not_run(root: Path) -> None:
+    repo = prepared(root)
+    for name in ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"):
+        hook = root / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch ran-{name}\nexit 1\n")
+        hook.chmod(0o755)
+    commit(repo)
+    assert not list(root.glob("ran-*"))
+
+
+def test_a_commit_that_git_refuses_is_told_in_its_words(root: Path) -> None:
+    repo = prepared(root)
+    (root / "a.txt").write_text("x")
+    (root / ".git" / "index.lock").touch()
+    with pytest.raises(OSError, match=r"could not commit[\s\S]*index\.lock"):
+        repo.commit_all("work")
+    assert repo.dirty() == ["a.txt"]
+
+
+def test_looking_takes_no_lock(root: Path) -> None:
+    repo = prepared(root)
+    commit(repo)
+    os.utime(root / "a.txt", (1, 1))
+    before = (root / ".git" / "index").stat().st_mtime_ns
+    repo.dirty()
+    assert (root / ".git" / "index").stat().st_mtime_ns == before
+
+
+def test_source_candidates_are_tracked_or_would_be(root: Path) -> None:
+    repo = prepared(root)
+    commit(repo)
+    (root / ".gitignore").write_text("ignored/\n")
+    (root / "ignored").mkdir()
+    (root / "ignored" / "x").write_text("x")
+    (root / "new.txt").write_text("x")
+    assert sorted(set(repo.source_candidates())) == [".gitignore", "a.txt", "new.txt"]
+
+
+def test_remotes_are_read_anew_when_the_configuration_changes(root: Path) -> None:
+    repo = prepared(root)
+    assert repo.remotes() == frozenset()
+    git(root, "remote", "add", "origin", "https://example.org/x.git")
+    assert repo.remotes() == {"origin"}
+
+
+@pytest.mark.parametrize("damage", ["gitdir: /nowhere", "garbage"])
+def test_a_repository_that_is_none_gets_a_sentence(root: Path, damage: str) -> None:
+    (root / ".git").write_text(damage)
+    with pytest.raises(Mistake, match=r"mend or move its \.git"):
+        GitRepo(RunDir.at(root))
+
+
+def test_a_broken_git_configuration_gets_a_sentence(root: Path) -> None:
+    git(root, "init", "-q")
+    (root / ".git" / "config").write_text("[core\nnonsense")
+    with pytest.raises(Mistake, match="mend"):
+        prepared(root)
+
+
+def test_a_missing_git_gets_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    with pytest.raises(Mistake, match="git is not installed"):
+        GitRepo(RunDir.at(root))
