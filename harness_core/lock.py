@@ -31,7 +31,7 @@ def owner_of(run: RunDir) -> Owner | None:
     data = read_bounded(run.owner)
     try:
         return msgspec.json.decode(data or b"", type=Owner)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -50,15 +50,16 @@ class RunLock:
     def __enter__(self) -> Owner:
         """Take the lock. Raises RunLocked, naming the pid that has it."""
         self.run.private.mkdir(exist_ok=True)
-        before = owner_of(self.run)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
-            pid = f"pid {before.pid}" if before else "another process"
+            holder = owner_of(self.run)
+            pid = f"pid {holder.pid}" if holder else "another process"
             raise RunLocked(
                 f"an engine is already running on {self.run.root} ({pid}): watch it with "
                 f"`longwatch attach {self.run.root}` or end it with `longwatch stop --now {self.run.root}`"
             ) from None
+        before = owner_of(self.run)
         started = processes.start_time(os.getpid()) or 0.0
         owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1)
         write_whole(self.run.owner, msgspec.json.encode(owner))
