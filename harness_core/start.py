@@ -62,7 +62,7 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
 
 
 def _directory(text: str) -> RunDir:
-    path = Path(text).expanduser()
+    path = RunDir.at(text).root
     if path.exists() and not path.is_dir():
         raise Mistake(f"{path} is a file: name a directory for the run")
     if not path.parent.is_dir():
@@ -87,13 +87,18 @@ def _spec(directory: RunDir, given: str | None, *, known: bool) -> bytes | None:
                 return None
             raise Mistake("nothing says what to build: give a specification with --spec FILE")
         given = str(directory.root / present)
-    path = Path(given).expanduser()
+    path = Path(given)
     try:
-        data = path.read_bytes()[:MAX_TEXT]
+        path = path.expanduser()
+        with path.open("rb") as stream:
+            data = stream.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise Mistake(f"the specification {path} doesn't exist: name an existing file with --spec") from None
-    except OSError as error:
-        raise Mistake(f"the specification {path} can't be read: {error.strerror}") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Mistake(f"the specification {path} can't be read: {why}") from None
+    if len(data) > MAX_TEXT:
+        raise Mistake(f"the specification {path} is over 4 MiB: say in a few pages what should be built")
     if not data.strip():
         raise Mistake(f"the specification {path} is empty: say in it what should be built")
     inside = path.resolve().parent == directory.root and path.name in SPEC_NAMES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -14,8 +15,9 @@ import click
 
 from harness_core import __version__, config, control
 from harness_core.errors import Exit, LongwatchError, Mistake
-from harness_core.layout import FORMAT, RunDir
+from harness_core.layout import RunDir
 from harness_core.lock import engine_alive, owner_of
+from tui.safe import one_line, safe, safe_json
 
 _LIMITS = ("max_usd", "max_tokens", "max_turns", "max_sessions", "max_hours")
 _STOP_WITHIN = 15.0
@@ -39,7 +41,12 @@ def cli(ctx: click.Context) -> None:
     5 waiting for you, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        _say(ctx.get_help())
+
+
+def _say(text: str, err: bool = False) -> None:
+    """The one way of these commands to a terminal."""
+    click.echo(safe(text), err=err)
 
 
 def _directory(function: Any) -> Any:
@@ -50,8 +57,12 @@ def _run_options(function: Any) -> Any:
     options = [
         click.option("--preset", metavar="P", help=f"The harness: {', '.join(config.PRESETS)}."),
         click.option("--features", type=click.IntRange(1), metavar="N", help="Features to ask for (200)."),
-        click.option("--model", "models", multiple=True, metavar="[ROLE=]M", help="Model, of all roles or one."),
-        click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Switch a piece of scaffolding."),
+        click.option(
+            "--model", "models", multiple=True, metavar="[ROLE=]M", help="Model, of all roles or one."
+        ),
+        click.option(
+            "--set", "sets", multiple=True, metavar="NAME=VALUE", help="Switch a piece of scaffolding."
+        ),
         click.option("--max-usd", type=float, metavar="X", help="Dollars (50 when an API key pays)."),
         click.option("--max-tokens", type=int, metavar="N"),
         click.option("--max-turns", type=int, metavar="N"),
@@ -138,7 +149,7 @@ def _start(request: Any, *, headless: bool, as_json: bool, fast: bool) -> None:
         run_dir = Path(request.directory).expanduser()
         code = launch.in_process(request, [show], fast=fast)
         if code not in (Exit.DONE, Exit.INTERRUPTED) and not as_json:
-            click.echo(f"To go on: longwatch resume {run_dir} --headless", err=True)
+            _say(f"To go on: longwatch resume {run_dir} --headless", err=True)
         sys.exit(code)
     if as_json:
         raise Mistake("--json needs --headless: a console has no use for it")
@@ -162,7 +173,7 @@ def _watch(run_dir: RunDir, alive: Any) -> None:
     try:
         follow(run_dir, _printer(), alive)
     except KeyboardInterrupt:
-        click.echo(f"\nYou left; the run goes on. Back: longwatch attach {run_dir.root}", err=True)
+        _say(f"\nYou left; the run goes on. Back: longwatch attach {run_dir.root}", err=True)
         sys.exit(Exit.DONE)
 
 
@@ -176,16 +187,12 @@ def attach(directory: str) -> None:
 
 def _known(directory: str) -> RunDir:
     """The run in a directory. Raises Mistake when there is none, JournalError for a newer one's."""
-    from harness_core.journal import check_format  # noqa: PLC0415
-
     run_dir = RunDir.at(directory)
     if not run_dir.root.is_dir():
         raise Mistake(f"{run_dir.root} is no directory: name one that holds a run")
     info = config.load_info(run_dir)
     if info is None and not run_dir.contract.exists():
         raise Mistake(f"{run_dir.root} holds no run: start one with `longwatch run {directory} --spec FILE`")
-    if info is not None:
-        check_format(info.format, FORMAT)
     return run_dir
 
 
@@ -200,29 +207,33 @@ def status(directory: str, as_json: bool) -> None:
 
     report = read_status(_known(directory))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        _say(safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2).decode()))
         return
     from tui.summary import summary  # noqa: PLC0415
 
-    click.echo(summary(report))
+    _say(summary(report))
 
 
 @cli.command()
 @_directory
 @click.argument("text", nargs=-1, required=True)
-@click.option("--next", "for_next", is_flag=True, help="At the next session's start, not at the next tool boundary.")
+@click.option(
+    "--next", "for_next", is_flag=True, help="At the next session's start, not at the next tool boundary."
+)
 def steer(directory: str, text: tuple[str, ...], for_next: bool) -> None:
     """Tell the agent something: it gets it at its next tool boundary, once."""
     run_dir = _known(directory)
     words = " ".join(text)
+    if not words.strip():
+        raise Mistake("the steering message is empty: say what the agent should do")
     if not run_dir.run_json.exists():
         path = run_dir.steer_next_file if for_next else run_dir.steer_file
-        with path.open("a", encoding="utf-8") as stream:
+        with path.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(words + "\n")
-        click.echo(f"Written to {path.name}.")
+        _say(f"Written to {path.name}.")
         return
     message = control.steer(run_dir, words, "next" if for_next else "now")
-    click.echo(f"Queued as {message}.")
+    _say(f"Queued as {message}.")
 
 
 @cli.command()
@@ -236,12 +247,12 @@ def stop(directory: str, finish: bool, now: bool) -> None:
         raise Mistake("--finish and --now exclude each other: choose one")
     if finish:
         control.request_finish(run_dir)
-        click.echo("The feature in hand will be finished, then the run stops.")
+        _say("The feature in hand will be finished, then the run stops.")
         return
     control.request_stop(run_dir)
     if now:
         _end_engine(run_dir)
-    click.echo(f"Stopped. To go on: longwatch resume {directory}" if now else "AGENT_STOP is there.")
+    _say(f"Stopped. To go on: longwatch resume {directory}" if now else "AGENT_STOP is there.")
 
 
 def _end_engine(run_dir: RunDir) -> None:
@@ -258,7 +269,7 @@ def _end_engine(run_dir: RunDir) -> None:
             os.kill(owner.pid, signal.SIGKILL)
     if info is not None:
         for left in processes.terminate(processes.marked(processes.RUN_MARK, f"{info.run_id}:")):
-            click.echo(f"Still alive: {left}", err=True)
+            _say(f"Still alive: {one_line(str(left))}", err=True)
 
 
 @cli.command()
@@ -270,11 +281,11 @@ def resume(ctx: click.Context, directory: str, headless: bool) -> None:
     run_dir = _known(directory)
     control.clear_stop(run_dir)
     if engine_alive(run_dir):
-        click.echo("The stop is cleared; the run goes on.")
+        _say("The stop is cleared; the run goes on.")
     elif run_dir.run_json.exists():
         ctx.invoke(run, directory=directory, headless=headless, **_nothing_given())
     else:
-        click.echo("The stop is cleared.")
+        _say("The stop is cleared.")
 
 
 def _nothing_given() -> dict[str, Any]:
@@ -283,15 +294,19 @@ def _nothing_given() -> dict[str, Any]:
 
 
 def _decide(directory: str, number: str | None, decision: control.Decision, note: str) -> None:
+    from harness_core.state import fold  # noqa: PLC0415
+
     run_dir = _known(directory)
-    wanted = int(number) if number and number.isdecimal() else control.highest(run_dir.checkpoints)
-    checkpoint = control.read_checkpoint(run_dir, wanted)
+    asked = fold(run_dir).checkpoint
+    checkpoint = control.read_checkpoint(run_dir, int(asked.id)) if asked else None
     if checkpoint is None:
-        raise Mistake(f"{directory} has no checkpoint{f' {number}' if number else ''}: nothing waits for you")
+        raise Mistake(f"{directory} has no open checkpoint: nothing waits for you")
+    if number is not None and number.lstrip("0") != checkpoint.id.lstrip("0"):
+        raise Mistake(f"{number} is not the open checkpoint: the one that waits for you is {checkpoint.id}")
     control.decide(run_dir, checkpoint, decision, note)
-    click.echo(f"Checkpoint {checkpoint.id}: {decision}.")
+    _say(f"Checkpoint {checkpoint.id}: {decision}.")
     if not engine_alive(run_dir):
-        click.echo(f"No engine is running. To go on: longwatch resume {directory}")
+        _say(f"No engine is running. To go on: longwatch resume {directory}")
 
 
 @cli.command()
@@ -324,8 +339,8 @@ def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> 
 
     run_dir = _known(directory)
     try:
-        wanted = re.compile(grep.encode()) if grep else None
-    except re.error as error:
+        wanted = re.compile(os.fsencode(grep)) if grep else None
+    except (re.error, OverflowError, RecursionError) as error:
         raise Mistake(f"--grep {grep}: {error}: write a regular expression") from None
     show = None if as_json else _printer()
     tail = Tail(run_dir.journal)
@@ -335,19 +350,22 @@ def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> 
         if show is not None and shown:
             show(event)
         elif shown:
-            sys.stdout.buffer.write(line)
+            _say(safe_json(line.decode().rstrip("\n")))
     if tail.damaged:
-        click.echo(f"{tail.damaged} damaged lines were left out.", err=True)
+        _say(f"{tail.damaged} damaged lines were left out.", err=True)
 
 
 def main() -> None:
     """Entry point of the script: every mistake becomes one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="longwatch", standalone_mode=False)
     except LongwatchError as error:
         _fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        _say(error.format_message(), err=True)
         sys.exit(Exit.MISTAKE)
     except click.ClickException as error:
         _fail(_sentence(error), Exit.MISTAKE)
@@ -368,9 +386,7 @@ def _sentence(error: click.ClickException) -> str:
 
 
 def _fail(sentence: str, code: int) -> None:
-    from tui.safe import one_line  # noqa: PLC0415
-
-    print(f"longwatch: {one_line(sentence)}", file=sys.stderr)
+    _say(f"longwatch: {one_line(sentence)}", err=True)
     sys.exit(code)
 
 
