@@ -49,7 +49,11 @@ class Redactor:
         for value in self._values:
             if value in text:
                 text = text.replace(value, HIDDEN)
-        return self._shapes.sub(HIDDEN, text) if _HINTS.search(text) else text
+        found = 1 if _HINTS.search(text) else 0
+        while found:
+            # Of two that touch, the first one has an end only when the second is gone.
+            text, found = self._shapes.subn(HIDDEN, text)
+        return text
 
     def data(self, data: bytes) -> bytes:
         """The same for encoded text; bytes that aren't UTF-8 are kept as they are."""

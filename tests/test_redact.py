@@ -72,6 +72,12 @@ def test_a_private_key_that_was_cut_is_hidden_as_far_as_it_goes() -> None:
     assert redactor().text(f"x {PEM[:70]}") == f"x {HIDDEN}"
 
 
+@pytest.mark.parametrize("second", SHAPES[:2])
+@pytest.mark.parametrize("first", ["AKIAIOSFODNN7EXAMPLE", "AIza" + "Sy_-9" * 7])
+def test_of_two_secrets_that_touch_neither_is_left(first: str, second: str) -> None:
+    assert redactor().text(first + second) == HIDDEN * 2
+
+
 @pytest.mark.parametrize(
     "event",
     [
