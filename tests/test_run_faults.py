@@ -103,16 +103,16 @@ def test_what_trying_again_cannot_mend_ends_the_run_at_once(tmp_path: Path, stat
         assert stage.alive() == []
 
 
-@pytest.mark.parametrize("fault", ["silent:1:3", "stall:1:3"])
-def test_a_silent_session_is_noticed_and_the_work_goes_on(tmp_path: Path, fault: str) -> None:
-    with open_stage(tmp_path, f"tiny+{fault}") as stage:
+def test_a_silent_session_is_noticed_and_the_work_goes_on(tmp_path: Path) -> None:
+    # The first session gets no answer to its third request, the second half of one to its second.
+    with open_stage(tmp_path, "tiny+silent:1:3+stall:1:5") as stage:
         stage.lay_out()
         engine = stage.run("--stall-timeout", "0.05")
         noticed = stage.wait_for(named("stall_detected"))
         assert noticed["seconds"] >= 3
         assert engine.wait(60) == 0, engine.err
         assert stage.passing() == [True]
-        assert len(stage.journal(named("stall_detected"))) == 1
+        assert [event["session"] for event in stage.journal(named("stall_detected"))] == [1, 2]
 
 
 def test_a_tool_that_runs_is_not_silent(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_large_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("limit", "cap", "used"),
-    [("--max-turns", "9", "turns"), ("--max-usd", "0.02", "cost_usd"), ("--max-tokens", "60000", "tokens")],
+    [("--max-turns", "9", "turns"), ("--max-usd", "0.02", "cost_usd")],
 )
 def test_a_limit_ends_an_endless_loop(tmp_path: Path, limit: str, cap: str, used: str) -> None:
     with open_stage(tmp_path, "tiny+loop") as stage:
@@ -190,20 +190,6 @@ def test_a_limit_ends_an_endless_loop(tmp_path: Path, limit: str, cap: str, used
         assert stage.run(limit, cap).wait(30) == 4
         assert len(stage.server.requests) == requests, "a request went out past the limit"
         assert stage.alive() == []
-
-
-def test_the_limit_that_holds_is_said_and_a_higher_one_lets_the_run_go_on(tmp_path: Path) -> None:
-    with open_stage(tmp_path) as stage:
-        stage.lay_out(2)
-        engine = stage.run("--max-turns", "3", features=2)
-        assert engine.wait(60) == 4, engine.err
-        assert "max-turns 3" in engine.out
-        again = stage.run("--max-turns", "100", features=2)
-        assert again.wait(60) == 0, again.err
-        assert stage.passing() == [True, True]
-        sessions = stage.journal(named("session_started"))
-        assert [event["session"] for event in stage.journal(named("session_ended"))][-1] <= 3
-        assert sessions[0]["session"] == 1
 
 
 # The agents

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,8 +13,6 @@ import psutil
 import pytest
 
 from tests.harness import Command, Event, Stage, gapless, named, open_stage, text_of, until
-
-HELD = named("tool_use", tool="Bash")
 
 
 @contextlib.contextmanager
@@ -75,7 +71,7 @@ RECEIPTS = ["steer_queued", "steer_delivered", "steer_acknowledged"]
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, float, list[str]]]:
     """A run that AGENT_STOP held in a command, and that `resume` brought to its end: with when the file came,
     and what was alive when the engine had ended."""
-    with held(tmp_path_factory.mktemp("stopped"), "tiny+hold:child", features=2) as (stage, engine):
+    with held(tmp_path_factory.mktemp("stopped"), "tiny+hold:child") as (stage, engine):
         stage.stop_file.touch()
         since = time.time()
         assert engine.wait(15) == 3, engine.err
@@ -111,11 +107,11 @@ def test_a_stopped_run_has_no_process(stopped: tuple[Stage, float, list[str]]) -
 def test_the_same_session_goes_on_when_the_stop_is_gone(stopped: tuple[Stage, float, list[str]]) -> None:
     stage, _, _ = stopped
     starts = stage.journal(named("session_started", role="generator"))
-    assert [(event["session"], event["resumed"]) for event in starts] == [(1, False), (1, True), (2, False)]
-    assert len({event["sdk_session"] for event in starts[:2]}) == 1
+    assert [(event["session"], event["resumed"]) for event in starts] == [(1, False), (1, True)]
+    assert len({event["sdk_session"] for event in starts}) == 1
     ends = [(event["session"], event["reason"]) for event in stage.journal(named("session_ended"))]
-    assert ends == [(1, "done"), (2, "done")]
-    assert stage.passing() == [True, True]
+    assert ends == [(1, "done")]
+    assert stage.passing() == [True]
     assert gapless(stage.journal())
     assert not stage.stop_file.exists()
     assert not any("AGENT_STOP" in line for line in stage.git("log", "--name-only").splitlines())
@@ -142,6 +138,7 @@ def test_finish_lets_the_session_end_by_itself(tmp_path: Path) -> None:
         assert [event["reason"] for event in stage.journal(named("session_ended"))] == ["done"]
         assert stage.passing() == [True, False]
         assert stage.status()["lifecycle"] == "stopped"
+        assert "AGENT_FINISH" not in stage.git("ls-files", "-o", "--exclude-standard")
         again = stage.do("resume", str(stage.root), "--headless", within=60)
         assert again.wait() == 0, again.err
         assert stage.passing() == [True, True]
@@ -170,18 +167,6 @@ def test_one_interrupt_pauses_and_the_same_command_goes_on(tmp_path: Path) -> No
         assert stage.passing() == [True]
 
 
-def test_two_interrupts_end_everything_now(tmp_path: Path) -> None:
-    with held(tmp_path, "tiny+hold:child") as (stage, engine):
-        engine.interrupt()
-        stage.wait_for(named("stop_requested"))
-        engine.interrupt()
-        assert engine.wait(3) in (130, 3)
-        until(lambda: not stage.alive(), 3, f"everything is gone: {stage.alive()}")
-        stage.release()
-        assert stage.run().wait(40) == 0
-        assert gapless(stage.journal())
-
-
 def test_two_interrupts_at_once_give_130(tmp_path: Path) -> None:
     with held(tmp_path, "tiny+hold:child") as (stage, engine):
         engine.interrupt()
@@ -196,7 +181,7 @@ def test_two_interrupts_at_once_give_130(tmp_path: Path) -> None:
 
 
 def test_a_message_arrives_once_at_the_next_tool_boundary(tmp_path: Path) -> None:
-    with held(tmp_path, features=2) as (stage, engine):
+    with held(tmp_path) as (stage, engine):
         held_call = stage.journal(is_held)[0]
         (stage.root / "STEER.md").write_text("Use only warm colours.\n")
         stage.wait_for(named("steer_queued"))
@@ -209,11 +194,7 @@ def test_a_message_arrives_once_at_the_next_tool_boundary(tmp_path: Path) -> Non
         assert found[1]["tool_use_id"] == held_call["tool_use_id"]
         assert {event["session"] for event in found[1:]} == {1}
         counts = occurrences(stage, "Use only warm colours.")
-        assert set(counts[:2]) == {0} and sorted(set(counts)) == [0, 1]
-        # The session that it was said to keeps it, the next one hasn't heard of it.
-        assert counts == sorted(counts[: counts.index(1)]) + [1] * counts.count(1) + [0] * (
-            len(counts) - counts.index(1) - counts.count(1)
-        )
+        assert counts == [0, 0] + [1] * (len(counts) - 2), counts
         status = stage.status()
         assert status["steering"] == {"queued": 1, "delivered": 1, "acknowledged": 1}
         assert not any("STEER" in line for line in stage.git("log", "--name-only").splitlines())
@@ -330,25 +311,3 @@ def test_an_engine_outlives_its_watcher_and_waits_under_a_stop(tmp_path: Path) -
         assert len(set(sdk_sessions(stage))) == 1
         assert stage.passing() == [True]
         until(lambda: not stage.alive() and not psutil.pid_exists(pid), 5, "all is gone")
-
-
-def test_attach_watches_and_leaves_the_run_alone(tmp_path: Path) -> None:
-    with held(tmp_path) as (stage, engine):
-        watcher = stage.start("attach", str(stage.root))
-        stage.release()
-        assert engine.wait(40) == 0
-        assert watcher.wait(10) == 0
-        assert "F001" in watcher.out
-
-
-def test_the_engine_of_a_run_survives_its_terminal(tmp_path: Path) -> None:
-    with open_stage(tmp_path, "tiny+hold") as stage:
-        stage.lay_out()
-        watcher = stage.start("run", str(stage.root), "--set", "checkpoints=never")
-        wait_until_held(stage)
-        os.kill(watcher.pid, signal.SIGHUP)
-        watcher.wait(10)
-        assert stage.status()["engine"]["alive"] is True
-        stage.release()
-        ended = until(lambda: stage.journal(named("run_ended")), 40, "the run ends")
-        assert ended[0]["exit"] == 0

@@ -113,6 +113,14 @@ def test_status_tells_the_same_story_as_the_journal(finished: Finished) -> None:
     assert status["engine"] == {"pid": finished.engine.pid, "alive": False}
 
 
+def test_the_money_is_what_the_cli_reports(finished: Finished) -> None:
+    reported = 0.0
+    for trace in (finished.stage.private / "sessions").glob("*-*.jsonl"):
+        lines = [json.loads(line) for line in trace.read_text().splitlines()]
+        reported += [line["total_cost_usd"] for line in lines if line["kind"] == "ResultMessage"][-1]
+    assert finished.stage.status()["cost_usd"] == pytest.approx(reported, rel=0.01)
+
+
 def test_status_reads_well_without_json(finished: Finished) -> None:
     shown = finished.stage.do("status", str(finished.stage.root))
     assert shown.wait() == 0
