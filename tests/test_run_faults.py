@@ -128,6 +128,21 @@ def test_a_tool_that_runs_is_not_silent(tmp_path: Path) -> None:
         assert stage.journal(named("stall_detected")) == []
 
 
+def test_a_wait_for_a_usage_limit_is_no_silence(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+limit:1:3") as stage:
+        stage.lay_out()
+        engine = stage.run("--stall-timeout", "0.03")
+        stage.wait_for(lambda event: event["type"] in ("retry", "rate_limited"))
+        since = time.monotonic()
+        until(lambda: time.monotonic() - since > 3.5, 5, "the stall timeout has passed")
+        assert stage.journal(named("stall_detected")) == []
+        status = stage.status()
+        assert status["lifecycle"] == "waiting_limit" and status["waiting_until"]
+        stage.stop_file.touch()
+        assert engine.wait(10) == 3
+        assert stage.alive() == []
+
+
 # The machine
 
 

@@ -286,10 +286,10 @@ def test_a_second_engine_is_refused_and_named(tmp_path: Path) -> None:
         assert engine.wait(40) == 0
 
 
-def test_an_engine_outlives_its_watcher_and_waits_under_a_stop(tmp_path: Path) -> None:
+def test_an_engine_outlives_its_watcher_and_waits_for_the_operator(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
-        watcher = stage.start("run", str(stage.root), "--set", "checkpoints=never")
+        watcher = stage.start("run", str(stage.root))
         wait_until_held(stage)
         pid = stage.status()["engine"]["pid"]
         assert pid != watcher.pid
@@ -306,7 +306,11 @@ def test_an_engine_outlives_its_watcher_and_waits_under_a_stop(tmp_path: Path) -
         stage.release()
         stage.stop_file.unlink()
         stage.wait_for(named("stop_cleared"))
-        ended = until(lambda: stage.journal(named("run_ended")), 40, "the run ends")
+        stage.wait_for(named("checkpoint_opened"))
+        assert stage.status()["lifecycle"] == "waiting_approval"
+        assert stage.status()["engine"] == {"pid": pid, "alive": True}
+        assert stage.do("approve", str(stage.root)).wait() == 0
+        ended = until(lambda: stage.journal(named("run_ended")), 10, "the run ends")
         assert ended[0]["exit"] == 0
         assert len(set(sdk_sessions(stage))) == 1
         assert stage.passing() == [True]
