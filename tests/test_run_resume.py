@@ -16,7 +16,7 @@ from tests.harness import PASSING, Command, Stage, gapless, named, open_stage, t
 
 WHOLE = 75
 """About as many events as an undisturbed run of one judged feature has."""
-BUILT = {"Lay out the flags": 1, "Draw F001": 1}
+BUILT = Counter({"Lay out the flags": 1, "Draw F001": 1})
 """The commits of an undisturbed run."""
 
 
@@ -51,9 +51,11 @@ def check_whole(stage: Stage) -> None:
         elif event["to"] not in PASSING:
             claimed.discard(event["feature"])
     subjects = Counter(stage.subjects())
-    own = {subject: count for subject, count in subjects.items() if subject.startswith("longwatch: ")}
-    assert subjects - Counter(own) == BUILT
-    assert all(count == 1 for count in own.values())
+    own = Counter(subject for subject in stage.subjects() if subject.startswith("longwatch: "))
+    # An agent whose commit was cut off may leave it to the engine; nobody commits anything twice.
+    assert not subjects - own - BUILT
+    assert (BUILT - subjects).total() <= own.total()
+    assert set(own.values()) <= {1}
     journaled = Counter(event["sha"] for event in events if event["type"] == "commit")
     assert journaled == Counter(stage.git("log", "--format=%H").split())
     assert Counter(event["scope"][0] for event in events if event["type"] == "verdict") == {"F001": 1}
