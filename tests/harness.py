@@ -271,11 +271,12 @@ class Stage:
 @contextlib.contextmanager
 def open_stage(scratch: Path, scenario: str | None = "tiny", pace: str = "fast") -> Iterator[Stage]:
     """A directory for a run and, where a scenario is named, a scripted model for it."""
-    config = scratch / "claude"
-    config.mkdir(parents=True)
+    home, config = scratch / "home", scratch / "claude"
+    home.mkdir(parents=True)
+    config.mkdir()
     (scratch / "spec.txt").write_text("A program that draws flags as PNG files.\n")
     server = start(scenario, pace=pace, record=scratch / "bodies") if scenario else None
-    stage = Stage(scratch / "run", scratch, environment(config), server)
+    stage = Stage(scratch / "run", scratch, environment(home, config), server)
     stage.env |= server.env() if server else {}
     try:
         yield stage
@@ -285,11 +286,13 @@ def open_stage(scratch: Path, scenario: str | None = "tiny", pace: str = "fast")
             server.close()
 
 
-def environment(config: Path) -> dict[str, str]:
-    """This process's environment without anything that would reach a real model or the user's own git."""
+def environment(home: Path, config: Path) -> dict[str, str]:
+    """This process's environment without anything that would reach a real model or the user's own files:
+    a shell's start-up files take seconds, and a killed one may leave locks in the user's home."""
     foreign = re.compile(r"^(ANTHROPIC|CLAUDE|LONGWATCH|GIT)_|^CLAUDECODE$|_proxy$", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not foreign.search(name)}
     return kept | {
+        "HOME": str(home),
         "CLAUDE_CONFIG_DIR": str(config),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
