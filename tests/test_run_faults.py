@@ -88,6 +88,7 @@ def test_refusals_and_cuts_are_waited_out_and_journaled(tmp_path: Path) -> None:
         ),
         (404, b'{"type": "error", "error": {"type": "not_found_error", "message": "model: nope"}}'),
     ],
+    ids=["key", "model"],
 )
 def test_what_trying_again_cannot_mend_ends_the_run_at_once(tmp_path: Path, status: int, body: bytes) -> None:
     with open_stage(tmp_path, None) as stage, refusing(status, body) as url:

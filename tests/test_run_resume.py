@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -130,14 +131,21 @@ def test_a_torn_last_line_is_cut_off_and_a_damaged_one_counted(tmp_path: Path) -
 # Decisions
 
 
-@contextlib.contextmanager
-def waiting(scratch: Path, policy: str = "on-needs-work") -> Iterator[Stage]:
-    """A headless run that has ended at an open checkpoint."""
-    scenario = "tiny+needs-work@F001" if policy == "on-needs-work" else "tiny"
-    with open_stage(scratch, scenario) as stage:
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of a headless run that has ended at an open checkpoint."""
+    with open_stage(tmp_path_factory.mktemp("asked"), "tiny+needs-work@F001") as stage:
         stage.lay_out()
-        engine = go_on(stage, policy)
+        engine = go_on(stage)
         assert engine.wait(60) == 5, engine.err
+        yield stage.root
+
+
+@contextlib.contextmanager
+def waiting(asked: Path, scratch: Path) -> Iterator[Stage]:
+    """That run, in a place of its own."""
+    with open_stage(scratch, "tiny+needs-work@F001") as stage:
+        shutil.copytree(asked, stage.root, symlinks=True)
         yield stage
 
 
@@ -150,8 +158,8 @@ def started(stage: Stage) -> int:
     return len(stage.journal(named("session_started")))
 
 
-def test_a_checkpoint_waits_until_the_operator_approves(tmp_path: Path) -> None:
-    with waiting(tmp_path) as stage:
+def test_a_checkpoint_waits_until_the_operator_approves(asked: Path, tmp_path: Path) -> None:
+    with waiting(asked, tmp_path) as stage:
         opened = stage.journal(named("checkpoint_opened"))
         assert len(opened) == 1 and len(opened[0]["subject_hash"]) >= 32
         status = stage.status()
@@ -177,8 +185,8 @@ def test_a_checkpoint_waits_until_the_operator_approves(tmp_path: Path) -> None:
         assert "F001 looks unfinished." in text_of(first["content"])
 
 
-def test_a_rejection_carries_its_note_to_the_next_session(tmp_path: Path) -> None:
-    with waiting(tmp_path) as stage:
+def test_a_rejection_carries_its_note_to_the_next_session(asked: Path, tmp_path: Path) -> None:
+    with waiting(asked, tmp_path) as stage:
         without = stage.do("reject", str(stage.root))
         assert without.wait() == 2 and "--note" in without.err
         before = len(stage.bodies("generator"))
@@ -191,8 +199,8 @@ def test_a_rejection_carries_its_note_to_the_next_session(tmp_path: Path) -> Non
         assert stage.status()["steering"] == {"queued": 1, "delivered": 1, "acknowledged": 1}
 
 
-def test_a_decision_outlives_a_kill(tmp_path: Path) -> None:
-    with waiting(tmp_path) as stage:
+def test_a_decision_outlives_a_kill(asked: Path, tmp_path: Path) -> None:
+    with waiting(asked, tmp_path) as stage:
         before = len(stage.bodies("generator"))
         assert stage.do("reject", str(stage.root), "--note", "The blue is wrong.").wait() == 0
         engine = go_on(stage)
@@ -213,8 +221,8 @@ def test_a_decision_outlives_a_kill(tmp_path: Path) -> None:
         assert said and said[-1] == 1
 
 
-def test_a_decision_on_what_has_changed_since_is_asked_again(tmp_path: Path) -> None:
-    with waiting(tmp_path) as stage:
+def test_a_decision_on_what_has_changed_since_is_asked_again(asked: Path, tmp_path: Path) -> None:
+    with waiting(asked, tmp_path) as stage:
         assert stage.do("approve", str(stage.root)).wait() == 0
         (stage.root / "more.txt").write_text("after the question\n")
         stage.git("add", "-A")
@@ -223,12 +231,15 @@ def test_a_decision_on_what_has_changed_since_is_asked_again(tmp_path: Path) -> 
         opened = stage.journal(named("checkpoint_opened"))
         assert len(opened) == 2 and opened[0]["subject_hash"] != opened[1]["subject_hash"]
         assert stage.status()["checkpoint"]["id"] == opened[1]["id"]
-        assert stage.do("approve", str(stage.root), opened[1]["id"]).wait() == 0
-        assert go_on(stage).wait(60) == 0
+        decided = stage.journal(named("checkpoint_decided"))
+        assert [(event["id"], event["decision"]) for event in decided] == [(opened[0]["id"], "stale")]
 
 
 def test_the_last_word_is_the_operators(tmp_path: Path) -> None:
-    with waiting(tmp_path, "end") as stage:
+    with open_stage(tmp_path) as stage:
+        stage.lay_out()
+        engine = go_on(stage, "end")
+        assert engine.wait(60) == 5, engine.err
         assert stage.passing() == [True]
         assert stage.do("approve", str(stage.root)).wait() == 0
         before = started(stage)
