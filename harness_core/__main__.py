@@ -17,7 +17,9 @@ def main(arguments: list[str]) -> int:
     from harness_core.start import Request, run  # noqa: PLC0415  (its imports take longer than a usage error)
 
     if len(arguments) != 1:
-        print("usage: python -m harness_core REQUEST (a JSON object with at least `directory`)", file=sys.stderr)
+        print(
+            "usage: python -m harness_core REQUEST (a JSON object with at least `directory`)", file=sys.stderr
+        )
         return Exit.MISTAKE
     try:
         request = msgspec.json.decode(arguments[0], type=Request)

@@ -70,7 +70,9 @@ class App:
         await self._settle(self._process)
         code = self._process.returncode
         if code:
-            return self._journal("start", False, f"init.sh ended with exit status {code}. Its log:\n{self.log()}")
+            return self._journal(
+                "start", False, f"init.sh ended with exit status {code}. Its log:\n{self.log()}"
+            )
         what = "init.sh has ended well" if code == 0 else "init.sh is running"
         return self._journal("start", True, f"{what}. {self._listening()} Its log:\n{self.log()}")
 
@@ -88,7 +90,9 @@ class App:
         if self._process is not None and not survivors:
             await self._process.wait()
         if survivors:
-            return self._journal("stop", False, f"Some of it is still alive: {', '.join(map(str, survivors))}.")
+            return self._journal(
+                "stop", False, f"Some of it is still alive: {', '.join(map(str, survivors))}."
+            )
         return self._journal("stop", True, "It is stopped.")
 
     def status(self) -> Answer:

@@ -1,4 +1,4 @@
-"""Checkpoints: questions to the operator. No timeout answers one, and a decision is bound to what was shown."""
+"""Checkpoints: questions to the operator. No timeout answers one; a decision is bound to what was shown."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ import msgspec
 
 from harness_core import checkpoints, control, processes, prompting
 from harness_core import events as ev
-from harness_core.agent.session import FATAL_STATUS, End, Outcome, Parts, Session, can_resume
 from harness_core.agent import sdk
+from harness_core.agent.session import FATAL_STATUS, End, Outcome, Parts, Session, can_resume
 from harness_core.app import App
 from harness_core.contract import Feature, Status
 from harness_core.control import DecisionFile
@@ -117,7 +117,9 @@ class Engine:
                 check=lambda: self.ledger.freeze(expected),
             )
         if not self.ledger.frozen:
-            raise EndOfRun(Exit.FAILED, f"the initializer left no contract that can be frozen: {outcome.detail}")
+            raise EndOfRun(
+                Exit.FAILED, f"the initializer left no contract that can be frozen: {outcome.detail}"
+            )
 
     async def _build_and_evaluate(self) -> None:
         """One feature after the other, until none is left to build."""
@@ -151,7 +153,11 @@ class Engine:
         """A fresh evaluator for each claimed feature, where the switch says so."""
         for feature_id in self._unverified():
             known = self.run.state.verdict
-            if known is not None and feature_id in known.scope and known.seq > self.run.state.features[feature_id].seq:
+            if (
+                known is not None
+                and feature_id in known.scope
+                and known.seq > self.run.state.features[feature_id].seq
+            ):
                 self._apply_verdict(known)
                 continue
             feature = self.ledger.feature(feature_id)
@@ -162,7 +168,9 @@ class Engine:
             verdict = self.run.emit(read_verdict(answer, [feature_id], commit))
             self._apply_verdict(verdict)
 
-    async def _judgement(self, feature: Feature, commit: str | None, evidence: list[str]) -> Mapping[str, Any]:
+    async def _judgement(
+        self, feature: Feature, commit: str | None, evidence: list[str]
+    ) -> Mapping[str, Any]:
         """A verdict by a fresh evaluator; one that gives none is followed by another."""
         for _ in range(EVALUATORS_AT_MOST):
             async with self._phase("evaluate"):
@@ -202,8 +210,12 @@ class Engine:
             return True
         if self.run.state.checkpoint is None and self._all_approved():
             return True
-        passing = [feature_id for feature_id in self.run.state.features if self.ledger.status(feature_id) in PASSING]
-        return await self._ask("end", passing, f"All {len(passing)} features pass: is the work as it should be?")
+        passing = [
+            feature_id for feature_id in self.run.state.features if self.ledger.status(feature_id) in PASSING
+        ]
+        return await self._ask(
+            "end", passing, f"All {len(passing)} features pass: is the work as it should be?"
+        )
 
     def _all_approved(self) -> bool:
         return all(item.status is Status.APPROVED for item in self.run.state.features.values())
@@ -312,7 +324,7 @@ class Engine:
     async def _open(
         self, role: str, phase: str, feature: str | None, task: Callable[[int], str]
     ) -> tuple[Session, str]:
-        """A connected session that has begun, and the first words for it: the open one resumed, or a fresh one."""
+        """A connected session that has begun, and its first words: the open one resumed, or a fresh one."""
         unfinished = self.run.state.open_session
         if unfinished is not None and unfinished.role != role:
             self._end_leftover()
@@ -402,7 +414,7 @@ class Engine:
         task.add_done_callback(self._closing.discard)
 
     async def _wrap_up(self, session: Session, outcome: Outcome) -> None:
-        """End a session: the next one's CLI starts, what was left uncommitted is committed, the old CLI goes."""
+        """End a session: the next one's CLI starts, what was left uncommitted is committed, the old goes."""
         if outcome.end is End.DONE:
             self.prepare_next()
         self.ledger.inspect(None)
@@ -424,7 +436,9 @@ class Engine:
         if outcome.end is End.API_ERROR:
             raise EndOfRun(Exit.FAILED, f"the API refused: {outcome.detail}")
         if outcome.end is End.UNGUARDED:
-            raise EndOfRun(Exit.FAILED, "a tool ran without its guard: the session was ended, look at its trace")
+            raise EndOfRun(
+                Exit.FAILED, "a tool ran without its guard: the session was ended, look at its trace"
+            )
 
     def _commit_rest(self, session: Session) -> None:
         """The backstop of the handoff: uncommitted work is committed by the engine, and says so."""
@@ -447,7 +461,9 @@ class Engine:
         if failures > API_RETRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {failures} times in a row: {outcome.detail}")
         delay = API_BACKOFF * 2 ** (failures - 1) if outcome.end is End.API_ERROR else 0.0
-        self.run.emit(ev.Retry(attempt=failures, max=API_RETRIES, delay_ms=round(delay * 1000), status=outcome.status))
+        self.run.emit(
+            ev.Retry(attempt=failures, max=API_RETRIES, delay_ms=round(delay * 1000), status=outcome.status)
+        )
         await self._sleep(delay)
 
     async def _sleep(self, seconds: float) -> None:
@@ -486,7 +502,7 @@ class Engine:
             self._interrupt(End.STOPPED)
 
     async def _pause(self, session: Session, outcome: Outcome) -> None:
-        """The turn was interrupted by the operator: end its processes, confirm, and wait for the file to go."""
+        """The turn was interrupted by the operator: end its processes, confirm, wait for the file to go."""
         self._session = None
         left = list(outcome.survivors) or await session.end_tools()
         self._confirm_stop(left)
@@ -575,7 +591,9 @@ class Engine:
         """Approving agrees with what was shown: good work is approved, findings go to the builder.
         Sending back opens what was asked about again, with the operator's words."""
         if answer.note and answer.decision != "skip":
-            control.steer(self.run.dir, f"The operator on {', '.join(features)}: {answer.note}", "next", answer.by)
+            control.steer(
+                self.run.dir, f"The operator on {', '.join(features)}: {answer.note}", "next", answer.by
+            )
         if answer.decision == "approve" and kind == "needs-work":
             return
         if answer.decision == "reject" and kind == "end":

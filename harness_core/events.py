@@ -115,10 +115,10 @@ class ContractFrozen(Event, frozen=True, kw_only=True, tag="contract_frozen"):
 
 
 class BoundPiece(Piece, frozen=True, kw_only=True):
-    """A piece of evidence as a claim binds it: to a commit, and openly to other features that it also shows."""
+    """A piece of evidence as a claim binds it: to a commit, and to other features that it openly shows."""
 
     commit: str | None = None
-    also_for: list[str] = []
+    also_for: list[str] = msgspec.field(default_factory=list)
 
 
 class FeatureChanged(Event, frozen=True, kw_only=True, tag="feature_changed"):

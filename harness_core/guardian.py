@@ -16,7 +16,7 @@ from harness_core import processes
 
 
 def start(mark: str) -> int:
-    """Start a guardian for the processes marked with `mark`; returns the descriptor whose closing wakes it."""
+    """Start a guardian of the processes marked with `mark`; returns the descriptor whose closing wakes it."""
     read_end, write_end = os.pipe()
     subprocess.Popen(
         [sys.executable, "-m", "harness_core.guardian", str(read_end), mark],
@@ -26,7 +26,11 @@ def start(mark: str) -> int:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         cwd="/",
-        env={"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
     )
     os.close(read_end)
     return write_end

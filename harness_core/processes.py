@@ -82,7 +82,10 @@ def _mark(pid: int, name: str) -> str | None:
             return None
     else:
         prefix = f"{name}=".encode()
-        return next((item[len(prefix) :].decode("utf-8", "replace") for item in entries if item.startswith(prefix)), None)
+        return next(
+            (item[len(prefix) :].decode("utf-8", "replace") for item in entries if item.startswith(prefix)),
+            None,
+        )
     with contextlib.suppress(*_GONE):
         return psutil.Process(pid).environ().get(name)
     return None

@@ -16,8 +16,8 @@ GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
 _GUIDANCE_LIMIT = 40_000
 CONTINUE = (
     "You were interrupted and the session goes on now. Look at what is really there (git status, the files, "
-    "the contract) before you repeat anything: the outcome of the call that was cut off is unknown. Then carry "
-    "on with the same task."
+    "the contract) before you repeat anything: the outcome of the call that was cut off is unknown. "
+    "Then carry on with the same task."
 )
 
 
@@ -85,7 +85,9 @@ def generator_task(
     return "\n\n".join(parts)
 
 
-def evaluator_task(run: RunDir, features: Sequence[Feature], commit: str | None, evidence: Sequence[str]) -> str:
+def evaluator_task(
+    run: RunDir, features: Sequence[Feature], commit: str | None, evidence: Sequence[str]
+) -> str:
     """The first message of an evaluator session: the scope that the engine set."""
     listed = "\n".join(
         json.dumps(
@@ -102,7 +104,12 @@ def evaluator_task(run: RunDir, features: Sequence[Feature], commit: str | None,
 
 def findings_page(findings: Sequence[tuple[str | None, str, str, str, str]]) -> str:
     """`findings.md`: (feature, criterion, where, how to reproduce, severity) of each finding."""
-    lines = ["# Findings", "", "What the evaluator found. Mend these first; then claim the feature again.", ""]
+    lines = [
+        "# Findings",
+        "",
+        "What the evaluator found. Mend these first; then claim the feature again.",
+        "",
+    ]
     for feature, criterion, where, reproduce, severity in findings:
         lines.append(f"## {feature or 'The whole'}: {criterion} ({severity})")
         lines.extend(["", f"- Where: {where}", f"- To see it: {reproduce}", ""])

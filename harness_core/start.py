@@ -41,7 +41,7 @@ Listener = Callable[[ev.Event], None]
 
 
 def run(request: Request, listeners: list[Listener]) -> Exit:
-    """Run an engine in this process until its run ends. Raises LongwatchError for what keeps it from starting."""
+    """Run an engine in this process until its run ends. Raises LongwatchError where it can't start."""
     directory = _directory(request.directory)
     info = config.load_info(directory)
     if info is not None:

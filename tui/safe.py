@@ -1,4 +1,4 @@
-"""The one door for text from outside: agents, files, commits, logs. What comes out can't act on a terminal."""
+"""The one door for text from outside: agents, files, commits, logs. What comes out can't act on a screen."""
 
 from __future__ import annotations
 

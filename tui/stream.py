@@ -113,7 +113,7 @@ def _asked(event: ev.CheckpointOpened) -> _Lines:
         ("bold magenta", f"  ? checkpoint {event.id} ({event.kind}): {one_line(event.summary)}"),
         (
             "magenta",
-            f"    answer with `longwatch approve DIR {event.id}` or `longwatch reject DIR {event.id} --note …`",
+            f"    answer with `longwatch approve DIR {event.id}`, `longwatch reject DIR {event.id} --note …`",
         ),
     ]
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from harness_core import processes
 from harness_core import events as ev
 from harness_core import evidence as evd
+from harness_core import processes
 from harness_core.files import write_whole
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, shell, stop
 from harness_core.guards.contract import ContractCall, is_contract
-typed_paths = lambda command, root: frozenset()
+from harness_core.guards.shell_typed import typed_paths
 from harness_core.ledger import Ledger
 from harness_core.limits import LimitHit, reached
 from harness_core.run import Run
@@ -145,14 +145,16 @@ class Gate:
         name = "stop"
         try:
             context = self._context()
-            for name, check in _GUARDS:
+            for guard, check in _GUARDS:
+                name = guard
                 if (denial := check(call, context)) is not None:
                     return denial, None
             name = "contract"
             if self._target_is_contract(call):
                 return self.ledger.judge_edit(call, self.notes)
-        except Exception as error:  # noqa: BLE001  (the one place that must deny whatever went wrong)
-            reason = f"The {name} guard failed on this call ({type(error).__name__}), so it may not run: try another way."
+        except Exception as error:
+            why = type(error).__name__
+            reason = f"The {name} guard failed on this call ({why}), so it may not run: try another way."
             self.run.emit(ev.Error(message=f"guard {name}: {error!r}", kind="guard"))
             return Denial(name, reason), None
         return None, None
@@ -229,7 +231,9 @@ class Gate:
             written = list(typed_paths(str(call.input.get("command", "")), root))
         else:
             return
-        typed = [path for item in written if (path := evd.relative_to(root, item)) and evd.evidence_kind(path)]
+        typed = [
+            path for item in written if (path := evd.relative_to(root, item)) and evd.evidence_kind(path)
+        ]
         for path in typed:
             self.notes.note_typed(path, evd.fingerprint(root / path))
         if typed:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness_core import processes
 from harness_core import events as ev
 from harness_core import evidence as evd
+from harness_core import processes
 from harness_core.agent import sdk, tools
 from harness_core.agent.gate import Gate
 from harness_core.agent.transcriber import Transcriber
@@ -62,7 +62,7 @@ FATAL_STATUS = frozenset({400, 401, 403, 404, 413})
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a turn ended. `detail` says it in words; `answer` is the structured output, where one was asked for."""
+    """How a turn ended. `detail` says it in words; `answer` the structured output, if one was asked."""
 
     end: End
     detail: str = ""
@@ -179,7 +179,7 @@ class Session:
         try:
             async for message in client.receive_messages():
                 self._messages.put_nowait(message)
-        except Exception as error:  # noqa: BLE001  (whatever ends the reading is the session's end, and is told)
+        except Exception as error:
             self._messages.put_nowait(error)
         else:
             self._messages.put_nowait(ConnectionError("the CLI has ended"))
@@ -249,7 +249,7 @@ class Session:
         self._last_sign = time.monotonic()
         try:
             await self._client.query(prompt)
-        except Exception as error:  # noqa: BLE001  (the CLI is gone; the reader knows more, this is enough)
+        except Exception as error:
             return Outcome(End.CRASHED, str(error))
         supervisor = asyncio.create_task(self._supervise())
         try:

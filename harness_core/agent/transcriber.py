@@ -1,4 +1,4 @@
-"""Turns what the SDK says into events: text, tool calls and results, costs, retries; and what is being typed."""
+"""Turns what the SDK says into events: text, tool calls and results, costs, retries; what is being typed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ class Transcriber:
             return
         for block in message.content:
             if isinstance(block, ToolResultBlock):
-                self._result(block.tool_use_id, block.content, bool(block.is_error), message.parent_tool_use_id)
+                self._result(
+                    block.tool_use_id, block.content, bool(block.is_error), message.parent_tool_use_id
+                )
 
     def _result(self, tool_use_id: str, content: Any, failed: bool, agent: str | None) -> None:
         gate = self._gate
@@ -125,7 +127,9 @@ class Transcriber:
         since = gate.announced.pop(tool_use_id, None)
         if since is not None and not failed and tool_use_id not in gate.judged:
             self.unguarded = tool_use_id
-            self._run.emit(ev.Error(message=f"the call {tool_use_id} ran without its guard", kind="unguarded"))
+            self._run.emit(
+                ev.Error(message=f"the call {tool_use_id} ran without its guard", kind="unguarded")
+            )
         gate.judged.discard(tool_use_id)
         text = _flatten(content)
         data = text.encode("utf-8", "replace")
