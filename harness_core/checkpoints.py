@@ -10,10 +10,13 @@ import msgspec
 
 from harness_core import control
 from harness_core import events as ev
+from harness_core.contract import Status
 from harness_core.control import Checkpoint, DecisionFile
 from harness_core.evidence import fingerprint
 from harness_core.journal import now_iso
+from harness_core.ledger import Ledger
 from harness_core.run import Run
+from harness_core.state import PASSING, OpenCheckpoint
 
 
 @dataclass(frozen=True)
@@ -77,20 +80,47 @@ def open_checkpoint(run: Run, kind: str, features: Sequence[str], summary: str) 
     return checkpoint
 
 
-def take_decision(run: Run) -> DecisionFile | None:
-    """The operator's answer to the open checkpoint, journaled; None while there is none that counts.
+def follow_decision(run: Run, ledger: Ledger) -> bool:
+    """Do what the operator's answer to the open checkpoint says; False while there is none that counts.
 
-    When what was shown has changed since, the answer is journaled as `stale` and the question is put
-    again about what there is now.
+    The answer is journaled after all that it means is done, and doing that twice is harmless: a kill
+    in between loses nothing. When what was shown has changed since, the answer is journaled as `stale`
+    and the question is put again about what there is now.
     """
     asked = run.state.checkpoint
     answer = control.read_decision(run.dir, asked.id) if asked else None
     if asked is None or answer is None:
-        return None
+        return False
     now = subject_of(run, asked.kind, asked.features)
     if answer.subject_hash != asked.subject_hash or now.hash != asked.subject_hash:
         run.emit(ev.CheckpointDecided(id=asked.id, decision="stale", by=answer.by, note=answer.note))
         open_checkpoint(run, asked.kind, asked.features, asked.summary)
-        return None
+        return False
+    _follow(run, ledger, asked, answer)
     run.emit(ev.CheckpointDecided(id=asked.id, decision=answer.decision, by=answer.by, note=answer.note))
-    return answer
+    return True
+
+
+def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFile) -> None:
+    """Approving agrees with what was shown: good work is approved, findings go to the builder.
+    Sending back opens what was asked about again, with the operator's words; the whole is sent back whole."""
+    source = f"checkpoint-{asked.id}"
+    if answer.note and answer.decision != "skip" and not _told(run, source):
+        said = f"The operator on {', '.join(asked.features)}: {answer.note}"
+        control.steer(run.dir, said, "next", answer.by, source)
+    agreed = answer.decision == "approve" and asked.kind == "needs-work"
+    if agreed or (answer.decision == "reject" and asked.kind == "end"):
+        return
+    to = _MEANING[answer.decision]
+    for feature in asked.features:
+        if to is not Status.REGRESSED or ledger.status(feature) in PASSING:
+            ledger.change(feature, to, by="operator", note=answer.note)
+
+
+_MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status.REGRESSED}
+
+
+def _told(run: Run, source: str) -> bool:
+    numbers = range(1, control.highest(run.dir.steering) + 1)
+    known = (control.read_steer(run.dir, number) for number in numbers)
+    return any(message is not None and message.source == source for message in known)

@@ -30,6 +30,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     preset: str
     run_id: str
     limits: dict[str, float] = {}
+    head: str | None = None
+    """The commit that the run found."""
 
 
 class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):

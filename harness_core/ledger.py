@@ -50,6 +50,12 @@ class Ledger:
     def frozen(self) -> bool:
         return self._record is not None
 
+    @property
+    def path(self) -> Path:
+        """The contract as agents see it; once frozen, the file of that name and no other."""
+        name = self._record.name if self._record else self._run.dir.contract.name
+        return self._run.dir.root / name
+
     def load(self) -> None:
         """Take up a frozen contract of an earlier engine. Raises ContractError when its record is lost."""
         data = read_bounded(self._run.dir.record, 64 << 20)

@@ -54,13 +54,13 @@ def initializer_task(run: RunDir, features: int) -> str:
     )
 
 
-def sent_back(name: str, what: str) -> str:
-    """What the initializer hears when its contract can't be frozen."""
-    return f"{name} can't be frozen as it is: {what} Mend the file, look at it once more, and finish."
+def sent_back(what: str) -> str:
+    """What an agent hears whose work can't be taken as it is; `what` is a sentence."""
+    return f"This can't be taken as it is: {what} Mend it, look at it once more, and finish."
 
 
 def generator_task(
-    run: RunDir, number: int, feature: Feature | None, findings: str, attempts: int, skipped: Sequence[str]
+    number: int, feature: Feature | None, findings: str, attempts: int, skipped: Sequence[str]
 ) -> str:
     """The first message of a generator session."""
     parts = [f"This is session {number} of the build."]
@@ -104,6 +104,8 @@ def evaluator_task(
 
 def findings_page(findings: Sequence[tuple[str | None, str, str, str, str]]) -> str:
     """`findings.md`: (feature, criterion, where, how to reproduce, severity) of each finding."""
+    if not findings:
+        return "# Findings\n\nNone are open.\n"
     lines = [
         "# Findings",
         "",

@@ -7,7 +7,7 @@ with the length of the run. A snapshot is derived: deleting it costs time, nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,8 @@ SNAPSHOT_EVERY = 5000
 _SNAPSHOT_LIMIT = 64 << 20
 PASSING = frozenset((Status.CLAIMED, Status.VERIFIED, Status.APPROVED))
 """The states in which `passes` is true in the agents' file."""
+LONG_WAIT_MS = 60_000
+"""An announced wait from which on a run counts as waiting for a limit's end, not as trying again."""
 FRUITLESS = frozenset(("done", "timeout", "stalled"))
 """Ends of a session that count as an attempt when its feature isn't passing afterwards."""
 
@@ -100,6 +102,7 @@ class OpenSession(msgspec.Struct):
     feature: str | None = None
     started: str = ""
     usd: float = 0.0
+    tokens: int = 0
     turns: int = 0
 
 
@@ -123,6 +126,8 @@ class RunState(msgspec.Struct):
     sessions: int = 0
     open_session: OpenSession | None = None
     phases: list[PhaseCost] = []
+    head: str = ""
+    """The newest commit that the journal knows of."""
     contract_sha: str = ""
     features: dict[str, FeatureState] = {}
     stop_requested: str | None = None
@@ -136,6 +141,8 @@ class RunState(msgspec.Struct):
     checkpoints: int = 0
     asked_seq: int = 0
     """The event that opened the newest checkpoint."""
+    sent_back: bool = False
+    """The operator sent the whole back, and no session has begun to work on that."""
     usd: float = 0.0
     tokens: int = 0
     turns: int = 0
@@ -165,6 +172,10 @@ class RunState(msgspec.Struct):
             found[feature.status.value] += 1
         passing = sum(found[status.value] for status in PASSING)
         return {"total": len(self.features), **found, "passing": passing}
+
+    def with_status(self, status: Status) -> list[str]:
+        """The features that have this status, in the contract's order."""
+        return [name for name, feature in self.features.items() if feature.status is status]
 
     def phase_cost(self, name: str) -> PhaseCost:
         """The running phase of that name, added when there is none."""
@@ -213,6 +224,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> None:
     state.run_id = event.run_id
     state.preset = event.preset
     state.limits = dict(event.limits)
+    state.head = event.head or ""
     state.started = event.ts
 
 
@@ -248,6 +260,8 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
     state.sessions = max(state.sessions, number)
     state.role = event.role or ""
     state.context = 0
+    if event.role == "generator":
+        state.sent_back = False
     if event.resumed and state.open_session is not None and state.open_session.number == number:
         return
     state.open_session = OpenSession(
@@ -281,6 +295,9 @@ def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     feature.note = event.note
     if event.to is Status.CLAIMED:
         feature.evidence = event.evidence
+    if event.to is Status.REGRESSED:
+        # It did hold once: mending it is work of its own, with attempts of its own.
+        feature.attempts = 0
 
 
 def _stop_requested(state: RunState, event: ev.StopRequested) -> None:
@@ -327,8 +344,10 @@ def _checkpoint_opened(state: RunState, event: ev.CheckpointOpened) -> None:
 
 
 def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
-    if state.checkpoint is not None and state.checkpoint.id == event.id:
+    asked = state.checkpoint
+    if asked is not None and asked.id == event.id:
         state.checkpoint = None
+        state.sent_back = asked.kind == "end" and event.decision == "reject"
 
 
 def _verdict(state: RunState, event: ev.Verdict) -> None:
@@ -346,6 +365,7 @@ def _cost(state: RunState, event: ev.Cost) -> None:
     state.context = event.context or state.context
     if state.open_session is not None:
         state.open_session.usd += event.usd
+        state.open_session.tokens += event.tokens
         state.open_session.turns += event.turns
     phase = state.phase_cost(event.phase)
     phase.usd += event.usd
@@ -357,8 +377,19 @@ def _rate_limited(state: RunState, event: ev.RateLimited) -> None:
     state.waiting_until = event.resets_at if event.status == "rejected" else None
 
 
-def _text(state: RunState, event: ev.Event) -> None:
+def _retry(state: RunState, event: ev.Retry) -> None:
     state.waiting_until = None
+    if event.delay_ms >= LONG_WAIT_MS:
+        until = datetime.fromisoformat(event.ts) + timedelta(milliseconds=event.delay_ms)
+        state.waiting_until = until.isoformat(timespec="seconds")
+
+
+def _sign_of_life(state: RunState, event: ev.Event) -> None:
+    state.waiting_until = None
+
+
+def _commit(state: RunState, event: ev.Commit) -> None:
+    state.head = event.sha
 
 
 def _tampered(state: RunState, event: ev.ContractTampered) -> None:
@@ -395,8 +426,11 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.Verdict: _verdict,
     ev.Cost: _cost,
     ev.RateLimited: _rate_limited,
-    ev.Text: _text,
-    ev.ToolUse: _text,
+    ev.Retry: _retry,
+    ev.Text: _sign_of_life,
+    ev.Thinking: _sign_of_life,
+    ev.ToolUse: _sign_of_life,
+    ev.Commit: _commit,
     ev.ContractTampered: _tampered,
     ev.GuardDecision: _guard_decision,
     ev.Error: _error,

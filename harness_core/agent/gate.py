@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ import msgspec
 from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core import processes
+from harness_core.agent.subagents import Subagents
+from harness_core.brake import Brake
 from harness_core.files import write_whole
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, shell, stop
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.shell_typed import typed_paths
+from harness_core.history import History
 from harness_core.ledger import Ledger
 from harness_core.limits import LimitHit, reached
 from harness_core.run import Run
@@ -44,37 +47,46 @@ class Running:
     edit: ContractCall | None = None
 
 
+@dataclass(frozen=True)
+class Announced:
+    """A tool call that has no result yet: since when, and whose it is."""
+
+    since: float
+    agent: str | None
+
+
 @dataclass
 class Gate:
-    """The hooks of one session. `halted` is set to the reason when the gate wants the session to end."""
+    """The hooks of one session. `limit` is set when one has ended the turn."""
 
     run: Run
     ledger: Ledger
     steering: Steering
+    history: History
+    brake: Brake
     role: str
     sdk_session: str
     notes: evd.SessionEvidence
     notes_path: Path
-    stopping: Callable[[], bool]
-    halted: str | None = None
     limit: LimitHit | None = None
     last_call: str | None = None
     judged: set[str] = field(default_factory=set)
-    announced: dict[str, float] = field(default_factory=dict)
+    announced: dict[str, Announced] = field(default_factory=dict)
+    subagents: Subagents = field(default_factory=Subagents)
     running: dict[str, Running] = field(default_factory=dict)
-    head: str | None = None
     _evidence_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.head = self.run.git.head()
         self._evidence_seen = self._scan_evidence()
 
     # --- Hooks --------------------------------------------------------------------------------------
 
     async def pre_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
         call = _call(payload, tool_use_id)
+        if call.agent is not None:
+            self.subagents.hook_says(call.tool_use_id, call.agent)
         self.announce(call)
-        denial, edit = self.judge(call)
+        denial, edit = self.judge(call, payload.get("cwd"))
         self.judged.add(call.tool_use_id)
         if call.agent is None:
             self.last_call = call.tool_use_id
@@ -125,26 +137,27 @@ class Gate:
         if payload.get("agent_id"):
             return _PASS
         self.steering.collect()
-        if not self.stopping() and (text := self.steering.hand_over(self.last_call)):
+        if not self.brake.on and (text := self.steering.hand_over(self.last_call)):
             return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
         return _PASS
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""
-        if self._halt_for_limit() or self.stopping():
+        if self._halt_for_limit() or self.brake.on:
             return _PASS
         self.steering.collect()
         if text := self.steering.hand_over(None):
-            return {"decision": "block", "reason": text}
+            # As context, not as the reason of a block: that one the CLI gives to the model twice.
+            return {"hookSpecificOutput": {"hookEventName": "Stop", "additionalContext": text}}
         return _PASS
 
     # --- Judging ------------------------------------------------------------------------------------
 
-    def judge(self, call: ToolCall) -> tuple[Denial | None, ContractCall | None]:
-        """The verdict of all guards. A guard that fails, denies."""
+    def judge(self, call: ToolCall, cwd: str | None = None) -> tuple[Denial | None, ContractCall | None]:
+        """The verdict of all guards on a call made where the shell stands. A guard that fails, denies."""
         name = "stop"
         try:
-            context = self._context()
+            context = self._context(cwd)
             for guard, check in _GUARDS:
                 name = guard
                 if (denial := check(call, context)) is not None:
@@ -159,11 +172,12 @@ class Gate:
             return Denial(name, reason), None
         return None, None
 
-    def _context(self) -> GuardContext:
+    def _context(self, cwd: str | None) -> GuardContext:
         settings = self.run.config.guards.shell
         return GuardContext(
             root=self.run.dir.root,
-            stopping=self.stopping(),
+            cwd=Path(cwd) if cwd else None,
+            stopping=self.brake.on,
             read_only=self.role == "evaluator",
             profile=settings.profile,
             allow=frozenset(settings.allow),
@@ -192,7 +206,7 @@ class Gate:
             return False
         root = self.run.dir.root
         targets = (paths.resolve(root, text) for text in paths.path_values(call.input))
-        return any(is_contract(target, self.run.dir.contract) for target in targets)
+        return any(is_contract(target, self.ledger.path) for target in targets)
 
     # --- Taking note --------------------------------------------------------------------------------
 
@@ -200,7 +214,7 @@ class Gate:
         """Journal a call once, whether its hook or its message comes first."""
         if call.tool_use_id in self.announced:
             return
-        self.announced[call.tool_use_id] = time.monotonic()
+        self.announced[call.tool_use_id] = Announced(time.monotonic(), call.agent)
         self.run.emit(
             ev.ToolUse(
                 tool_use_id=call.tool_use_id, tool=call.tool, input=_shortened(call.input), agent=call.agent
@@ -245,17 +259,8 @@ class Gate:
     def after_call(self, tool_use_id: str) -> None:
         """What any call may have changed behind its back: the contract, the history, the evidence."""
         self.ledger.inspect(tool_use_id)
-        self.note_commits()
+        self.history.note(self.role)
         self._note_evidence()
-
-    def note_commits(self, by: str | None = None) -> None:
-        """Journal the commits that came since the last look."""
-        head = self.run.git.head()
-        if head is None or head == self.head:
-            return
-        for commit in self.run.git.commits(self.head, head):
-            self.run.emit(ev.Commit(sha=commit.sha, subject=commit.subject, by=by or self.role))
-        self.head = head
 
     def _scan_evidence(self) -> dict[str, tuple[int, int]]:
         found = {}
@@ -281,8 +286,6 @@ class Gate:
 
     def _halt_for_limit(self) -> bool:
         self.limit = reached(self.run.config.limits, self.run.state)
-        if self.limit is not None:
-            self.halted = "limit"
         return self.limit is not None
 
 

@@ -137,6 +137,6 @@ def config_home(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def transcript(sdk_session: str) -> Path | None:
-    """The CLI's own record of a session, or None when it never got that far."""
+    """The CLI's own record of a session, or None when there is nothing to go on with."""
     found = config_home().glob(f"projects/*/{sdk_session}.jsonl")
-    return next(found, None)
+    return next((path for path in found if path.stat().st_size), None)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,15 @@ from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core import processes
 from harness_core.agent import sdk, tools
+from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import Gate
 from harness_core.agent.transcriber import Transcriber
 from harness_core.answer import Answer
 from harness_core.app import App
+from harness_core.brake import Brake
+from harness_core.evaluation import VERDICT_SCHEMA
 from harness_core.files import read_bounded
+from harness_core.history import History
 from harness_core.ledger import Ledger, started_now
 from harness_core.prompting import system_prompt
 from harness_core.run import Run
@@ -56,10 +59,6 @@ class End(StrEnum):
     CRASHED = "crashed"
 
 
-FATAL_STATUS = frozenset({400, 401, 403, 404, 413})
-"""API errors that trying again doesn't mend."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """How a turn ended. `detail` says it in words; `answer` the structured output, if one was asked."""
@@ -78,22 +77,21 @@ class Parts:
     run: Run
     ledger: Ledger
     steering: Steering
+    history: History
     app: App
-    stopping: Callable[[], bool]
+    brake: Brake
 
 
 class Session:
     """Connect it early, `begin` it when its time has come, `converse`, `close`."""
 
-    def __init__(
-        self, parts: Parts, role: str, schema: Mapping[str, Any] | None = None, resume: str | None = None
-    ) -> None:
+    def __init__(self, parts: Parts, role: str, resume: str | None = None) -> None:
         self._parts = parts
         self._run = parts.run
         self.role = role
         self.sdk_session = resume or str(uuid.uuid4())
         self._resume = resume is not None
-        self._schema = schema
+        self._schema = VERDICT_SCHEMA if role == "evaluator" else None
         self._client: ClaudeSDKClient | None = None
         self._reader: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
@@ -101,8 +99,7 @@ class Session:
         self._transcriber: Transcriber | None = None
         self._stderr: list[str] = []
         self._ending: End | None = None
-        self._started = time.monotonic()
-        self._last_sign = time.monotonic()
+        self._clocks = Clocks(parts.run.config.timeouts, time.monotonic())
 
     @property
     def gate(self) -> Gate:
@@ -145,7 +142,7 @@ class Session:
         # The gate is made when the session begins, which may be long after it was connected.
         async def call(payload: Any, tool_use_id: str | None, context: Any) -> Any:
             assert self._gate is not None
-            self._last_sign = time.monotonic()
+            self._clocks.sign(time.monotonic())
             return await getattr(self._gate, name)(payload, tool_use_id, context)
 
         return call
@@ -204,14 +201,15 @@ class Session:
             self._run,
             self._parts.ledger,
             self._parts.steering,
+            self._parts.history,
+            self._parts.brake,
             self.role,
             self.sdk_session,
             _load_notes(notes_path) if self._resume else started_now(),
             notes_path,
-            self._parts.stopping,
         )
         self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
-        self._started = self._last_sign = time.monotonic()
+        self._clocks = Clocks(self._run.config.timeouts, time.monotonic())
 
     async def close(self) -> list[str]:
         """End the CLI and everything that the session has started; returns what survived even that."""
@@ -246,7 +244,7 @@ class Session:
         """Send `prompt` and go on until the agent is done or something ends the turn."""
         assert self._client is not None
         self._ending = None
-        self._last_sign = time.monotonic()
+        self._clocks.sign(time.monotonic())
         try:
             await self._client.query(prompt)
         except Exception as error:
@@ -276,11 +274,12 @@ class Session:
                 continue
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
-            self._last_sign = time.monotonic()
-            self._transcriber.take(message)
-            if self._transcriber.unguarded is not None and self._ending is None:
-                self._ending = End.UNGUARDED
-                await self.interrupt()
+            wait = self._transcriber.take(message)
+            self._clocks.sign(time.monotonic(), wait)
+            if self._transcriber.unguarded:
+                await self.halt(End.UNGUARDED)
+            if self._transcriber.refused is not None:
+                await self.halt(End.API_ERROR)
             if isinstance(message, ResultMessage):
                 self._transcriber.settle(message)
                 return self._outcome(message)
@@ -291,9 +290,12 @@ class Session:
 
     def _outcome(self, result: ResultMessage) -> Outcome:
         assert self._gate is not None
+        assert self._transcriber is not None
+        if self._ending is not None and (refused := self._transcriber.refused) is not None:
+            return Outcome(self._ending, str(refused), status=refused.status)
         if self._ending is not None:
             return Outcome(self._ending)
-        if self._gate.halted == "limit":
+        if self._gate.limit is not None:
             return Outcome(End.LIMIT, str(self._gate.limit))
         if result.is_error:
             said = result.result or "; ".join(result.errors or []) or result.subtype
@@ -317,30 +319,14 @@ class Session:
     async def _supervise(self) -> None:
         """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not."""
         assert self._gate is not None
-        limits = self._run.config.timeouts
         while self._ending is None:
-            now = time.monotonic()
-            if self._parts.stopping():
+            running = (item.since for item in self._gate.running.values())
+            if self._parts.brake.on:
                 await self.halt(End.STOPPED)
-            elif now - self._started > limits.session * 60:
-                self._stall("the session", now - self._started)
-                await self.halt(End.TIMEOUT)
-            elif any(now - item.since > limits.tool * 60 for item in self._gate.running.values()):
-                self._stall("a tool call", max(now - item.since for item in self._gate.running.values()))
-                await self.halt(End.TIMEOUT)
-            elif self._silent(now) > limits.stall * 60:
-                self._stall("silence", self._silent(now))
-                await self.halt(End.STALLED)
+            elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
+                self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
+                await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
             await asyncio.sleep(TICK)
-
-    def _silent(self, now: float) -> float:
-        """Seconds without a sign of life; a running tool and an announced wait are no silence."""
-        assert self._gate is not None
-        waiting = self._gate.running or self._run.state.waiting_until
-        return 0.0 if waiting else now - self._last_sign
-
-    def _stall(self, what: str, seconds: float) -> None:
-        self._run.emit(ev.StallDetected(what=what, seconds=round(seconds, 1)))
 
 
 def _load_notes(path: Path) -> evd.SessionEvidence:
@@ -348,9 +334,3 @@ def _load_notes(path: Path) -> evd.SessionEvidence:
     with contextlib.suppress(msgspec.DecodeError):
         return msgspec.json.decode(data or b"", type=evd.SessionEvidence)
     return started_now()
-
-
-def can_resume(sdk_session: str) -> bool:
-    """Whether the CLI kept enough of a session to go on with it."""
-    path = sdk.transcript(sdk_session)
-    return path is not None and os.path.getsize(path) > 0

@@ -1,0 +1,78 @@
+"""What an agent is typing right now, in `.longwatch/live`: for eyes only, gone when it is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from harness_core.files import write_whole
+from harness_core.ledger import count_written
+from harness_core.run import Run
+
+EVERY = 0.05
+"""Seconds between two writes."""
+TAIL = 4000
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What the file holds: the block that an agent is typing."""
+
+    session: int
+    role: str
+    kind: str
+    """`text`, `thinking`, or the tool whose input is being written."""
+    text: str
+    written: int | None = None
+    """Features in a contract that is being written, and how many were asked for."""
+    of: int | None = None
+
+
+class LiveText:
+    """Keeps the file for one session."""
+
+    def __init__(self, run: Run, role: str) -> None:
+        self._run = run
+        self._role = role
+        self._kind = ""
+        self._typed: list[str] = []
+        self._shown_at = 0.0
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Take in one event of the API's stream."""
+        match event.get("type"):
+            case "content_block_start":
+                block = event.get("content_block") or {}
+                self._kind = str(block.get("name") or block.get("type") or "text")
+                self._typed = []
+            case "content_block_delta":
+                delta = event.get("delta") or {}
+                piece = delta.get("text") or delta.get("thinking") or delta.get("partial_json") or ""
+                self._typed.append(str(piece))
+                if time.monotonic() - self._shown_at >= EVERY:
+                    self._show("".join(self._typed))
+
+    def clear(self) -> None:
+        """What was typed has been said."""
+        if self._shown_at:
+            self._typed = []
+            self._show("")
+
+    def close(self) -> None:
+        self._run.dir.live.unlink(missing_ok=True)
+
+    def _show(self, text: str) -> None:
+        self._shown_at = time.monotonic() if text else 0.0
+        session = self._run.state.open_session
+        writes_contract = self._kind == "Write" and self._run.dir.contract.name in text[:400]
+        live = Live(
+            session=session.number if session else 0,
+            role=self._role,
+            kind=self._kind if text else "",
+            text=self._run.redact.text(text[-TAIL:]),
+            written=count_written(text) if writes_contract else None,
+            of=self._run.config.features if writes_contract else None,
+        )
+        write_whole(self._run.dir.live, msgspec.json.encode(live), durable=False)

@@ -1,0 +1,111 @@
+"""The operator's brake: what keeps a run from going on, and what ends it early.
+
+A run ends early by an exception (the idea is mini-swe-agent's), so that the engine's flow reads as what
+happens when nothing goes wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NoReturn
+
+from harness_core import control
+from harness_core import events as ev
+from harness_core.errors import Exit
+from harness_core.limits import LimitHit, reached
+from harness_core.run import Run
+
+POLL = 0.1
+"""Seconds between two looks at what a waiting run waits for."""
+
+
+class EndOfRun(Exception):
+    """The run ends here: the exit code, and why in words."""
+
+    def __init__(self, code: Exit, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Brake:
+    """Knows whether anything may run, holds what may not, and journals what was asked and what is so."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.ending: Exit | None = None
+        """The exit code of a run that a signal has told to end."""
+
+    @property
+    def on(self) -> bool:
+        """Whether nothing may run."""
+        return self.ending is not None or control.stop_mode(self._run.dir) is not None
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the run stops after the feature in hand."""
+        return self._run.dir.finish_file.exists()
+
+    def note_requests(self) -> bool:
+        """Journal what the operator's files ask for; True when that has just become a stop."""
+        requested = self._run.state.stop_requested
+        if control.stop_mode(self._run.dir) is not None and requested not in ("pause", "now"):
+            self._run.emit(ev.StopRequested(mode="pause"))
+            return True
+        if self.finishing and requested is None:
+            self._run.emit(ev.StopRequested(mode="finish"))
+        return False
+
+    def end(self, code: Exit, mode: str) -> bool:
+        """Have the run end with `code`; `mode` is `pause` or `now`. False when it is ending already."""
+        first, self.ending = self.ending is None, code
+        if first:
+            self._run.emit(ev.StopRequested(mode=mode))
+        return first
+
+    def confirm(self, survivors: list[str]) -> None:
+        """Journal that nothing runs any more, `survivors` aside."""
+        mode = self._run.state.stop_requested or "pause"
+        if self._run.state.stop_requested is None:
+            self._run.emit(ev.StopRequested(mode=mode))
+        self._run.emit(ev.StopConfirmed(mode=mode, survivors=survivors))
+
+    async def hold(self) -> None:
+        """Return when nothing holds the run. Raises EndOfRun where nobody waits at a console."""
+        if self.on and self._run.state.stop_confirmed is None:
+            self.confirm([])
+        while self.ending is None and control.stop_mode(self._run.dir) is not None:
+            if not self._run.console:
+                raise EndOfRun(Exit.STOPPED, "AGENT_STOP is there")
+            await asyncio.sleep(POLL)
+        if self.ending is not None:
+            raise EndOfRun(self.ending, "stopped by the operator")
+        if self._run.state.stop_requested == "pause":
+            self._run.emit(ev.StopCleared())
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but not past a stop."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self.on:
+            await asyncio.sleep(POLL)
+        await self.hold()
+
+    def stop_if_finished(self) -> None:
+        """To be asked between two features. Raises EndOfRun when the operator wants the run to stop there."""
+        if not self.finishing:
+            return
+        self._run.dir.finish_file.unlink(missing_ok=True)
+        if self._run.state.stop_requested is None:
+            self._run.emit(ev.StopRequested(mode="finish"))
+        self._run.emit(ev.StopConfirmed(mode="finish"))
+        raise EndOfRun(Exit.STOPPED, "the feature in hand is finished, as asked by AGENT_FINISH")
+
+    def limit(self) -> LimitHit | None:
+        """The limit that leaves no room for another session, where there is one."""
+        return reached(self._run.config.limits, self._run.state, new_session=True)
+
+    def end_at(self, hit: LimitHit) -> NoReturn:
+        """Raises EndOfRun for a limit that is reached."""
+        self._run.emit(ev.LimitReached(limit=hit.name, value=hit.value, cap=hit.cap))
+        raise EndOfRun(Exit.LIMIT, str(hit))

@@ -1,0 +1,264 @@
+"""Holds sessions: opens or resumes one, keeps it through pauses and failures, and leaves a clean handover.
+
+The next session's CLI starts while the present one wraps up, since that takes a third of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from harness_core import events as ev
+from harness_core import prompting
+from harness_core.agent import sdk
+from harness_core.agent.session import End, Outcome, Parts, Session
+from harness_core.agent.transcriber import FATAL_STATUS
+from harness_core.brake import EndOfRun
+from harness_core.errors import Exit
+from harness_core.run import Run
+
+SENT_BACK_AT_MOST = 3
+API_RETRIES = 5
+API_BACKOFF = 5.0
+"""Seconds before a session whose API failed is gone on with; doubled each time."""
+CLOSE_WITHIN = 10.0
+"""Seconds that all CLIs have to go at the run's end; what is left then is ended by its marks."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a session is for."""
+
+    role: str
+    phase: str
+    feature: str | None
+    task: Callable[[int], str]
+    """The first message, given the session's number."""
+    check: Callable[[Outcome], str | None] = lambda _: None
+    """Looks at what came out and says what is wrong with it, in words for the agent."""
+
+
+class Sessions:
+    """At most one session is under way. `next_role` says who would come after it."""
+
+    def __init__(self, run: Run, parts: Parts, next_role: Callable[[], str | None]) -> None:
+        self._run = run
+        self._parts = parts
+        self._steering = parts.steering
+        self._brake = parts.brake
+        self._next_role = next_role
+        self._session: Session | None = None
+        self._spare: tuple[str, asyncio.Task[Session]] | None = None
+        self._closing: set[asyncio.Task[object]] = set()
+
+    # --- Holding ------------------------------------------------------------------------------------
+
+    async def hold(self, assignment: Assignment) -> Outcome:
+        """One session from its first message to its end, over pauses, resumptions and failures of the API.
+
+        Raises EndOfRun for what ends the whole run with it.
+        """
+        failures = Failures()
+        async with self._phase(assignment.phase):
+            while True:
+                await self._brake.hold()
+                session, words = await self._open(assignment)
+                outcome = await self._converse(session, assignment, words)
+                if outcome.end is End.STOPPED:
+                    await self._pause(session, outcome)
+                elif outcome.end in (End.API_ERROR, End.CRASHED) and outcome.status not in FATAL_STATUS:
+                    await self._after_failure(session, outcome, failures)
+                else:
+                    await self._wrap_up(session, outcome)
+                    return outcome
+
+    async def _converse(self, session: Session, assignment: Assignment, words: str) -> Outcome:
+        """The session's turns: its task, and one more each time that what came out is sent back."""
+        outcome = await session.converse(self._with_steering(words))
+        sent_back = 0
+        while outcome.end is End.DONE and (wrong := assignment.check(outcome)) is not None:
+            if sent_back == SENT_BACK_AT_MOST:
+                return Outcome(End.REFUSED, wrong)
+            sent_back += 1
+            outcome = await session.converse(prompting.sent_back(wrong))
+        return outcome
+
+    def _with_steering(self, text: str) -> str:
+        self._steering.collect()
+        said = self._steering.hand_over(None, session_start=True)
+        return f"{said}\n\n{text}" if said else text
+
+    @contextlib.asynccontextmanager
+    async def _phase(self, name: str) -> AsyncIterator[None]:
+        started = time.monotonic()
+        self._run.emit(ev.PhaseStarted(phase=name))
+        try:
+            yield
+        finally:
+            self._run.emit(ev.PhaseEnded(phase=name, ms=round((time.monotonic() - started) * 1000)))
+
+    # --- Opening ------------------------------------------------------------------------------------
+
+    async def _open(self, assignment: Assignment) -> tuple[Session, str]:
+        """A connected session that has begun, and its first words: the open one resumed, or a fresh one."""
+        unfinished = self._run.state.open_session
+        if unfinished is not None and (record := sdk.transcript(unfinished.sdk_session)) is not None:
+            session = Session(self._parts, assignment.role, resume=unfinished.sdk_session)
+            with record.open("rb") as lines:
+                self._steering.check_arrival(lines)
+            await self._connect(session)
+            number, words = unfinished.number, prompting.CONTINUE
+        else:
+            if (hit := self._brake.limit()) is not None:
+                self._brake.end_at(hit)
+            session = await self._fresh(assignment.role)
+            number = unfinished.number if unfinished else self._run.state.sessions + 1
+            self._steering.return_to_queue()
+            words = assignment.task(number)
+        self._session = session
+        session.begin(number, assignment.phase, assignment.feature)
+        return session, words
+
+    async def _fresh(self, role: str) -> Session:
+        """A connected session: the one made ready meanwhile, or a new one."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare[0] == role:
+            with contextlib.suppress(Exception):
+                return await spare[1]
+        elif spare is not None:
+            self._in_background(_dispose(spare[1]))
+        session = Session(self._parts, role)
+        await self._connect(session)
+        return session
+
+    async def _connect(self, session: Session) -> None:
+        try:
+            await session.connect()
+        except Exception as error:
+            await session.close()
+            raise EndOfRun(Exit.FAILED, f"the agent's CLI can't be started: {error}") from error
+
+    def prepare_next(self) -> None:
+        """Have the CLI of the session that will probably come next started already."""
+        role = self._next_role()
+        if self._spare is not None or role is None:
+            return
+
+        async def connect() -> Session:
+            session = Session(self._parts, role)
+            await session.connect()
+            return session
+
+        self._spare = (role, asyncio.create_task(connect()))
+
+    # --- Ending -------------------------------------------------------------------------------------
+
+    def interrupt(self, end: End) -> None:
+        """Interrupt the session under way, where there is one."""
+        if self._session is not None:
+            self._in_background(self._session.halt(end))
+
+    async def _pause(self, session: Session, outcome: Outcome) -> None:
+        """The operator interrupted it: end its processes, confirm, and wait until it may go on."""
+        self._session = None
+        survivors = list(outcome.survivors) or await session.end_tools()
+        self._brake.confirm(survivors)
+        await session.close()
+        await self._brake.hold()
+
+    async def _after_failure(self, session: Session, outcome: Outcome, failures: Failures) -> None:
+        """The API or the CLI failed in a way that may pass: wait, then go on in the same session."""
+        self._session = None
+        await session.close()
+        self._run.emit(ev.Error(message=outcome.detail[:2000], kind=outcome.end.value))
+        count = failures.count(self._run.state.turns)
+        if count > API_RETRIES:
+            raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
+        delay = API_BACKOFF * 2 ** (count - 1) if outcome.end is End.API_ERROR else 0.0
+        self._run.emit(
+            ev.Retry(attempt=count, max=API_RETRIES, delay_ms=round(delay * 1000), status=outcome.status)
+        )
+        await self._brake.sleep(delay)
+
+    async def _wrap_up(self, session: Session, outcome: Outcome) -> None:
+        """End a session: the next one's CLI starts, what was left uncommitted is committed, the old goes."""
+        self._session = None
+        if outcome.end is End.DONE:
+            self.prepare_next()
+        self._parts.ledger.inspect(None)
+        self._commit_rest(session)
+        self.end(outcome.end.value)
+        self._in_background(session.close())
+        if outcome.end is End.LIMIT and session.gate.limit is not None:
+            self._brake.end_at(session.gate.limit)
+        if outcome.end is End.API_ERROR:
+            raise EndOfRun(Exit.FAILED, f"the API refused: {outcome.detail}")
+        if outcome.end is End.UNGUARDED:
+            raise EndOfRun(Exit.FAILED, "a tool ran without its guard: the session was ended, see its trace")
+
+    def end(self, reason: str) -> None:
+        """Journal that the open session has ended."""
+        ended = self._run.state.open_session
+        assert ended is not None
+        self._run.emit(
+            ev.SessionEnded(
+                reason=reason, ms=_since(ended.started), turns=ended.turns, usd=round(ended.usd, 6)
+            )
+        )
+
+    def _commit_rest(self, session: Session) -> None:
+        """The backstop of the handover: uncommitted work is committed by the engine, and says so."""
+        self._parts.history.note(session.role)
+        if not self._run.config.switches.commit_on_stop:
+            return
+        number = self._run.state.sessions
+        try:
+            self._run.git.commit_all(f"longwatch: uncommitted work of session {number} ({session.role})")
+        except OSError as error:
+            self._run.emit(ev.Error(message=str(error), kind="git"))
+        self._parts.history.note("engine")
+
+    async def close(self) -> None:
+        """Leave no CLI behind."""
+        if self._spare is not None:
+            self._in_background(_dispose(self._spare[1]))
+        if self._session is not None:
+            self._in_background(self._session.close())
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_WITHIN)
+
+    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+class Failures:
+    """Counts failures between which the agent got no further."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._turns = -1
+
+    def count(self, turns: int) -> int:
+        """One more failure, when the run had taken `turns` turns; returns how many there were in a row."""
+        self._times = self._times + 1 if turns == self._turns else 1
+        self._turns = turns
+        return self._times
+
+
+async def _dispose(spare: asyncio.Task[Session]) -> None:
+    with contextlib.suppress(Exception):
+        await (await spare).close()
+
+
+def _since(started: str) -> int:
+    """Milliseconds since a time of the journal."""
+    with contextlib.suppress(ValueError):
+        return max(0, round((datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() * 1000))
+    return 0
