@@ -229,6 +229,24 @@ def _hold(parameter: str | None, feature: str) -> Part:
     return (yield "This waits for a sign.", bash(f'{child}python3 -c "{wait}"', timeout_ms=600_000))
 
 
+def _chatter(parameter: str | None, feature: str) -> Part:
+    """As many small pieces of text as asked, a stream of three events each, between two calls."""
+    words = [f"Piece {number}." for number in range(int(parameter or 2000))]
+    return (yield (bash("echo before"), *words, bash("echo after")))
+
+
+def _background(parameter: str | None, feature: str) -> Part:
+    """Two ways for a command to go on beside the conversation: asking for it, and taking too long."""
+    work = "python3 -c \"import time; time.sleep(3); open('late.txt', 'w').write('done')\""
+    yield "This can go on by itself.", Call("Bash", {"command": work, "run_in_background": True})
+    return (yield "And this takes longer than it may.", bash(work, timeout_ms=1000))
+
+
+def _huge_write(parameter: str | None, feature: str) -> Part:
+    size = int(parameter or 1_500_000)
+    return (yield from put("notes/long.txt", "0123456789abcde\n" * (size // 16)))
+
+
 def _huge_output(parameter: str | None, feature: str) -> Part:
     size = int(parameter or 2_000_000)
     return (yield bash(f"python3 -c \"print('0123456789abcdef' * {size // 16})\""))
@@ -241,7 +259,8 @@ def _huge_picture(parameter: str | None, feature: str) -> Part:
 
 
 def _subagent(parameter: str | None, feature: str) -> Part:
-    return (yield ask("Look around in this directory and report what is there.", "look around"))
+    work = ask("Look around in this directory and report what is there.", "look around")
+    return (yield Call(work.tool, {**work.input, "run_in_background": parameter == "background"}))
 
 
 def _markup(parameter: str | None, feature: str) -> Part:
@@ -300,6 +319,9 @@ MISCHIEF: dict[str, Maker] = {
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
     "hold": _during(_hold, claiming=False),
+    "chatter": _during(_chatter, claiming=False),
+    "background": _during(_background, claiming=False),
+    "huge-write": _during(_huge_write, claiming=False),
     "huge-output": _during(_huge_output, claiming=False),
     "huge-picture": _during(_huge_picture, claiming=False),
     "subagent": _during(_subagent, claiming=False),
