@@ -36,6 +36,15 @@ check: dev
 bench: dev
 	$(BIN)/python -m tests.bench
 
+.PHONY: screenshots docs
+# The README's pictures, from a run of the demo. Needs the DejaVu fonts (Debian: fonts-dejavu-core).
+screenshots: install
+	$(BIN)/python screenshots/make.py
+
+# Whether what the pages say is there: commands, options, keys, names, links.
+docs: dev
+	$(BIN)/python -m pytest -n 0 tests/test_docs.py
+
 lock:
 	$(PIP) install -q pip-tools
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
