@@ -145,7 +145,7 @@ def test_the_architecture_names_every_module_and_no_other() -> None:
 def test_paths_in_the_architecture_exist() -> None:
     for name in spans(ARCHITECTURE):
         if re.fullmatch(r"[\w/]+\.(py|md)|[\w/]+/", name):
-            places = (ROOT, ROOT / "harness_core", ROOT / "harness_core" / "rehearsal")
+            places = (ROOT, ROOT / "tui", ROOT / "harness_core", ROOT / "harness_core" / "rehearsal")
             assert any((place / name).exists() for place in places), name
 
 
