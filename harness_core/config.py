@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from harness_core.config_errors import advice, choices, explain
 from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.journal import check_format
@@ -21,6 +22,7 @@ from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 ROLES = ("planner", "initializer", "generator", "evaluator")
 DEFAULT_MODEL = "sonnet"
 DEFAULT_FEATURES = 200
+DEFAULT_RETRIES = 3
 KEY_MAX_USD = 50.0
 """The limit that holds when an API key pays and nobody set one, in US dollars."""
 
@@ -104,7 +106,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     features: int = DEFAULT_FEATURES
     model: str = DEFAULT_MODEL
     models: dict[str, str] = {}
-    max_retries: int = 3
+    max_retries: int = DEFAULT_RETRIES
     """Sessions that may work on one feature before it is skipped."""
     switches: Switches = Switches()
     limits: Limits = Limits()
@@ -131,16 +133,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def over(self, before: Options) -> Options:
         """These options on top of those of an earlier command on the same run."""
-        return Options(
-            preset=self.preset or before.preset,
-            features=self.features or before.features,
-            models=[*before.models, *self.models],
-            sets=[*before.sets, *self.sets],
-            limits={**before.limits, **self.limits},
-            session_timeout=self.session_timeout or before.session_timeout,
-            stall_timeout=self.stall_timeout or before.stall_timeout,
-            max_retries=self.max_retries or before.max_retries,
-        )
+        earlier = msgspec.structs.asdict(before)
+        asked = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        together = {
+            "models": [*before.models, *self.models],
+            "sets": [*before.sets, *self.sets],
+            "limits": {**before.limits, **self.limits},
+        }
+        return Options(**{**earlier, **asked, **together})
 
 
 def load_file(path: Path) -> FileConfig:
@@ -155,54 +155,41 @@ def load_file(path: Path) -> FileConfig:
     except RecursionError:
         raise Mistake(f"{CONFIG_NAME} is nested too deeply: write it flatter") from None
     except msgspec.ValidationError as error:
-        raise Mistake(f"{CONFIG_NAME}: {_readable(error)}") from None
-
-
-def _readable(error: msgspec.ValidationError) -> str:
-    """A validation error in a reader's words: which key, what is wrong, what would do."""
-    what, _, where = str(error).partition(" - at ")
-    place = where.removeprefix("`key` in ").strip("`").removeprefix("$.")
-    if "unknown field" in what:
-        key = what.rpartition("unknown field ")[2].strip("`")
-        section = f" in [{place}]" if place else ""
-        known = _known_keys(place)
-        return f"unknown key `{key}`{section}: known there are {', '.join(known)}"
-    return f"{place or 'the file'}: {what[0].lower()}{what[1:]}"
-
-
-def _known_keys(place: str) -> list[str]:
-    struct: type[msgspec.Struct] = FileConfig
-    sections: dict[str, type[msgspec.Struct]] = {
-        "limits": Limits,
-        "timeouts": Timeouts,
-        "guards": Guards,
-        "guards.shell": ShellGuard,
-    }
-    return sorted(field.encode_name for field in msgspec.structs.fields(sections.get(place, struct)))
+        raise Mistake(f"{CONFIG_NAME}: {explain(error, FileConfig)}") from None
 
 
 def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> RunConfig:
     """The configuration of a run from all its sources. Raises Mistake for what none of them may say."""
-    preset = options.preset or file.preset or DEFAULT_PRESET
-    if preset not in PRESETS:
-        raise Mistake(f"unknown preset `{preset}`: choose one of {', '.join(PRESETS)}")
+    preset = _preset(file.preset, f"{CONFIG_NAME}: preset: ", DEFAULT_PRESET)
+    preset = _preset(options.preset, "--preset ", preset)
     model, models = _models(file, options.models, environ)
-    asked = [item.partition("=") for item in options.sets]
-    for name, joint, _ in asked:
+    switches = PRESETS[preset]
+    for name, value in file.set.items():
+        switches = _switched(switches, name, value, f"{CONFIG_NAME}: set.{name}")
+    for item in options.sets:
+        name, joint, word = item.partition("=")
         if not joint:
-            raise Mistake(f"--set {name}: write it as NAME=VALUE")
-    given = {"session": options.session_timeout, "stall": options.stall_timeout}
+            raise Mistake(f"--set {item}: write it as NAME=VALUE")
+        switches = _switched(switches, name, word, f"--set {item}")
+    counts = _changed(file, {"features": options.features, "max_retries": options.max_retries})
+    timeouts = {"session": options.session_timeout, "stall": options.stall_timeout}
     return RunConfig(
         preset=preset,
-        features=options.features or file.features or DEFAULT_FEATURES,
+        features=counts.features or DEFAULT_FEATURES,
         model=model,
         models=models,
-        max_retries=options.max_retries or file.max_retries or 3,
-        switches=_switched(_switched(PRESETS[preset], file.set), {name: value for name, _, value in asked}),
-        limits=_changed(_default_limits(file.limits, environ), options.limits, "limits"),
-        timeouts=_changed(file.timeouts, {k: v for k, v in given.items() if v is not None}, "timeouts"),
+        max_retries=counts.max_retries or DEFAULT_RETRIES,
+        switches=switches,
+        limits=_changed(_default_limits(file.limits, environ), options.limits),
+        timeouts=_changed(file.timeouts, timeouts, "-timeout"),
         guards=file.guards,
     )
+
+
+def _preset(name: str | None, origin: str, default: str) -> str:
+    if name is not None and name not in PRESETS:
+        raise Mistake(f"{origin}{name}: there is no such preset; choose {' or '.join(PRESETS)}")
+    return name or default
 
 
 def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:
@@ -227,30 +214,43 @@ def _models(file: FileConfig, asked: Sequence[str], environ: Mapping[str, str]) 
     return model, models
 
 
-def _changed(struct: _S, changes: Mapping[str, object], name: str) -> _S:
-    values = {**msgspec.structs.asdict(struct), **changes}
-    # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
-    whole = {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in values.items()}
-    try:
-        return msgspec.convert(whole, type(struct))
-    except msgspec.ValidationError as error:
-        raise Mistake(f"{name}: {_readable(error)}") from None
+def _changed(struct: _S, options: Mapping[str, float | None], suffix: str = "") -> _S:
+    """`struct` with what options of the command line say. Raises Mistake that names the option."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        try:
+            struct = msgspec.convert({**msgspec.structs.asdict(struct), name: number}, type(struct))
+        except msgspec.ValidationError as error:
+            option = f"--{name.replace('_', '-')}{suffix}"
+            raise Mistake(f"{option} {number}: {advice(error, type(struct))}") from None
+    return struct
 
 
-def _switched(switches: Switches, changes: Mapping[str, str | bool]) -> Switches:
-    known = {field.name for field in msgspec.structs.fields(Switches)}
-    for name in changes:
-        if name not in known:
-            raise Mistake(f"unknown switch `{name}`: the switches are {', '.join(sorted(known))}")
-    words = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+def _switched(switches: Switches, name: str, value: str | bool, origin: str) -> Switches:
+    """`switches` with one of them set. Raises Mistake that begins with `origin`."""
     values = msgspec.structs.asdict(switches)
-    for name, value in changes.items():
-        is_flag = isinstance(values[name], bool)
-        values[name] = words.get(str(value).lower(), value) if is_flag else value
+    if name not in values:
+        raise Mistake(f"{origin}: unknown switch `{name}`; the switches are {', '.join(sorted(values))}")
+    if isinstance(values[name], bool):
+        if str(value).lower() not in _FLAG_WORDS:
+            raise Mistake(f"{origin}: give on or off")
+        value = _FLAG_WORDS[str(value).lower()]
     try:
-        return msgspec.convert(values, Switches)
+        return msgspec.convert({**values, name: value}, Switches)
     except msgspec.ValidationError as error:
-        raise Mistake(f"--set {_readable(error)}") from None
+        raise Mistake(f"{origin}: {advice(error, Switches)}") from None
+
+
+def switches_in_words() -> str:
+    """The switches with what each can be set to, for a help text."""
+    fields = msgspec.structs.fields(Switches)
+    return ", ".join(f"{field.name}={'|'.join(choices(field.type)) or 'on|off'}" for field in fields)
+
+
+_FLAG_WORDS = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
 
 class RunInfo(msgspec.Struct, frozen=True):

@@ -127,12 +127,7 @@ def steer(
 ) -> str:
     """Queue a message for the agent and return its id. Raises Mistake for an empty or giant one."""
     text = _characters(text)
-    if not text.strip():
-        raise Mistake("the steering message is empty: say what the agent should do")
-    if len(text.encode()) > MAX_TEXT:
-        raise Mistake(
-            "the steering message is over 4 MiB: put it into a file and name the file in the message"
-        )
+    check_words(text)
     number = highest(run.steering) + 1
     while True:
         message = SteerMessage(
@@ -147,6 +142,16 @@ def steer(
         if create_once(numbered(run.steering, number), msgspec.json.encode(message)):
             return message.id
         number += 1
+
+
+def check_words(text: str) -> None:
+    """Refuse a steering message that says nothing, or more than anybody can mean. Raises Mistake."""
+    if not text.strip():
+        raise Mistake("the steering message is empty: say what the agent should do")
+    if len(text.encode("utf-8", "replace")) > MAX_TEXT:
+        raise Mistake(
+            "the steering message is over 4 MiB: put it into a file and name the file in the message"
+        )
 
 
 def read_steer(run: RunDir, number: int) -> SteerMessage | None:

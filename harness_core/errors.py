@@ -37,5 +37,5 @@ class RunLocked(Mistake):
     """Another engine is alive on this run."""
 
 
-class JournalError(LongwatchError):
-    """The journal can't be opened, or was written by a newer Longwatch."""
+class JournalError(Mistake):
+    """The run was written by a newer Longwatch."""

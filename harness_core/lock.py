@@ -9,7 +9,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from harness_core import processes
-from harness_core.errors import RunLocked
+from harness_core.errors import Mistake, RunLocked
 from harness_core.files import read_bounded, write_whole
 from harness_core.layout import RunDir
 
@@ -48,22 +48,40 @@ class RunLock:
         self._lock = FileLock(run.lock)
 
     def __enter__(self) -> Owner:
-        """Take the lock. Raises RunLocked, naming the pid that has it."""
-        self.run.private.mkdir(exist_ok=True)
+        """Take the lock; a directory that isn't there yet is made.
+
+        Raises RunLocked, naming the pid that has it, and Mistake where nothing can be written.
+        """
         try:
+            self._make_room()
             self._lock.acquire(blocking=False)
+            before = owner_of(self.run)
+            started = processes.start_time(os.getpid()) or 0.0
+            owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1)
+            write_whole(self.run.owner, msgspec.json.encode(owner))
         except Timeout:
             holder = owner_of(self.run)
-            pid = f"pid {holder.pid}" if holder else "another process"
+            pid = f"pid {holder.pid}" if holder and holder.alive else "another process"
             raise RunLocked(
                 f"an engine is already running on {self.run.root} ({pid}): watch it with "
                 f"`longwatch attach {self.run.root}` or end it with `longwatch stop --now {self.run.root}`"
             ) from None
-        before = owner_of(self.run)
-        started = processes.start_time(os.getpid()) or 0.0
-        owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1)
-        write_whole(self.run.owner, msgspec.json.encode(owner))
+        except OSError as error:
+            self._lock.release()
+            raise Mistake(
+                f"{self.run.root} can't be written ({error.strerror}): choose a directory of your own"
+            ) from None
         return owner
+
+    def _make_room(self) -> None:
+        new = not self.run.root.exists()
+        self.run.root.mkdir(exist_ok=True)
+        try:
+            self.run.private.mkdir(exist_ok=True)
+        except OSError:
+            if new:
+                self.run.root.rmdir()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

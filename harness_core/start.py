@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from harness_core import __version__, config, guardian, processes
+from harness_core import __version__, config, control, guardian, processes
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core.engine import Engine
-from harness_core.errors import Exit, Mistake
-from harness_core.files import MAX_TEXT, write_whole
+from harness_core.errors import ContractError, Exit, Mistake
+from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.gitrepo import GitRepo
-from harness_core.journal import Journal, check_format, now_iso
-from harness_core.layout import FORMAT, SPEC_NAMES, RunDir
+from harness_core.journal import Journal, Tail, check_format, now_iso
+from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
 from harness_core.lock import Owner, RunLock
+from harness_core.output import tell
 from harness_core.redact import Redactor
 from harness_core.run import Run
 from harness_core.state import fold
@@ -35,59 +38,129 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     options: config.Options = config.Options()
     console: bool = False
     rehearsal: str | None = None
+    clear_stop: bool = False
+    """Take AGENT_STOP and AGENT_FINISH away, once nothing else hinders the start."""
+
+    def encoded(self) -> str:
+        """The request as JSON. Raises Mistake for text that isn't UTF-8."""
+        try:
+            return msgspec.json.encode(self).decode()
+        except UnicodeEncodeError:
+            raise Mistake("a name on the command line isn't UTF-8: use another for DIR or FILE") from None
 
 
 Listener = Callable[[ev.Event], None]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A request that holds: nothing of it was written yet, and nothing of it is a mistake."""
+
+    request: Request
+    directory: RunDir
+    info: config.RunInfo | None
+    """Of the run that is there already."""
+    options: config.Options
+    settings: config.RunConfig
+    spec: bytes | None
+    """The specification, where it has to be put in place."""
+
+
 def run(request: Request, listeners: list[Listener]) -> Exit:
-    """Run an engine in this process until its run ends. Raises LongwatchError where it can't start."""
-    directory = _directory(request.directory)
-    info = config.load_info(directory)
-    if info is not None:
-        check_format(info.format, FORMAT)
-    spec = _spec(directory, request.spec, known=info is not None)
-    options = request.options.over(info.options) if info else request.options
-    settings = config.resolve(config.load_file(directory.config_file), options, os.environ)
-    config.check_login(os.environ)
-    if info is None and spec is None and directory.contract.exists():
-        ct.read(directory.contract)
-    with RunLock(directory) as owner:
-        made = _open_run(directory, info, options, settings, owner, spec, request)
+    """Run an engine in this process until its run ends.
+
+    Raises LongwatchError where it can't start; then nothing was changed.
+    """
+    plan = _checked(request)
+    with RunLock(plan.directory) as owner:
+        for note in _kept(plan):
+            tell(note)
+        made = _open_run(plan, owner)
         made.listeners.extend(listeners)
         try:
-            return _drive(made, info is not None)
+            return _drive(made, plan.info is not None)
         finally:
             made.journal.close()
 
 
+# --- What is checked ----------------------------------------------------------------------------------
+
+
+def _checked(request: Request) -> _Plan:
+    """Look at all that can be wrong, and touch nothing. Raises LongwatchError."""
+    request.encoded()
+    directory = _directory(request.directory)
+    info = config.load_info(directory)
+    _check_written(directory)
+    _check_rehearsal(directory, request.rehearsal, info)
+    spec = _spec(directory, request.spec, known=info is not None)
+    options = request.options.over(info.options) if info else request.options
+    settings = config.resolve(config.load_file(directory.config_file), options, os.environ)
+    config.check_login(os.environ)
+    if info is None and directory.contract.exists():
+        _check_contract(directory)
+    _check_git(directory)
+    return _Plan(request, directory, info, options, settings, spec)
+
+
 def _directory(text: str) -> RunDir:
-    path = RunDir.at(text).root
+    if not text.strip():
+        raise Mistake("DIR is empty: name a directory for the run")
+    directory = RunDir.at(text)
+    path = directory.root
     if path.exists() and not path.is_dir():
         raise Mistake(f"{path} is a file: name a directory for the run")
     if not path.parent.is_dir():
         raise Mistake(f"{path} can't be made because {path.parent} isn't a directory: make that first")
-    try:
-        path.mkdir(exist_ok=True)
-        directory = RunDir.at(path)
-        directory.private.mkdir(exist_ok=True)
-        write_whole(directory.private / ".probe", b"", durable=False)
-        (directory.private / ".probe").unlink()
-    except OSError as error:
-        raise Mistake(f"{path} can't be written ({error.strerror}): choose a directory of your own") from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK | os.X_OK):
+        raise Mistake(f"{path} can't be written: choose a directory of your own")
     return directory
+
+
+def _check_written(directory: RunDir) -> None:
+    """Refuse a journal that a newer Longwatch has begun."""
+    first = next(Tail(directory.journal).read(), None)
+    if isinstance(first, ev.RunStarted):
+        check_format(first.format, FORMAT)
+
+
+def _check_rehearsal(directory: RunDir, asked: str | None, info: config.RunInfo | None) -> None:
+    """A rehearsal plays in a directory of its own: never in somebody's project, never with a real model."""
+    root = directory.root
+    if info is not None:
+        if asked is not None and info.rehearsal is None:
+            raise Mistake(f"{root} holds a run that is no rehearsal: name another directory for this one")
+        if info.rehearsal is not None and asked != info.rehearsal:
+            raise Mistake(f"{root} holds a rehearsal: go on with `longwatch run {root}`")
+    elif asked is not None and root.exists():
+        ours = {*OPERATOR_NAMES, *SPEC_NAMES}
+        foreign = [name for name in sorted(os.listdir(root)) if name not in ours and not name.startswith(".")]
+        if foreign:
+            raise Mistake(f"{root} isn't empty ({foreign[0]}): name a new directory for the rehearsal")
 
 
 def _spec(directory: RunDir, given: str | None, *, known: bool) -> bytes | None:
     """The text to build from, when it has to be put in place. Raises Mistake when there is none."""
+    own = directory.spec
     if given is None:
-        present = next((name for name in SPEC_NAMES if (directory.root / name).exists()), None)
-        if present is None:
-            if known or directory.contract.exists():
-                return None
+        if known or (directory.contract.exists() and not own.exists()):
+            return None
+        if not own.exists():
             raise Mistake("nothing says what to build: give a specification with --spec FILE")
-        given = str(directory.root / present)
-    path = Path(given)
+        _read_spec(own)
+        return None
+    data = _read_spec(Path(given))
+    if known or data == read_bounded(own, MAX_TEXT):
+        return None
+    if own.name == SPEC_NAMES[0] and own.exists():
+        raise Mistake(
+            f"{own} says something else than {given}: leave --spec away to build from the one, "
+            "or move it away to build from the other"
+        )
+    return data
+
+
+def _read_spec(path: Path) -> bytes:
     try:
         path = path.expanduser()
         with path.open("rb") as stream:
@@ -101,47 +174,82 @@ def _spec(directory: RunDir, given: str | None, *, known: bool) -> bytes | None:
         raise Mistake(f"the specification {path} is over 4 MiB: say in a few pages what should be built")
     if not data.strip():
         raise Mistake(f"the specification {path} is empty: say in it what should be built")
-    inside = path.resolve().parent == directory.root and path.name in SPEC_NAMES
-    return None if known or inside else data
+    return data
 
 
-def _open_run(
-    directory: RunDir,
-    info: config.RunInfo | None,
-    options: config.Options,
-    settings: config.RunConfig,
-    owner: Owner,
-    spec: bytes | None,
-    request: Request,
-) -> Run:
+def _check_contract(directory: RunDir) -> None:
+    try:
+        ct.read(directory.contract)
+    except ContractError as error:
+        raise ContractError(f"{error} Mend it, or move it away to have a new one written") from None
+
+
+def _check_git(directory: RunDir) -> None:
+    """Make sure that git is there and can work with what it finds. Raises Mistake."""
+    root = directory.root
+    there = (root / ".git").exists()
+    question = ["-C", str(root), "rev-parse", "--git-dir"] if there else ["-C", "/", "config", "user.name"]
+    try:
+        done = subprocess.run(
+            ["git", *question], capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError:
+        raise Mistake("git is not installed or not on PATH: install git and run this again") from None
+    # 1 is the answer "there is none".
+    if done.returncode not in (0, 1):
+        why = done.stderr.strip().partition("\n")[0]
+        raise Mistake(f"git can't work in {root} ({why}): mend what it names, or choose another directory")
+
+
+def _kept(plan: _Plan) -> Iterator[str]:
+    """What the request asks for and a run that is there already can't change."""
+    if plan.info is None:
+        return
+    spec, features = plan.request.spec, plan.request.options.features
+    if spec is not None and read_bounded(Path(spec).expanduser()) != read_bounded(plan.directory.spec):
+        yield f"the run keeps the specification that it began with: {spec} isn't read"
+    if features not in (None, plan.info.config.features) and plan.directory.record.exists():
+        yield f"the run keeps the contract that is frozen: --features {features} changes nothing"
+
+
+# --- What is taken ------------------------------------------------------------------------------------
+
+
+def _open_run(plan: _Plan, owner: Owner) -> Run:
+    directory, info = plan.directory, plan.info
     git = GitRepo(directory)
     git.prepare()
     for folder in (directory.sessions, directory.blobs, directory.checkpoints, directory.steering):
         folder.mkdir(parents=True, exist_ok=True)
-    if spec is not None:
-        write_whole(directory.root / SPEC_NAMES[0], spec)
+    if plan.spec is not None:
+        write_whole(directory.root / SPEC_NAMES[0], plan.spec)
     kept = config.RunInfo(
         format=FORMAT,
         run_id=info.run_id if info else uuid.uuid4().hex[:12],
         created=info.created if info else now_iso(),
-        config=settings,
-        options=options,
-        rehearsal=request.rehearsal or (info.rehearsal if info else None),
+        config=plan.settings,
+        options=plan.options,
+        rehearsal=plan.request.rehearsal,
         versions={"longwatch": __version__, "python": sys.version.split()[0]},
     )
     config.save_info(directory, kept)
-    journal = Journal(directory.journal)
+    directory.live.unlink(missing_ok=True)
+    if plan.request.clear_stop:
+        control.clear_stop(directory)
     return Run(
         dir=directory,
         id=kept.run_id,
         epoch=owner.epoch,
-        config=settings,
-        journal=journal,
+        config=plan.settings,
+        journal=Journal(directory.journal),
         state=fold(directory),
         git=git,
         redact=Redactor(os.environ),
-        console=request.console,
+        console=plan.request.console,
     )
+
+
+# --- What runs ----------------------------------------------------------------------------------------
 
 
 def _drive(made: Run, known: bool) -> Exit:
@@ -152,7 +260,11 @@ def _drive(made: Run, known: bool) -> Exit:
         made.emit(ev.RunResumed(pid=os.getpid(), ended=[str(item) for item in left]))
     else:
         limits = made.config.limits.given()
-        made.emit(ev.RunStarted(format=FORMAT, preset=made.config.preset, run_id=made.id, limits=limits))
+        made.emit(
+            ev.RunStarted(
+                format=FORMAT, preset=made.config.preset, run_id=made.id, limits=limits, head=made.git.head()
+            )
+        )
     lifeline = guardian.start(made.mark)
     try:
         return asyncio.run(_with_signals(made))
@@ -165,7 +277,7 @@ async def _with_signals(made: Run) -> Exit:
     loop = asyncio.get_running_loop()
 
     def interrupted() -> None:
-        if engine.ending is not None:
+        if engine.brake.ending is not None:
             # The guardian ends what is left; waiting for anything here could hang.
             os._exit(Exit.INTERRUPTED)
         engine.end_now(Exit.STOPPED, "pause")

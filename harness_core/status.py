@@ -9,6 +9,7 @@ import msgspec
 
 from harness_core import contract as ct
 from harness_core.errors import ContractError
+from harness_core.files import read_bounded
 from harness_core.layout import RunDir
 from harness_core.lock import owner_of
 from harness_core.state import PhaseCost, RunState, fold
@@ -33,6 +34,13 @@ class CheckpointShown(msgspec.Struct):
     summary: str
 
 
+class Written(msgspec.Struct, frozen=True):
+    """How far an agent is with the contract that it is writing: features, and how many were asked for."""
+
+    written: int
+    of: int
+
+
 class EngineFacts(msgspec.Struct):
     pid: int | None
     alive: bool
@@ -49,6 +57,9 @@ class Report(msgspec.Struct):
     role: str
     session: int
     features: dict[str, int]
+    contract_error: str
+    """Why a contract that no engine has frozen can't be counted; "" when nothing is wrong."""
+    writing: Written | None
     stop: Stop
     steering: SteeringCounts
     checkpoint: CheckpointShown | None
@@ -80,6 +91,7 @@ def report(run: RunDir, state: RunState) -> Report:
     alive = owner is not None and owner.alive
     stop_file = os.path.lexists(run.stop_file)
     asked = state.checkpoint
+    features, contract_error = _features(run, state)
     return Report(
         run_id=state.run_id,
         preset=state.preset,
@@ -88,7 +100,9 @@ def report(run: RunDir, state: RunState) -> Report:
         phase=state.phase,
         role=state.role,
         session=state.open_session.number if state.open_session else state.sessions,
-        features=state.counts if state.features else _foreign_counts(run, state),
+        features=features,
+        contract_error=contract_error,
+        writing=being_written(run) if alive else None,
         stop=Stop(
             state.stop_requested or ("pause" if stop_file else None), state.stop_confirmed, state.survivors
         ),
@@ -112,18 +126,26 @@ def report(run: RunDir, state: RunState) -> Report:
     )
 
 
-def _foreign_counts(run: RunDir, state: RunState) -> dict[str, int]:
-    """Counts of a contract that no engine has frozen: a run's that is being written, or another harness's."""
+def being_written(run: RunDir) -> Written | None:
+    """How far a contract is that an agent is writing right now."""
+    try:
+        return msgspec.json.decode(read_bounded(run.live) or b"", type=Written)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _features(run: RunDir, state: RunState) -> tuple[dict[str, int], str]:
+    """Features by status, of a contract that no engine has frozen too; and what is wrong with that one."""
     counts = state.counts
-    if state.started or not run.contract.is_file():
-        return counts
+    if state.features or state.started or not run.contract.is_file():
+        return counts, ""
     try:
         found = ct.read(run.contract)
-    except ContractError:
-        return counts
+    except ContractError as error:
+        return counts, str(error)
     passing = len(ct.passing_ids(found))
     total = len(found.features)
-    return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}
+    return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}, ""
 
 
 def _since(ts: str) -> float:

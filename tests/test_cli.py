@@ -140,12 +140,24 @@ MISTAKES: list[tuple[list[str | bytes], str]] = [
     (["run", "NEW", "--headless", "--spec", "/dev/zero"], "over 4 MiB"),
     (["run", "FILE", "--headless", "--spec", "FILE"], "is a file"),
     (["run", "NOWHERE/below", "--headless", "--spec", "FILE"], "make that first"),
-    (["run", "NEW", "--headless", "--spec", "FILE", "--preset", "magic"], "unknown preset"),
+    (
+        ["run", "NEW", "--headless", "--spec", "FILE", "--preset", "magic"],
+        "--preset magic: there is no such preset",
+    ),
     (["run", "NEW", "--headless", "--spec", "FILE", "--set", "x=1"], "unknown switch"),
     (["run", "NEW", "--headless", "--spec", "FILE", "--model", "tester=x"], "is no role"),
-    (["run", "NEW", "--headless", "--spec", "FILE", "--max-usd", "nan"], "max_usd"),
-    (["run", "NEW", "--headless", "--spec", "FILE", "--max-usd", "inf"], "max_usd"),
-    (["run", "NEW", "--headless", "--spec", "FILE", "--max-turns", "0"], "max_turns"),
+    (
+        ["run", "NEW", "--headless", "--spec", "FILE", "--max-usd", "nan"],
+        "--max-usd nan: give a number above 0",
+    ),
+    (
+        ["run", "NEW", "--headless", "--spec", "FILE", "--max-usd", "inf"],
+        "--max-usd inf: give a number up to",
+    ),
+    (
+        ["run", "NEW", "--headless", "--spec", "FILE", "--max-turns", "0"],
+        "--max-turns 0: give a whole number from 1",
+    ),
     (["run", "NEW", "--headless", "--spec", "FILE", "--max-tokens", "many"], "--max-tokens"),
     (["run", "NEW", "--headless", "--spec", "FILE", "--features", "0"], "--features"),
     (["run", "NEW", "--headless", "--spec", "FILE"], "no way to reach a model"),
@@ -199,7 +211,7 @@ def test_a_run_of_a_newer_version_is_refused_with_a_sentence(run: Run) -> None:
     run.dir.run_json.write_text('{"format": 2}')
     for command in (["status"], ["stop"], ["run"]):
         extra = ["--headless"] if command == ["run"] else []
-        assert "update Longwatch" in sentence(longwatch(*command, str(run.dir.root), *extra), code=1)
+        assert "update Longwatch" in sentence(longwatch(*command, str(run.dir.root), *extra))
     assert not run.dir.stop_file.exists()
 
 
@@ -289,7 +301,7 @@ def test_several_commands_at_once_lose_none(run: Run) -> None:
     command = [sys.executable, "-m", "tui.cli", "steer", str(run.dir.root)]
     started = [subprocess.Popen([*command, f"say {n}"], cwd=ROOT, stdout=subprocess.PIPE) for n in range(5)]
     told = sorted(process.communicate()[0].decode() for process in started)
-    assert told == [f"Queued as {number:03d}.\n" for number in range(1, 6)]
+    assert [line.splitlines()[0] for line in told] == [f"Queued as {number:03d}." for number in range(1, 6)]
     texts = {message.text for n in range(1, 6) if (message := control.read_steer(run.dir, n))}
     assert texts == {f"say {n}" for n in range(5)}
 
@@ -320,7 +332,7 @@ def test_only_the_open_checkpoint_can_be_decided_and_only_once(run: Run) -> None
     assert "already has a decision" in sentence(longwatch("approve", root))
     answer = control.read_decision(run.dir, "001")
     assert answer is not None and (answer.decision, answer.note) == ("reject", "caf?")
-    assert checkpoints.take_decision(run) == answer
+    run.emit(ev.CheckpointDecided(id="001", decision="reject", by="operator"))
     assert "nothing waits for you" in sentence(longwatch("approve", root))
 
 

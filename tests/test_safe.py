@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness_core import events as ev
 from harness_core.contract import Status
-from tui.safe import one_line, safe, safe_json
+from harness_core.safe import one_line, safe, safe_json
 from tui.stream import StreamPrinter
 
 ATTACKS = [

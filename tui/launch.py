@@ -2,103 +2,115 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+import tempfile
 
 import msgspec
 
-from harness_core import config
 from harness_core import events as ev
 from harness_core.errors import Exit, LongwatchError
 from harness_core.layout import RunDir
-from harness_core.lock import owner_of
-from harness_core.start import Request
-from harness_core.state import Follower
+from harness_core.output import tell
+from harness_core.start import Listener, Request, run
 
-POLL = 0.05
-"""Seconds between two looks at the journal of a watched run."""
+LOG_NAME = "engine.log"
+"""Below `.longwatch/`: what engines without a terminal have said outside the journal."""
+_STARTED = b"."
+_FOREIGN = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL")
+"""What a rehearsal must not find in its environment."""
 
 
-def in_process(request: Request, listeners: list[Callable[[ev.Event], None]], fast: bool = True) -> Exit:
+def in_process(request: Request, listeners: list[Listener], fast: bool = True) -> Exit:
     """Run the engine here, and the model of a rehearsal beside it."""
-    from harness_core import start  # noqa: PLC0415  (the engine's imports; only a run pays for them)
-
     if request.rehearsal is None:
-        return start.run(request, listeners)
+        return run(request, listeners)
     from harness_core import rehearsal  # noqa: PLC0415
 
     with rehearsal.start(request.rehearsal, "fast" if fast else "human") as model:
-        os.environ.update(model.env())
-        for name in ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL"):
+        for name in _FOREIGN:
             os.environ.pop(name, None)
-        home = RunDir.at(request.directory).private / "claude"
-        os.environ["CLAUDE_CONFIG_DIR"] = str(home)
-        return start.run(request, listeners)
+        os.environ.update(model.env())
+        os.environ["CLAUDE_CONFIG_DIR"] = str(RunDir.at(request.directory).private / "claude")
+        return run(request, listeners)
 
 
-def detached(request: Request, fast: bool) -> subprocess.Popen[bytes]:
-    """Start an engine that outlives this process, and wait until it has its run or has refused.
+class Detached:
+    """An engine that outlives this process."""
 
-    Raises LongwatchError with the engine's own sentence when it refused.
-    """
-    run = RunDir.at(request.directory)
-    log = run.private / "engine.log"
-    run.private.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tui.launch", msgspec.json.encode(request).decode(), str(int(fast))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stream,
-            start_new_session=True,
-        )
-    while (owner := owner_of(run)) is None or owner.pid != process.pid:
-        code = process.poll()
-        if code is not None:
-            raise refusal(log, code)
-        time.sleep(POLL)
-    return process
+    def __init__(self, request: Request, fast: bool) -> None:
+        """Start it, and wait until it has its run.
+
+        Raises LongwatchError with the engine's own sentence when it refused; then nothing was changed.
+        """
+        self.run = RunDir.at(request.directory)
+        self.log = self.run.private / LOG_NAME
+        arguments = [request.encoded(), str(int(fast))]
+        with tempfile.TemporaryFile() as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tui.launch", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+            assert self._process.stdout is not None
+            with self._process.stdout as signs:
+                started = signs.read(1) == _STARTED
+            said.seek(0)
+            self.notes = said.read().decode(errors="replace").splitlines()
+            """What the engine had to say about its start."""
+        if not started:
+            code = self._process.wait()
+            error = LongwatchError(
+                self.notes[-1] if self.notes else f"the engine ended with status {code} before it had begun"
+            )
+            error.exit_code = Exit(code) if code in set(Exit) else Exit.FAILED
+            raise error
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self) -> Exit:
+        """Its exit code, when it ends. Raises LongwatchError when it was killed."""
+        code = self._process.wait()
+        if code < 0:
+            raise LongwatchError(
+                f"the engine was killed (signal {-code}): go on with `longwatch resume {self.run.root}`"
+            )
+        return Exit(code)
 
 
-def refusal(log: Path, code: int) -> LongwatchError:
-    """The error of an engine that ended before it had begun."""
-    lines = log.read_text(errors="replace").strip().splitlines()
-    error = LongwatchError(lines[-1] if lines else f"the engine ended with status {code}: see {log}")
-    error.exit_code = Exit(code) if code in set(Exit) else Exit.FAILED
-    return error
+def _leave(request: Request) -> Listener:
+    """What makes the engine independent of the process that started it, at its first event."""
+    left = False
 
+    def at_first(_: ev.Event) -> None:
+        nonlocal left
+        if left:
+            return
+        left = True
+        path = RunDir.at(request.directory).private / LOG_NAME
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(1, _STARTED)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
 
-def follow(run: RunDir, show: Callable[[ev.Event], None], alive: Callable[[], bool]) -> Follower:
-    """Show a run's events from now on, until its engine is gone. Ctrl+c ends the watching, not the run."""
-    follower = Follower(run)
-    follower.catch_up()
-    while True:
-        living = alive()
-        for event in follower.poll():
-            show(event)
-        if not living:
-            return follower
-        time.sleep(POLL)
-
-
-def known_rehearsal(run: RunDir) -> str | None:
-    """The scenario of a run that is a rehearsal."""
-    info = config.load_info(run) if run.run_json.is_file() else None
-    return info.rehearsal if info else None
+    return at_first
 
 
 def main(arguments: list[str]) -> int:
     request = msgspec.json.decode(arguments[0], type=Request)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        return in_process(request, [], fast=arguments[1] == "1")
+        return in_process(request, [_leave(request)], fast=arguments[1] == "1")
     except LongwatchError as error:
-        print(error, file=sys.stderr)
+        tell(str(error))
         return error.exit_code
 
 

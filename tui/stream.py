@@ -3,26 +3,75 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
+from harness_core import config
 from harness_core import events as ev
-from tui.safe import one_line, safe
+from harness_core.layout import RunDir
+from harness_core.safe import one_line, safe
+from harness_core.state import Follower
+from tui.summary import setup
 
+POLL = 0.05
+"""Seconds between two looks at the journal of a watched run."""
 _WIDTH = 150
+_ERASE = (ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
 _Lines = list[tuple[str, str]]
 """What an event looks like: (style, text) per line."""
 
 
-class StreamPrinter:
-    """Prints events. Give it each event once, in order."""
+class StreamConsole(Console):
+    """Standard output, as a stream of plain lines. Raises BrokenPipeError when its reader has gone away."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
+        super().__init__(highlight=False, markup=False)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class StreamPrinter:
+    """Prints events. Give it each event once, in order.
+
+    With a `run`, whose engine is starting or at work, each start is followed by what is set for it.
+    """
+
+    def __init__(self, console: Console, run: RunDir | None = None) -> None:
         self._console = console
+        self._run = run
         self._tools: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._status = ""
+
+    @property
+    def has_status(self) -> bool:
+        """Whether the output is a terminal whose last line can be rewritten."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
+
+    def status(self, text: str) -> None:
+        """Keep `text` as a terminal's last line until anything is printed, or another text is given."""
+        with self._lock:
+            if text != self._status:
+                self._erase()
+                self._console.print(Text(one_line(text), style="yellow"), end="", soft_wrap=True)
+                self._status = text
+
+    def note(self, text: str) -> None:
+        """Print a line that no event stands for."""
+        self._line(text, "yellow")
+
+    def _erase(self) -> None:
+        if self._status:
+            self._console.control(Control(*_ERASE))
+            self._status = ""
 
     def __call__(self, event: ev.Event) -> None:
         """Print `event`, if it is one that an operator watches for."""
@@ -35,9 +84,19 @@ class StreamPrinter:
         show = _SHOWN.get(type(event))
         for style, line in show(event) if show else ():
             self._line(line, style)
+        if isinstance(event, ev.RunStarted | ev.RunResumed) and self._run is not None:
+            self.setup(self._run)
+
+    def setup(self, run: RunDir) -> None:
+        """Print what is set for the run's present engine."""
+        info = config.load_info(run)
+        for line in setup(info.config) if info else ():
+            self._line(f"  {line}", "yellow")
 
     def _line(self, line: str, style: str) -> None:
-        self._console.print(Text(safe(line).replace("\n", " "), style=style), soft_wrap=True)
+        with self._lock:
+            self._erase()
+            self._console.print(Text(safe(line).replace("\n", " "), style=style), soft_wrap=True)
 
     def _result(self, event: ev.ToolResult) -> None:
         call = self._tools.pop(event.tool_use_id, "a call")
@@ -56,9 +115,7 @@ def _shown_input(tool: str, values: Mapping[str, Any]) -> str:
 
 
 def _started(event: ev.RunStarted) -> _Lines:
-    said = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in event.limits.items())
-    limits = f"Limits: {said}" if said else "No limit is set: the run may spend what it takes"
-    return [("bold", f"● run {event.run_id} · {event.preset}"), ("yellow", f"  {limits}")]
+    return [("bold", f"● run {event.run_id} · {event.preset}")]
 
 
 def _resumed(event: ev.RunResumed) -> _Lines:
@@ -160,3 +217,14 @@ _SHOWN: dict[type[ev.Event], Callable[[Any], _Lines]] = {
     ev.AppChanged: _line("dim", lambda e: f"⚙ app {e.action}: {one_line(e.detail, _WIDTH)}"),
     ev.Error: _line("bold red", lambda e: f"✗ {one_line(e.message, _WIDTH)}"),
 }
+
+
+def follow(follower: Follower, show: Callable[[ev.Event], None], alive: Callable[[], bool]) -> None:
+    """Show what happens in a run, until its engine is gone."""
+    while True:
+        living = alive()
+        for event in follower.poll():
+            show(event)
+        if not living:
+            return
+        time.sleep(POLL)

@@ -1,18 +1,17 @@
-"""A run's status as a few lines of plain text."""
+"""A run's status and set-up as a few lines of plain text."""
 
 from __future__ import annotations
 
+from harness_core.config import RunConfig
+from harness_core.safe import one_line
 from harness_core.status import Report
-from tui.safe import one_line
 
 
 def summary(report: Report) -> str:
     """What `longwatch status` prints."""
-    features = report.features
-    spread = ", ".join(f"{count} {name}" for name, count in features.items() if count and name not in _SUMS)
     lines = [
         f"{report.lifecycle}{f' · {one_line(report.reason)}' if report.reason else ''}",
-        f"features   {features['passing']}/{features['total']} pass{f' ({spread})' if spread else ''}",
+        f"features   {_features(report)}",
         f"session    {report.session}{f' · {report.role}' if report.role else ''}"
         f"{f' · {report.phase}' if report.phase else ''}",
         f"cost       ${report.cost_usd:.2f}{_cap(report)} · {report.tokens:,} tokens · {report.turns} turns",
@@ -32,7 +31,31 @@ def summary(report: Report) -> str:
     return "\n".join([*lines, f"engine     {engine}"])
 
 
+def setup(config: RunConfig) -> list[str]:
+    """What is set for a run, said as it starts: preset, models, limits, timeouts."""
+    others = ", ".join(f"{role}: {name}" for role, name in config.models.items() if name != config.model)
+    limits = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in config.limits.given().items())
+    times = config.timeouts
+    bounds = {"session": times.session, "silence": times.stall, "tool call": times.tool}
+    return [
+        f"preset     {config.preset} · {config.features} features to ask for",
+        f"model      {one_line(config.model)}{f' ({one_line(others)})' if others else ''}",
+        f"limits     {limits or 'no limit is set: the run may cost what it takes'}",
+        f"timeouts   {', '.join(f'{name} {minutes:g} min' for name, minutes in bounds.items())}",
+    ]
+
+
 _SUMS = frozenset({"total", "passing"})
+
+
+def _features(report: Report) -> str:
+    if report.contract_error:
+        return f"unknown: {one_line(report.contract_error)}"
+    if report.writing:
+        return f"{report.writing.written} of {report.writing.of} written"
+    features = report.features
+    spread = ", ".join(f"{count} {name}" for name, count in features.items() if count and name not in _SUMS)
+    return f"{features['passing']}/{features['total']} pass{f' ({spread})' if spread else ''}"
 
 
 def _cap(report: Report) -> str:

@@ -1,4 +1,7 @@
-"""The one door for text from outside: agents, files, commits, logs. What comes out can't act on a screen."""
+"""The one door for text from outside: agents, files, commits, logs. What comes out can't act on a screen.
+
+It stands here, not with the console, because an engine without one has a standard output too.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The commands of `longwatch`, by what they are for: starting runs, looking at them, operating them."""

@@ -1,0 +1,64 @@
+"""What the commands share: the run that is named, the one way to the terminal, a run's stream."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from harness_core import config
+from harness_core.errors import Exit, Mistake
+from harness_core.layout import RunDir
+from harness_core.safe import safe
+
+if TYPE_CHECKING:
+    from harness_core.state import Follower
+    from tui.stream import StreamPrinter
+
+directory_argument = click.argument("directory", metavar="DIR")
+
+
+def say(text: str, err: bool = False) -> None:
+    """The one way of the commands to a terminal."""
+    click.echo(safe(text), err=err)
+
+
+def known_run(directory: str) -> RunDir:
+    """The run in a directory, Longwatch's or another harness's. Raises Mistake when there is none."""
+    if not directory.strip():
+        raise Mistake("DIR is empty: name a directory that holds a run")
+    run_dir = RunDir.at(directory)
+    if not run_dir.root.is_dir():
+        raise Mistake(f"{run_dir.root} is no directory: name one that holds a run")
+    info = config.load_info(run_dir)
+    if info is None and not run_dir.contract.exists():
+        raise Mistake(f"{run_dir.root} holds no run: start one with `longwatch run {directory} --spec FILE`")
+    return run_dir
+
+
+def say_no_engine(directory: str) -> None:
+    """Say that nothing works on a run, and how to change that."""
+    say(f"No engine is running. To go on: longwatch resume {directory}")
+
+
+def stream_printer(run_dir: RunDir | None = None) -> StreamPrinter:
+    """What prints events on standard output; `run_dir` names a run whose engine is starting or at work."""
+    from tui.stream import StreamConsole, StreamPrinter  # noqa: PLC0415
+
+    return StreamPrinter(StreamConsole(), run_dir)
+
+
+def show_stream(follower: Follower, alive: Callable[[], bool]) -> None:
+    """Print what happens in a run until its engine is gone or the operator has seen enough."""
+    from tui.progress import Progress  # noqa: PLC0415
+    from tui.stream import follow  # noqa: PLC0415
+
+    printer = stream_printer(follower.run)
+    try:
+        with Progress(follower.run, printer):
+            follow(follower, printer, alive)
+    except KeyboardInterrupt:
+        say(f"\nYou left; the run goes on. Back: longwatch attach {follower.run.root}", err=True)
+        sys.exit(Exit.DONE)

@@ -1,0 +1,86 @@
+"""Commands that look at a run and change nothing: attach, status, trace."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import click
+
+from harness_core.errors import Mistake
+from harness_core.lock import engine_alive
+from harness_core.safe import safe_json
+from tui.commands.common import (
+    directory_argument,
+    known_run,
+    say,
+    say_no_engine,
+    show_stream,
+    stream_printer,
+)
+
+
+@click.command()
+@directory_argument
+def attach(directory: str) -> None:
+    """Watch a run that is going on.
+
+    Says where it stands, then shows what happens. Ctrl+c ends the watching, not the run.
+    """
+    from harness_core.state import Follower  # noqa: PLC0415
+    from harness_core.status import report  # noqa: PLC0415
+    from tui.summary import summary  # noqa: PLC0415
+
+    run_dir = known_run(directory)
+    follower = Follower(run_dir)
+    say(summary(report(run_dir, follower.catch_up())))
+    if engine_alive(run_dir):
+        show_stream(follower, lambda: engine_alive(run_dir))
+    else:
+        say_no_engine(directory)
+
+
+@click.command()
+@directory_argument
+@click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
+def status(directory: str, as_json: bool) -> None:
+    """Say where a run stands."""
+    import msgspec  # noqa: PLC0415
+
+    from harness_core.status import status as read_status  # noqa: PLC0415
+    from tui.summary import summary  # noqa: PLC0415
+
+    report = read_status(known_run(directory))
+    if as_json:
+        say(safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2).decode()))
+    else:
+        say(summary(report))
+
+
+@click.command()
+@directory_argument
+@click.option("--grep", metavar="RE", help="Only events in whose JSON this is found.")
+@click.option("--role", metavar="R", help="Only events of this role.")
+@click.option("--json", "as_json", is_flag=True, help="As they stand in the journal, one a line.")
+def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> None:
+    """Show the whole journal."""
+    from harness_core import events  # noqa: PLC0415
+    from harness_core.journal import Tail  # noqa: PLC0415
+    from harness_core.output import json_line  # noqa: PLC0415
+
+    run_dir = known_run(directory)
+    try:
+        wanted = re.compile(os.fsencode(grep)) if grep else None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Mistake(f"--grep {grep}: {error}: write a regular expression") from None
+    show = None if as_json else stream_printer()
+    tail = Tail(run_dir.journal)
+    for event in tail.read_all():
+        if role not in (None, event.role) or (wanted and not wanted.search(events.encode(event))):
+            continue
+        if show is not None:
+            show(event)
+        else:
+            say(json_line(event).rstrip("\n"))
+    if tail.damaged:
+        say(f"{tail.damaged} damaged lines were left out.", err=True)

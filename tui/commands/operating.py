@@ -1,0 +1,127 @@
+"""Commands of the operator on a run: steer, stop, approve, reject."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import click
+
+from harness_core import config, control
+from harness_core.errors import Mistake
+from harness_core.files import MAX_TEXT
+from harness_core.layout import RunDir
+from harness_core.lock import engine_alive, owner_of
+from harness_core.safe import one_line
+from tui.commands.common import directory_argument, known_run, say, say_no_engine
+
+_STOP_WITHIN = 15.0
+"""Seconds that an engine has to end after `stop --now` before its processes are killed."""
+
+
+@click.command()
+@directory_argument
+@click.argument("text", nargs=-1, required=True)
+@click.option(
+    "--next", "for_next", is_flag=True, help="At the next session's start, not at the next tool boundary."
+)
+def steer(directory: str, text: tuple[str, ...], for_next: bool) -> None:
+    """Tell the agent something.
+
+    It gets the message once, at its next tool boundary. With `-` as TEXT it is read from standard input.
+    """
+    run_dir = known_run(directory)
+    words = sys.stdin.read(MAX_TEXT + 1) if text == ("-",) else " ".join(text)
+    if run_dir.run_json.exists():
+        message = control.steer(run_dir, words, "next" if for_next else "now")
+        say(f"Queued as {message}.")
+        if not engine_alive(run_dir):
+            say_no_engine(directory)
+        return
+    control.check_words(words)
+    path = run_dir.steer_next_file if for_next else run_dir.steer_file
+    with path.open("a", encoding="utf-8", errors="replace") as stream:
+        stream.write(words.rstrip("\n") + "\n")
+    say(f"Written to {path.name}.")
+
+
+@click.command()
+@directory_argument
+@click.option("--finish", is_flag=True, help="Finish the feature in hand first (AGENT_FINISH).")
+@click.option("--now", is_flag=True, help="Also end the engine and every process of the run.")
+def stop(directory: str, finish: bool, now: bool) -> None:
+    """Stop a run.
+
+    Puts AGENT_STOP into DIR: no tool call starts while it is there, and what runs is interrupted.
+    """
+    run_dir = known_run(directory)
+    if finish and now:
+        raise Mistake("--finish and --now exclude each other: choose one")
+    if finish:
+        control.request_finish(run_dir)
+        say("AGENT_FINISH is there: the feature in hand is finished, then the run stops.")
+    else:
+        control.request_stop(run_dir)
+        if now:
+            _end_engine(run_dir)
+        say("AGENT_STOP is there: no tool call starts until it is gone.")
+    say(f"To go on: longwatch resume {directory}")
+
+
+def _end_engine(run_dir: RunDir) -> None:
+    from harness_core import processes  # noqa: PLC0415
+
+    owner = owner_of(run_dir)
+    info = config.load_info(run_dir)
+    if owner is not None and owner.alive:
+        os.kill(owner.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_WITHIN
+        while owner.alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if owner.alive:
+            os.kill(owner.pid, signal.SIGKILL)
+    if info is not None:
+        for left in processes.terminate(processes.marked(processes.RUN_MARK, f"{info.run_id}:")):
+            say(f"Still alive: {one_line(str(left))}", err=True)
+
+
+@click.command()
+@directory_argument
+@click.argument("number", metavar="[N]", required=False)
+@click.option("--note", default="", help="A word for the agents.")
+def approve(directory: str, number: str | None, note: str) -> None:
+    """Agree with what waits for you.
+
+    That is the open checkpoint; with a number N only if it is that one.
+    """
+    _decide(directory, number, "approve", note)
+
+
+@click.command()
+@directory_argument
+@click.argument("number", metavar="[N]", required=False)
+@click.option("--note", default="", help="What is wrong; the agents work from it. Needed.")
+def reject(directory: str, number: str | None, note: str) -> None:
+    """Send back what waits for you.
+
+    That is the open checkpoint; with a number N only if it is that one.
+    """
+    _decide(directory, number, "reject", note)
+
+
+def _decide(directory: str, number: str | None, decision: control.Decision, note: str) -> None:
+    from harness_core.state import fold  # noqa: PLC0415
+
+    run_dir = known_run(directory)
+    asked = fold(run_dir).checkpoint
+    checkpoint = control.read_checkpoint(run_dir, int(asked.id)) if asked else None
+    if checkpoint is None:
+        raise Mistake(f"{directory} has no open checkpoint: nothing waits for you")
+    if number is not None and number.lstrip("0") != checkpoint.id.lstrip("0"):
+        raise Mistake(f"{number} is not the open checkpoint: the one that waits for you is {checkpoint.id}")
+    control.decide(run_dir, checkpoint, decision, note)
+    say(f"Checkpoint {checkpoint.id}: {decision}.")
+    if not engine_alive(run_dir):
+        say_no_engine(directory)

@@ -1,0 +1,196 @@
+"""Commands that start an engine: demo, run, resume."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from harness_core import config, control
+from harness_core.errors import Exit, LongwatchError, Mistake
+from harness_core.layout import RunDir
+from harness_core.lock import engine_alive
+from tui.commands.common import directory_argument, known_run, say, show_stream, stream_printer
+
+if TYPE_CHECKING:
+    from harness_core.start import Request
+
+_LIMITS = ("max_usd", "max_tokens", "max_turns", "max_sessions", "max_hours")
+
+
+_headless = click.option(
+    "--headless", is_flag=True, help="Run in this process, and end where you would have to answer."
+)
+_as_json = click.option(
+    "--json", "as_json", is_flag=True, help="With --headless: the events as JSON, one a line."
+)
+
+
+def _run_options(function: Any) -> Any:
+    options = [
+        click.option(
+            "--preset", metavar="P", help=f"How the work is organised: {', '.join(config.PRESETS)}."
+        ),
+        click.option("--features", type=int, metavar="N", help="Features to ask for (200)."),
+        click.option(
+            "--model",
+            "models",
+            multiple=True,
+            metavar="[ROLE=]M",
+            help=f"The model of all roles, or of one ({', '.join(config.ROLES)}). Can be repeated.",
+        ),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help=f"Switch a part of the harness. Can be repeated. There are {config.switches_in_words()}.",
+        ),
+        click.option(
+            "--max-usd", type=float, metavar="X", help="End at so many dollars (50 when an API key pays)."
+        ),
+        click.option("--max-tokens", type=int, metavar="N", help="End at so many tokens."),
+        click.option("--max-turns", type=int, metavar="N", help="End at so many replies of a model."),
+        click.option("--max-sessions", type=int, metavar="N", help="End after so many sessions."),
+        click.option("--max-hours", type=float, metavar="X", help="End after so many hours of work."),
+        click.option(
+            "--session-timeout", type=float, metavar="MIN", help="End a session after so many minutes (120)."
+        ),
+        click.option(
+            "--stall-timeout", type=float, metavar="MIN", help="End a session that is silent so long (10)."
+        ),
+        click.option("--max-retries", type=int, metavar="N", help="Sessions that may try a feature (3)."),
+        _headless,
+        _as_json,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _options(given: dict[str, Any]) -> config.Options:
+    return config.Options(
+        preset=given["preset"],
+        features=given["features"],
+        models=list(given["models"]),
+        sets=list(given["sets"]),
+        limits={name: given[name] for name in _LIMITS if given[name] is not None},
+        session_timeout=given["session_timeout"],
+        stall_timeout=given["stall_timeout"],
+        max_retries=given["max_retries"],
+    )
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", default="longwatch-demo")
+@_headless
+@click.option("--fast", is_flag=True, help="As fast as it goes, not at a human pace.")
+@_as_json
+def demo(directory: str, headless: bool, fast: bool, as_json: bool) -> None:
+    """Watch a rehearsal: no key, no cost.
+
+    The real engine, SDK and CLI build something small; only the model is scripted. DIR (longwatch-demo) is
+    made where it doesn't exist.
+    """
+    from harness_core.rehearsal.scenarios.demo import SPEC  # noqa: PLC0415
+    from harness_core.start import Request  # noqa: PLC0415
+
+    checkpoints = "never" if headless else "on-needs-work"
+    request = Request(
+        directory=directory,
+        spec=str(SPEC),
+        options=config.Options(
+            preset="two-agent", features=10, sets=["evaluator=feature", f"checkpoints={checkpoints}"]
+        ),
+        console=not headless,
+        rehearsal="demo",
+    )
+    _start(request, as_json=as_json, fast=fast)
+
+
+@click.command()
+@directory_argument
+@click.option("--spec", metavar="FILE", help="What to build, in words.")
+@_run_options
+def run(directory: str, spec: str | None, headless: bool, as_json: bool, **given: Any) -> None:
+    """Start a run, or go on with one.
+
+    The agents build in DIR what the specification says. Without --headless the engine is a process of its
+    own and this one shows what it does: ctrl+c ends the showing, not the run.
+    """
+    from harness_core.start import Request  # noqa: PLC0415
+
+    request = Request(
+        directory=directory,
+        spec=spec,
+        options=_options(given),
+        console=not headless,
+        rehearsal=_rehearsal(directory),
+    )
+    _start(request, as_json=as_json, fast=headless)
+
+
+@click.command()
+@directory_argument
+@_headless
+def resume(directory: str, headless: bool) -> None:
+    """Clear the stop and go on.
+
+    The session that was stopped goes on; where no engine is running, one is started.
+    """
+    from harness_core.start import Request  # noqa: PLC0415
+
+    run_dir = known_run(directory)
+    if run_dir.run_json.exists() and not engine_alive(run_dir):
+        request = Request(
+            directory=directory, console=not headless, rehearsal=_rehearsal(directory), clear_stop=True
+        )
+        _start(request, fast=headless)
+    there = control.clear_stop(run_dir)
+    say("The stop is cleared." if there else "There was no stop to clear.")
+
+
+def _rehearsal(directory: str) -> str | None:
+    info = config.load_info(RunDir.at(directory))
+    return info.rehearsal if info else None
+
+
+def _start(request: Request, *, as_json: bool = False, fast: bool) -> NoReturn:
+    """Start an engine, here or as a process of its own, and end with its exit code."""
+    if as_json and request.console:
+        raise Mistake("--json needs --headless: without it the run is shown to people")
+    code = _watched(request, fast) if request.console else _headless_run(request, as_json, fast)
+    if code not in (Exit.DONE, Exit.INTERRUPTED) and not as_json:
+        more = "" if request.console else " --headless"
+        say(f"To go on: longwatch resume {request.directory}{more}", err=True)
+    sys.exit(code)
+
+
+def _headless_run(request: Request, as_json: bool, fast: bool) -> Exit:
+    from harness_core.output import print_event, unhindered  # noqa: PLC0415
+    from tui import launch  # noqa: PLC0415
+    from tui.progress import Progress  # noqa: PLC0415
+
+    if as_json:
+        return launch.in_process(request, [unhindered(print_event)], fast)
+    run_dir = RunDir.at(request.directory)
+    printer = stream_printer(run_dir)
+    with Progress(run_dir, printer):
+        return launch.in_process(request, [unhindered(printer)], fast)
+
+
+def _watched(request: Request, fast: bool) -> Exit:
+    from harness_core.state import Follower  # noqa: PLC0415
+    from tui import launch  # noqa: PLC0415
+
+    follower = Follower(RunDir.at(request.directory))
+    follower.catch_up()
+    engine = launch.Detached(request, fast)
+    for note in engine.notes:
+        say(note, err=True)
+    show_stream(follower, engine.alive)
+    code = engine.wait()
+    if not follower.state.ended:
+        raise LongwatchError(f"the engine broke down: what it said is in {engine.log}")
+    return code
