@@ -248,11 +248,11 @@ class Engine:
         return None
 
     def _progress(self) -> object:
-        """What differs after a session that did anything: statuses, and commits of more than notes."""
-        notes = {self.run.dir.notes.name, self.run.dir.findings.name}
+        """What differs after a session that did anything: statuses, and commits of more than bookkeeping."""
+        bookkeeping = {self.run.dir.notes.name, self.run.dir.findings.name, self.ledger.path.name}
         head = self.run.git.head()
         if head != self._noted_head:
-            if head and set(self.run.git.changed_since(self._noted_head)) - notes:
+            if head and set(self.run.git.changed_since(self._noted_head)) - bookkeeping:
                 self._work_head = head
             self._noted_head = head
         return tuple(item.status for item in self.run.state.features.values()), self._work_head
