@@ -39,6 +39,9 @@ def start(mark: str) -> int:
 def main(descriptor: int, mark: str) -> None:
     while os.read(descriptor, 1):
         pass
+    # First the CLIs: one that sees its command die would write that down as the call's outcome, and the
+    # session would go on believing it.
+    processes.kill(item for item in processes.marked(processes.RUN_MARK, mark) if processes.is_cli(item))
     while left := processes.marked(processes.RUN_MARK, mark):
         processes.terminate(left, grace=0.2)
 

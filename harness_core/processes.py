@@ -1,4 +1,4 @@
-"""Processes of a run: found by markers in their environment and by descent, ended one by one.
+"""Processes of a run: found by markers in their environment, ended one by one.
 
 Every process that a session starts inherits `LONGWATCH_SESSION`, every process of a run
 `LONGWATCH_RUN`; so a child that left its parent, its group and its terminal is still found. Signals go
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +19,11 @@ import psutil
 RUN_MARK = "LONGWATCH_RUN"
 SESSION_MARK = "LONGWATCH_SESSION"
 APP_MARK = "LONGWATCH_APP"
+CLI_MARK = "LONGWATCH_CLI"
+"""Names the CLI's own program to a session's processes."""
+_COMMAND = 200
+"""Characters of a command that are kept."""
+_POLL = 0.01
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError)
 
 
@@ -31,18 +38,36 @@ class Found:
     def __str__(self) -> str:
         return f"{self.pid} {self.command}"
 
+    @property
+    def alive(self) -> bool:
+        return is_alive(self.pid, self.started)
 
-def _describe(process: psutil.Process) -> Found | None:
+
+def _describe(pid: int) -> Found | None:
+    started = start_time(pid)
+    if started is None:
+        return None
     with contextlib.suppress(*_GONE):
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        command = " ".join(process.cmdline()) or process.name()
-        return Found(process.pid, process.create_time(), command[:200])
+        process = psutil.Process(pid)
+        return Found(pid, started, (" ".join(process.cmdline()) or process.name())[:_COMMAND])
     return None
 
 
 def start_time(pid: int) -> float | None:
-    """When the process of that pid started (seconds since the epoch), or None when there is none."""
+    """When the process of that pid started, or None when none lives there (a zombie doesn't).
+
+    In seconds since the machine's own start: a time of day would move when the clock is set.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            # The name may hold blanks and brackets; behind its last bracket come state, parent, …
+            state, *fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return None if os.path.isdir("/proc/self") else _start_time_elsewhere(pid)
+    return None if state in (b"Z", b"X") else int(fields[18]) / os.sysconf("SC_CLK_TCK")
+
+
+def _start_time_elsewhere(pid: int) -> float | None:
     with contextlib.suppress(*_GONE):
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -51,8 +76,7 @@ def start_time(pid: int) -> float | None:
 
 def is_alive(pid: int, started: float) -> bool:
     """Whether the process that had `pid` and started then still lives (not as a zombie)."""
-    found = start_time(pid)
-    return found is not None and abs(found - started) < 0.05
+    return start_time(pid) == started
 
 
 def marked(name: str, value: str) -> list[Found]:
@@ -66,10 +90,9 @@ def marked(name: str, value: str) -> list[Found]:
         mark = None if pid == mine else _mark(pid, name)
         if mark is None or (mark != value and not (value.endswith(":") and mark.startswith(value))):
             continue
-        with contextlib.suppress(*_GONE):
-            described = _describe(psutil.Process(pid))
-            if described is not None:
-                found.append(described)
+        described = _describe(pid)
+        if described is not None:
+            found.append(described)
     return found
 
 
@@ -91,35 +114,15 @@ def _mark(pid: int, name: str) -> str | None:
     return None
 
 
-def descendants(pid: int) -> list[Found]:
-    """The living children of `pid` and theirs."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except _GONE:
-        return []
-    return [found for child in children if (found := _describe(child)) is not None]
+def is_cli(found: Found) -> bool:
+    """Whether it is the CLI of a session itself rather than something that the session runs."""
+    path = _mark(found.pid, CLI_MARK)
+    return path is not None and found.command.startswith(path[:_COMMAND])
 
 
 def everyone() -> list[Found]:
     """Every process that could be signalled."""
-    return [found for process in psutil.process_iter() if (found := _describe(process)) is not None]
-
-
-def terminate(targets: Iterable[Found], grace: float = 0.5) -> list[Found]:
-    """Ask each target to end, kill what is left after `grace` seconds, return what survived even that."""
-    processes = []
-    for target in targets:
-        with contextlib.suppress(*_GONE):
-            process = psutil.Process(target.pid)
-            if abs(process.create_time() - target.started) < 0.05:
-                process.terminate()
-                processes.append(process)
-    _, stubborn = psutil.wait_procs(processes, timeout=grace)
-    for process in stubborn:
-        with contextlib.suppress(*_GONE):
-            process.kill()
-    _, left = psutil.wait_procs(stubborn, timeout=1.0)
-    return [found for process in left if (found := _describe(process)) is not None]
+    return [found for pid in psutil.pids() if (found := _describe(pid)) is not None]
 
 
 def parent(pid: int) -> int | None:
@@ -127,3 +130,35 @@ def parent(pid: int) -> int | None:
     with contextlib.suppress(*_GONE):
         return int(psutil.Process(pid).ppid())
     return None
+
+
+def terminate(targets: Iterable[Found], grace: float = 0.5) -> list[Found]:
+    """Ask each target to end, kill what is left after `grace` seconds, return what survived even that."""
+    asked = list(targets)
+    _signal(asked, signal.SIGTERM)
+    return kill(_wait(asked, grace))
+
+
+def kill(targets: Iterable[Found]) -> list[Found]:
+    """Kill each target; returns what is still there a second later."""
+    asked = list(targets)
+    _signal(asked, signal.SIGKILL)
+    return _wait(asked, 1.0)
+
+
+def _signal(targets: Iterable[Found], number: signal.Signals) -> None:
+    for target in targets:
+        if target.alive:
+            with contextlib.suppress(OSError):
+                os.kill(target.pid, number)
+
+
+def _wait(targets: Iterable[Found], seconds: float) -> list[Found]:
+    """Wait until all are gone; returns those that aren't in time.
+
+    None is reaped: a child's exit status is for whoever started it.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := [target for target in targets if target.alive]) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return left

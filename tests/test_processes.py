@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +22,7 @@ from harness_core import guardian, processes
 from harness_core.errors import RunLocked
 from harness_core.layout import RunDir
 from harness_core.lock import Owner, RunLock, engine_alive, owner_of
-from harness_core.processes import RUN_MARK, SESSION_MARK, Found
+from harness_core.processes import CLI_MARK, RUN_MARK, SESSION_MARK, Found
 
 Spawn = Callable[..., BaseProcess]
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -119,7 +122,8 @@ def test_terminate_ends_the_willing_and_kills_the_stubborn(start: Start) -> None
     before = time.monotonic()
     assert processes.terminate([found(willing.pid), found(stubborn.pid)], grace=0.3) == []
     assert time.monotonic() - before < 5
-    assert not psutil.pid_exists(willing.pid) and not psutil.pid_exists(stubborn.pid)
+    assert willing.wait() == -signal.SIGTERM
+    assert stubborn.wait() == -signal.SIGKILL
 
 
 def test_a_reused_pid_is_never_signalled(start: Start) -> None:
@@ -143,15 +147,40 @@ def test_what_has_gone_is_neither_alive_nor_a_survivor(start: Start) -> None:
     assert processes.start_time(process.pid) is None
     assert processes.terminate([known]) == []
     assert processes.parent(process.pid) is None
-    assert processes.descendants(process.pid) == []
+    assert process.pid not in [item.pid for item in processes.everyone()]
 
 
-def test_descendants_are_all_generations(start: Start) -> None:
-    process = start("sh -c 'sleep 60 & echo up; wait'; true")
+def test_a_start_time_is_no_time_of_day(start: Start) -> None:
+    process = start("echo up; exec sleep 60")
     up(process)
-    assert "sleep 60" in [item.command for item in processes.descendants(process.pid)]
-    assert process.pid in [item.pid for item in processes.everyone()]
-    processes.terminate([*processes.descendants(process.pid), found(process.pid)])
+    running_for = float(Path("/proc/uptime").read_text().split()[0])
+    assert 0 <= running_for - found(process.pid).started < 60
+
+
+def test_an_odd_name_hides_no_start_time(start: Start, tmp_path: Path) -> None:
+    program = tmp_path / "a) R 1 (b"
+    shutil.copy("/bin/sleep", program)
+    process = start(f"echo up; exec '{program}' 60")
+    up(process)
+    wait_for(lambda: psutil.Process(process.pid).cmdline()[0] == str(program))
+    assert processes.is_alive(process.pid, found(process.pid).started)
+    process.kill()
+    wait_for(lambda: processes.start_time(process.pid) is None)
+
+
+def test_an_ended_child_keeps_its_exit_status_for_its_parent(
+    mark: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ended() -> int:
+        environ = {**os.environ, SESSION_MARK: mark}
+        process = await asyncio.create_subprocess_exec("sleep", "60", env=environ)
+        left = processes.marked(SESSION_MARK, mark)
+        assert await asyncio.to_thread(processes.terminate, left) == []
+        return await process.wait()
+
+    for _ in range(5):
+        assert asyncio.run(ended()) == -signal.SIGTERM
+    assert caplog.records == []
 
 
 # --- The guardian -----------------------------------------------------------
@@ -172,10 +201,27 @@ def test_when_an_engine_is_killed_nothing_of_it_stays_behind(start: Start, mark:
     assert other.poll() is None
 
 
+def test_a_guardian_ends_a_cli_before_what_it_runs(start: Start, mark: str, tmp_path: Path) -> None:
+    engine = start(
+        f"exec {sys.executable} -c 'import os, time; from harness_core import guardian; "
+        f'guardian.start("{mark}"); print("up", flush=True); time.sleep(60)\''
+    )
+    up(engine)
+    said = tmp_path / "said"
+    cli = shutil.copy("/bin/sh", tmp_path / "cli")
+    script = f"trap : TERM; echo up; sleep 60; echo it ended >{said}"
+    session = start(f"exec {cli} -c '{script}'", **{RUN_MARK: mark, SESSION_MARK: "s", CLI_MARK: str(cli)})
+    up(session)
+    engine.kill()
+    assert session.wait(15) == -signal.SIGKILL
+    wait_for(lambda: processes.marked(RUN_MARK, mark) == [])
+    assert not said.exists()
+
+
 def test_a_guardian_outlives_nothing_but_its_engine(mark: str) -> None:
-    before = {item.pid for item in processes.descendants(os.getpid())}
+    before = {child.pid for child in psutil.Process().children()}
     lifeline = guardian.start(mark)
-    (guard,) = [item for item in processes.descendants(os.getpid()) if item.pid not in before]
+    (guard,) = [found(child.pid) for child in psutil.Process().children() if child.pid not in before]
     os.close(lifeline)
     wait_for(lambda: not processes.is_alive(guard.pid, guard.started))
 
