@@ -249,7 +249,8 @@ class Engine:
 
     def _progress(self) -> object:
         """What differs after a session that did anything: statuses, and commits of more than bookkeeping."""
-        bookkeeping = {self.run.dir.notes.name, self.run.dir.findings.name, self.ledger.path.name}
+        run = self.run.dir
+        bookkeeping = {path.name for path in (run.spec, run.notes, run.findings, self.ledger.path)}
         head = self.run.git.head()
         if head != self._noted_head:
             if head and set(self.run.git.changed_since(self._noted_head)) - bookkeeping:

@@ -19,6 +19,7 @@ from harness_core.agent import sdk
 from harness_core.agent.session import End, Outcome, Parts, Session
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
+from harness_core.contract import Status
 from harness_core.errors import Exit
 from harness_core.run import Run
 
@@ -55,6 +56,7 @@ class Sessions:
         self._session: Session | None = None
         self._spare: tuple[str, asyncio.Task[Session]] | None = None
         self._closing: set[asyncio.Task[object]] = set()
+        run.listeners.append(self._hear)
 
     # --- Holding ------------------------------------------------------------------------------------
 
@@ -126,15 +128,19 @@ class Sessions:
 
     async def _fresh(self, role: str) -> Session:
         """A connected session: the one made ready meanwhile, or a new one."""
-        spare, self._spare = self._spare, None
-        if spare is not None and spare[0] == role:
+        if self._spare is not None and self._spare[0] == role:
+            connected, self._spare = self._spare[1], None
             with contextlib.suppress(Exception):
-                return await spare[1]
-        elif spare is not None:
-            self._in_background(_dispose(spare[1]))
+                return await connected
+        self._drop_spare()
         session = Session(self._parts, role)
         await self._connect(session)
         return session
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._in_background(_dispose(self._spare[1]))
+            self._spare = None
 
     async def _connect(self, session: Session) -> None:
         try:
@@ -143,7 +149,12 @@ class Sessions:
             await session.close()
             raise EndOfRun(Exit.FAILED, f"the agent's CLI can't be started: {error}") from error
 
-    def prepare_next(self) -> None:
+    def _hear(self, event: ev.Event) -> None:
+        # After its claim a session has little left to do.
+        if isinstance(event, ev.FeatureChanged) and event.to is Status.CLAIMED and self._session is not None:
+            self._prepare_next()
+
+    def _prepare_next(self) -> None:
         """Have the CLI of the session that will probably come next started already."""
         role = self._next_role()
         if self._spare is not None or role is None:
@@ -166,6 +177,7 @@ class Sessions:
     async def _pause(self, session: Session, outcome: Outcome) -> None:
         """The operator interrupted it: end its processes, confirm, and wait until it may go on."""
         self._session = None
+        self._drop_spare()
         survivors = list(outcome.survivors) or await session.end_tools()
         self._brake.confirm(survivors)
         await session.close()
@@ -189,7 +201,7 @@ class Sessions:
         """End a session: the next one's CLI starts, what was left uncommitted is committed, the old goes."""
         self._session = None
         if outcome.end is End.DONE:
-            self.prepare_next()
+            self._prepare_next()
         self._parts.ledger.inspect(None)
         self._commit_rest(session)
         self.end(outcome.end.value)
@@ -225,8 +237,7 @@ class Sessions:
 
     async def close(self) -> None:
         """Leave no CLI behind."""
-        if self._spare is not None:
-            self._in_background(_dispose(self._spare[1]))
+        self._drop_spare()
         if self._session is not None:
             self._in_background(self._session.close())
         if self._closing:

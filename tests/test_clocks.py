@@ -1,0 +1,46 @@
+"""A session's clocks, with a time of the test's own."""
+
+from __future__ import annotations
+
+from harness_core.agent.clocks import Clocks
+from harness_core.config import Timeouts
+
+LIMITS = Timeouts(session=60.0, stall=10.0, tool=15.0)
+MINUTE = 60.0
+
+
+def run_out(clocks: Clocks, now: float, *running: float) -> str | None:
+    found = clocks.overdue(now, running)
+    return found.clock if found else None
+
+
+def test_silence_runs_out_and_a_sign_of_life_starts_it_anew() -> None:
+    clocks = Clocks(LIMITS, 0)
+    assert run_out(clocks, 9 * MINUTE) is None
+    clocks.sign(9 * MINUTE)
+    assert run_out(clocks, 18 * MINUTE) is None
+    assert run_out(clocks, 19.1 * MINUTE) == "stall"
+
+
+def test_a_running_tool_is_no_silence_but_has_a_bound_of_its_own() -> None:
+    clocks = Clocks(LIMITS, 0)
+    assert run_out(clocks, 14 * MINUTE, 0.0) is None
+    assert run_out(clocks, 15.1 * MINUTE, 14 * MINUTE, 0.0) == "tool"
+
+
+def test_an_announced_wait_is_neither_silence_nor_work() -> None:
+    clocks = Clocks(LIMITS, 0)
+    clocks.sign(0, wait=300 * MINUTE)
+    for minute in range(0, 301, 5):
+        assert run_out(clocks, minute * MINUTE) is None
+    assert run_out(clocks, 309 * MINUTE) is None
+    assert run_out(clocks, 310.1 * MINUTE) == "stall"
+
+
+def test_a_session_runs_out_however_lively_it_is() -> None:
+    clocks = Clocks(LIMITS, 0)
+    for minute in range(61):
+        clocks.sign(minute * MINUTE)
+        assert run_out(clocks, minute * MINUTE) is None
+    clocks.sign(60.1 * MINUTE)
+    assert run_out(clocks, 60.1 * MINUTE) == "session"
