@@ -184,8 +184,10 @@ def _watched(request: Request, fast: bool) -> Exit:
     from harness_core.state import Follower  # noqa: PLC0415
     from tui import launch  # noqa: PLC0415
 
-    follower = Follower(RunDir.at(request.directory))
-    follower.catch_up()
+    run_dir = RunDir.at(request.directory)
+    follower = Follower(run_dir)
+    if run_dir.journal.exists():
+        follower.catch_up()
     engine = launch.Detached(request, fast)
     for note in engine.notes:
         say(note, err=True)
