@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """Seconds between two looks at the timers."""
-RESULT_WITHIN = 2.0
+RESULT_WITHIN = 1.5
 """Seconds that an interrupted session has to come to rest before its processes are ended."""
 
 
@@ -261,16 +261,16 @@ class Session:
         from claude_agent_sdk import ResultMessage  # noqa: PLC0415
 
         assert self._gate is not None and self._transcriber is not None
-        deadline: float | None = None
+        deadline = float("inf")
         while True:
-            if self._ending is not None and deadline is None:
-                deadline = time.monotonic() + RESULT_WITHIN
+            if self._ending is not None:
+                deadline = min(deadline, time.monotonic() + RESULT_WITHIN)
+                if time.monotonic() >= deadline:
+                    survivors = await self.end_processes()
+                    return Outcome(self._ending, "ended by force", survivors=tuple(survivors))
             try:
                 message = await asyncio.wait_for(self._messages.get(), TICK)
             except TimeoutError:
-                if deadline is not None and time.monotonic() > deadline:
-                    survivors = await self.end_processes()
-                    return Outcome(self._ending or End.CRASHED, "ended by force", survivors=tuple(survivors))
                 continue
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
@@ -289,8 +289,7 @@ class Session:
         return f"{error}{f' ({said})' if said else ''}"
 
     def _outcome(self, result: ResultMessage) -> Outcome:
-        assert self._gate is not None
-        assert self._transcriber is not None
+        assert self._gate is not None and self._transcriber is not None
         if self._ending is not None and (refused := self._transcriber.refused) is not None:
             return Outcome(self._ending, str(refused), status=refused.status)
         if self._ending is not None:
