@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+from harness_core.layout import PRIVATE
 
 MAX_TEXT = 4 << 20
 """Most bytes that are read of any text from outside (4 MiB)."""
@@ -21,7 +24,7 @@ def sync_folder(folder: Path) -> None:
 
 def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=_scratch(path.parent))
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -33,6 +36,13 @@ def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
         os.unlink(name)
         raise
     return Path(name)
+
+
+def _scratch(folder: Path) -> Path:
+    """Where a file for `folder` is prepared: at a run's root not there, where `git add -A` may find it."""
+    private = folder / PRIVATE
+    there = private.is_dir() and private.stat().st_dev == folder.stat().st_dev
+    return private if there else folder
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -48,6 +58,13 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def clear_way(path: Path) -> None:
+    """Make room for a file at `path`: its folder is made, a folder in its place removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
 
 
 def create_once(path: Path, data: bytes) -> bool:

@@ -7,6 +7,7 @@ for one that isn't.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ import msgspec
 from harness_core import events
 from harness_core.errors import JournalError
 from harness_core.events import Event
+from harness_core.files import clear_way, sync_folder
 
 E = TypeVar("E", bound=Event)
 
 SYNC_EVERY = 0.1
-"""Chatter is synced to disk in groups no older than this, in seconds."""
+"""Seconds after which the next event takes unsynced chatter to the disk with it."""
+_COPY = 1 << 20
 MAX_LINE = 16 << 20
 """A longer line is damage, not an event."""
 
@@ -37,11 +40,14 @@ class Journal:
     """The one writer of a run's journal. Hold the run's lock before making one."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the journal, mending a torn end. Raises JournalError or OSError."""
+        """Open or create the journal, mending a torn end. Raises JournalError when the disk refuses."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self.last_seq = _mend(self._fd)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = _open(path)
+            self.last_seq = _mend(self._fd)
+        except OSError as error:
+            raise self._refused(error) from None
         self.size = os.fstat(self._fd).st_size
         """Length of the file in bytes."""
         self._unsynced_since: float | None = None
@@ -49,47 +55,102 @@ class Journal:
     def append(self, event: E) -> E:
         """Write `event` with the next `seq` and the time; returns it as written.
 
-        A control event is on disk when this returns. Raises OSError when the disk refuses; then
-        nothing of the event stays in the file.
+        A control event is on disk when this returns. Raises JournalError when the disk refuses; then
+        nothing of the event stays in the file, and the next one gets its `seq`.
         """
         written = events.sound(msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso()))
         line = events.encode(written)
-        self._write(line)
+        try:
+            self._write(line)
+            if isinstance(event, events.CONTROL) or self._sync_is_due():
+                self.sync()
+        except OSError as error:
+            # Where even this is refused, `put_back` or the next engine cuts it off.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self.size)
+            raise self._refused(error) from None
+        self.size += len(line)
         self.last_seq += 1
-        if isinstance(event, events.CONTROL):
-            self.sync()
-        elif self._unsynced_since is None:
-            self._unsynced_since = time.monotonic()
-        elif time.monotonic() - self._unsynced_since > SYNC_EVERY:
-            self.sync()
         return written
 
     def _write(self, line: bytes) -> None:
         done = 0
-        try:
-            while done < len(line):
-                done += os.write(self._fd, line[done:])
-        except OSError:
-            os.ftruncate(self._fd, self.size)
-            raise
-        self.size += len(line)
+        while done < len(line):
+            done += os.write(self._fd, line[done:])
+
+    def _sync_is_due(self) -> bool:
+        now = time.monotonic()
+        if self._unsynced_since is None:
+            self._unsynced_since = now
+        return now - self._unsynced_since > SYNC_EVERY
 
     def sync(self) -> None:
-        """Put everything appended so far on disk."""
+        """Put everything appended so far on disk. Raises OSError."""
         os.fdatasync(self._fd)
         self._unsynced_since = None
 
-    def intact(self) -> bool:
-        """Whether the file at `path` is still the one that was written, with its whole length."""
+    def _refused(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"{self.path} can't be written ({error.strerror}): make room or mend the disk, then start again"
+        )
+
+    def put_back(self) -> str | None:
+        """Undo what others did to the file since the last event; says what it was, None where nothing was.
+
+        What is gone from the file itself can't be brought back: then the events that follow show the gap
+        in their `seq`. Raises JournalError when the disk refuses.
+        """
         try:
-            found = os.stat(self.path)
-        except OSError:
-            return False
-        return found.st_ino == os.fstat(self._fd).st_ino and found.st_size == self.size
+            here = os.fstat(self._fd)
+            if not _is(self.path, here):
+                self._rewrite()
+                return "the journal was removed or replaced"
+            if here.st_size > self.size:
+                os.ftruncate(self._fd, self.size)
+                return "something was added to the journal that the engine didn't write"
+            if here.st_size < self.size:
+                _mend(self._fd)
+                self.size = os.fstat(self._fd).st_size
+                return "the journal was cut short"
+        except OSError as error:
+            raise self._refused(error) from None
+        return None
+
+    def _rewrite(self) -> None:
+        """Copy what the open file holds to where the journal belongs, and go on there."""
+        clear_way(self.path)
+        new = self.path.with_name(f".{self.path.name}.new")
+        new.unlink(missing_ok=True)
+        target, copied = _open(new), 0
+        while piece := os.pread(self._fd, min(_COPY, self.size - copied), copied):
+            copied += os.write(target, piece)
+        os.fsync(target)
+        os.replace(new, self.path)
+        sync_folder(self.path.parent)
+        os.close(self._fd)
+        self._fd, self.size = target, copied
 
     def close(self) -> None:
-        self.sync()
-        os.close(self._fd)
+        """Sync and close. Raises JournalError when the disk refuses."""
+        try:
+            self.sync()
+        except OSError as error:
+            raise self._refused(error) from None
+        finally:
+            os.close(self._fd)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _is(path: Path, file: os.stat_result) -> bool:
+    """Whether `path` leads to that open file, directly."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
 
 
 def _mend(fd: int) -> int:

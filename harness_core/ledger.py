@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Collection, Sequence
@@ -23,7 +22,7 @@ from harness_core import evidence as evd
 from harness_core.answer import Answer
 from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
 from harness_core.errors import ContractError
-from harness_core.files import read_bounded, write_whole
+from harness_core.files import clear_way, read_bounded, write_whole
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind
 from harness_core.guards.contract import check as check_call
@@ -337,8 +336,7 @@ class Ledger:
 
 def _put(path: Path, data: bytes) -> None:
     """Make `path` a file with `data`, whatever lies in its place."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+    clear_way(path)
     write_whole(path, data)
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import random
 import resource
-import signal
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -61,15 +63,6 @@ def test_append_returns_the_event_as_it_was_written(path: Path) -> None:
     event = written(path).append(ev.Error(message="half a pair: \ud800", kind="test"))
     assert read(path) == [event]
     assert event.message == "half a pair: ?"
-
-
-def test_a_replaced_or_cut_journal_is_not_intact(path: Path) -> None:
-    journal = written(path, "one")
-    assert journal.intact()
-    path.write_bytes(b"")
-    assert not journal.intact()
-    path.rename(path.with_suffix(".old"))
-    assert not journal.intact()
 
 
 # --- Torn ends ------------------------------------------------------------------------------------------
@@ -178,11 +171,10 @@ def test_a_giant_line_costs_itself_alone(path: Path, monkeypatch: pytest.MonkeyP
 def _append_until_refused(path: Path) -> None:
     journal = written(path, "one", "two")
     resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 50, resource.RLIM_INFINITY))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         journal.append(ev.Text(text="too much " * 100))
-    except OSError:
-        refused = True
+    except JournalError as error:
+        refused = "can't be written (File too large): make room" in str(error)
     else:
         refused = False
     whole = path.stat().st_size == journal.size
@@ -197,6 +189,110 @@ def test_a_refused_write_leaves_nothing_and_the_next_one_goes_on(path: Path, spa
     assert process.exitcode == 0
     assert texts(path) == ["one", "two", "there is room again"]
     assert seqs(path) == [1, 2, 3]
+
+
+def test_a_full_disk_takes_no_half_event_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+    journal = Journal(small_disk / "journal.jsonl")
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 100_000)
+    acknowledged = 0
+    with pytest.raises(JournalError, match="No space left on device"):
+        while True:
+            acknowledged = journal.append(ev.Text(text="x" * 3000)).seq
+    with pytest.raises(JournalError, match="No space left on device"):
+        journal.append(ev.Text(text="x" * 9000))
+    assert seqs(journal.path) == list(range(1, acknowledged + 1))
+    ballast.unlink()
+    assert journal.append(ev.Text(text="room")).seq == acknowledged + 1
+    journal.close()
+    assert seqs(journal.path) == list(range(1, acknowledged + 2))
+    assert Tail(journal.path).damaged == 0
+
+
+SYNC_FAILS = """
+import sys
+from pathlib import Path
+from harness_core import events as ev
+from harness_core.errors import JournalError
+from harness_core.journal import Journal
+
+journal = Journal(Path(sys.argv[1]))
+for reason in ("first", "second", "third"):
+    try:
+        print(journal.append(ev.RunEnded(reason=reason, exit=0)).seq)
+    except JournalError as error:
+        print(error)
+"""
+
+
+def test_an_event_that_could_not_be_synced_is_not_acknowledged(path: Path) -> None:
+    strace = ["strace", "-o", os.devnull, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=2"]
+    if not shutil.which("strace") or subprocess.run([*strace, "true"], check=False).returncode:
+        pytest.skip("needs strace and the right to trace, to have the kernel refuse a sync")
+    said = subprocess.run(
+        [*strace, sys.executable, "-c", SYNC_FAILS, str(path)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert (said[0], said[2]) == ("1", "2")
+    assert "can't be written (Input/output error)" in said[1]
+    assert [(event.seq, event.reason) for event in read(path) if isinstance(event, ev.RunEnded)] == [
+        (1, "first"),
+        (2, "third"),
+    ]
+
+
+# --- What others do to the file ----------------------------------------------------------------------------
+
+
+def test_an_untouched_journal_is_left_as_it_is(path: Path) -> None:
+    journal = written(path, "one")
+    before = path.stat().st_ino, path.read_bytes()
+    assert journal.put_back() is None
+    assert (path.stat().st_ino, path.read_bytes()) == before
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "a link", "a folder", "its folder too"])
+def test_a_journal_that_is_gone_is_put_back_whole(path: Path, tmp_path: Path, how: str) -> None:
+    journal = written(path, "one", "x" * 3_000_000)
+    path.unlink()
+    match how:
+        case "replaced":
+            path.write_text('{"type":"text","seq":1,"text":"forged"}\n')
+        case "a link":
+            (tmp_path / "elsewhere").write_text("not ours\n")
+            path.symlink_to(tmp_path / "elsewhere")
+        case "a folder":
+            (path / "full").mkdir(parents=True)
+        case "its folder too":
+            path.parent.rmdir()
+    said = journal.put_back()
+    assert said is not None and "removed or replaced" in said
+    assert journal.put_back() is None
+    journal.append(ev.Text(text="after"))
+    assert [text[:5] for text in texts(path)] == ["one", "xxxxx", "after"]
+    assert seqs(path) == [1, 2, 3]
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_forged_lines_are_taken_out(path: Path) -> None:
+    journal = written(path, "one")
+    with path.open("a") as stream:
+        stream.write('{"type":"feature_changed","seq":2,"feature":"F001","from":"failing","to":"claimed"}\n')
+    said = journal.put_back()
+    assert said is not None and "didn't write" in said
+    journal.append(ev.Text(text="two"))
+    assert texts(path) == ["one", "two"] and seqs(path) == [1, 2]
+
+
+@pytest.mark.parametrize("left", [0, 10, -1, -10])
+def test_after_a_cut_what_follows_is_whole_and_shows_the_gap(path: Path, left: int) -> None:
+    journal = written(path, "one", "two", "three")
+    os.truncate(path, left if left >= 0 else journal.size + left)
+    said = journal.put_back()
+    assert said is not None and "cut short" in said
+    journal.append(ev.Text(text="four"))
+    kept = {0: [], 10: [], -1: ["one", "two", "three"], -10: ["one", "two"]}[left]
+    assert texts(path) == [*kept, "four"]
+    assert seqs(path)[-1] == 4
 
 
 # --- Readers beside a writer ------------------------------------------------------------------------------
