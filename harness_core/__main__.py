@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from harness_core.errors import Exit, LongwatchError
+from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import print_event, tell, unhindered
 
 
@@ -29,6 +29,9 @@ def main(arguments: list[str]) -> int:
     except LongwatchError as error:
         tell(str(error))
         return error.exit_code
+    except OSError as error:
+        tell(refused_by_system(error))
+        return Exit.FAILED
 
 
 if __name__ == "__main__":

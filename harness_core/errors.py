@@ -17,6 +17,12 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def refused_by_system(error: OSError) -> str:
+    """What the operating system didn't let us do, as a sentence."""
+    where = f" {error.filename}" if error.filename else ""
+    return f"the system refused{where}: {error.strerror or error}"
+
+
 class LongwatchError(Exception):
     """Anything Longwatch can name. `str(error)` is one sentence: what, where, how to mend it."""
 

@@ -112,6 +112,8 @@ def _directory(text: str) -> RunDir:
         raise Mistake(f"{path} is a file: name a directory for the run")
     if not path.parent.is_dir():
         raise Mistake(f"{path} can't be made because {path.parent} isn't a directory: make that first")
+    if directory.private.exists() and not directory.private.is_dir():
+        raise Mistake(f"{directory.private} is a file: move it away")
     if not os.access(path if path.exists() else path.parent, os.W_OK | os.X_OK):
         raise Mistake(f"{path} can't be written: choose a directory of your own")
     return directory

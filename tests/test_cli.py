@@ -179,6 +179,13 @@ def test_status_of_a_directory_of_another_harness(
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 
 
+def test_status_of_a_contract_that_can_not_be_read_says_where(foreign: Path) -> None:
+    (foreign / "feature_list.json").write_text('[\n  {"description": "a",,}\n]')
+    shown = said(longwatch("status", str(foreign)))
+    assert "line 2" in shown and "0/0" not in shown
+    assert "line 2" in json.loads(said(longwatch("status", str(foreign), "--json")))["contract_error"]
+
+
 def test_status_has_what_others_rely_on(run: Run) -> None:
     report = json.loads(said(longwatch("status", str(run.dir.root), "--json")))
     assert report.keys() >= {
@@ -234,6 +241,32 @@ def test_several_commands_at_once_lose_none(run: Run) -> None:
     assert [line.splitlines()[0] for line in told] == [f"Queued as {number:03d}." for number in range(1, 6)]
     texts = {message.text for n in range(1, 6) if (message := control.read_steer(run.dir, n))}
     assert texts == {f"say {n}" for n in range(5)}
+
+
+def test_a_message_can_come_by_standard_input(run: Run, foreign: Path) -> None:
+    for directory in (run.dir.root, foreign):
+        command = [sys.executable, "-m", "tui.cli", "steer", str(directory), "-"]
+        told = subprocess.run(
+            command, cwd=ROOT, input="be\nbrief\n", capture_output=True, text=True, check=True
+        )
+        assert told.stderr == ""
+    message = control.read_steer(run.dir, 1)
+    assert message is not None and message.text == "be\nbrief\n"
+    assert (foreign / "STEER.md").read_text() == "be\nbrief\n"
+    nothing = longwatch("steer", str(run.dir.root), "-")
+    assert "the steering message is empty" in sentence(nothing)
+
+
+def test_without_an_engine_a_command_says_what_needs_one(run: Run, foreign: Path) -> None:
+    root = str(run.dir.root)
+    told = f"No engine is running. To go on: longwatch resume {root}\n"
+    assert said(longwatch("steer", root, "be brief")) == f"Queued as 001.\n{told}"
+    assert said(longwatch("attach", root)).endswith(told)
+    checkpoints.open_checkpoint(run, "end", ["F1"], "good?")
+    assert said(longwatch("approve", root)) == f"Checkpoint 001: approve.\n{told}"
+    for options in ([], ["--now"], ["--finish"]):
+        assert f"To go on: longwatch resume {root}\n" in said(longwatch("stop", root, *options))
+    assert said(longwatch("resume", str(foreign))) == "There was no stop to clear.\n"
 
 
 @pytest.mark.parametrize("form", [Path.touch, Path.mkdir, lambda path: path.symlink_to("nowhere")])

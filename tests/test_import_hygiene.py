@@ -57,9 +57,9 @@ def test_a_quick_command_loads_neither_textual_nor_the_sdk(tmp_path: Path, argum
 
 PRINTING = {"print", "echo", "secho", "Text", "write"}
 """Calls that put their first argument on a terminal."""
-DOORS = {"safe", "one_line", "safe_json"}
-NO_TERMINAL = {("launch.py", "print")}
-"""`tui.launch` as a process of its own has no terminal: its stderr is a log, read again through the door."""
+DOORS = {"safe", "one_line", "safe_json", "json_line"}
+PRINTERS = [*sorted((ROOT / "tui").rglob("*.py")), *(ROOT / "harness_core").glob("*.py")]
+"""All of the front, and what of the engine runs in a terminal without one."""
 
 
 def _clean(node: ast.expr) -> bool:
@@ -99,14 +99,13 @@ def raw_prints(source: str, name: str) -> Iterator[str]:
             continue
         markup = called in ("from_markup", "from_ansi")
         raw = called in PRINTING and bool(node.args) and not _clean(node.args[0])
-        if (markup or raw) and (name, called) not in NO_TERMINAL:
+        if markup or raw:
             yield f"{name}:{node.lineno} {ast.unparse(node)[:80]}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tui").rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PRINTERS, ids=lambda path: path.name)
 def test_outside_text_goes_through_the_one_door(path: Path) -> None:
-    if path.name != "safe.py":
-        assert list(raw_prints(path.read_text(), path.name)) == []
+    assert list(raw_prints(path.read_text(), path.name)) == []
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ CASES = [
     file("contract-twice-without-spec", 'has the same id "F1"', "test-results.json", TWICE, spec=None),
     file("contract-empty", "0 features", "feature_list.json", "[]"),
     file("other-spec", "leave --spec away to build from the one", "app_spec.txt", "Something else.\n"),
+    file("private-file", ".longwatch is a file: move it away", ".longwatch", "mine"),
     file("damaged-run", "run.json can't be read", ".longwatch/run.json", "{"),
     file("newer-run", "update Longwatch", ".longwatch/run.json", '{"format": 2}'),
     Case("newer-journal", "update Longwatch", newer_journal, needs_dir=True),
@@ -329,6 +330,14 @@ def test_a_rehearsal_says_that_its_port_can_not_be_had(port: str) -> None:
         command = [sys.executable, "-m", "harness_core.rehearsal", "tiny", "--port", number]
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     assert f"127.0.0.1:{number}" in refused(done) and "choose another --port" in refused(done)
+
+
+@pytest.mark.parametrize("more", [["--headless"], []], ids=["headless", "detached"])
+def test_a_run_whose_folders_are_damaged_ends_with_one_line(place: Place, more: list[str]) -> None:
+    place.run_json()
+    place.put(".longwatch/sessions", "no folder\n")
+    said = sentence(longwatch("run", str(place.root), *more, **place.environ), code=1)
+    assert f"the system refused {place.root}/.longwatch/sessions: File exists" in said
 
 
 def test_a_resume_that_is_refused_leaves_the_stop(place: Place) -> None:

@@ -10,7 +10,7 @@ import traceback
 import click
 
 from harness_core import __version__
-from harness_core.errors import Exit, LongwatchError
+from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
 from tui.commands.common import say
@@ -63,8 +63,7 @@ def main() -> None:
         give_up_output()
         sys.exit(Exit.DONE)
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        _fail(f"the system refused{where}: {error.strerror or error}", Exit.FAILED)
+        _fail(refused_by_system(error), Exit.FAILED)
     except Exception as error:
         _fail(f"Longwatch broke down ({type(error).__name__}: {error}): see {_kept_traceback()}", Exit.FAILED)
 

@@ -12,7 +12,7 @@ import tempfile
 import msgspec
 
 from harness_core import events as ev
-from harness_core.errors import Exit, LongwatchError
+from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.layout import RunDir
 from harness_core.output import tell
 from harness_core.start import Listener, Request, run
@@ -112,6 +112,9 @@ def main(arguments: list[str]) -> int:
     except LongwatchError as error:
         tell(str(error))
         return error.exit_code
+    except OSError as error:
+        tell(refused_by_system(error))
+        return Exit.FAILED
 
 
 if __name__ == "__main__":

@@ -34,11 +34,13 @@ def summary(report: Report) -> str:
 def setup(config: RunConfig) -> list[str]:
     """What is set for a run, said as it starts: preset, models, limits, timeouts."""
     others = ", ".join(f"{role}: {name}" for role, name in config.models.items() if name != config.model)
-    limits = ", ".join(f"{name.replace('_', '-')} {value:g}" for name, value in config.limits.given().items())
+    limits = ", ".join(
+        f"{name.replace('_', '-')} {value:,.15g}" for name, value in config.limits.given().items()
+    )
     times = config.timeouts
     bounds = {"session": times.session, "silence": times.stall, "tool call": times.tool}
     return [
-        f"preset     {config.preset} · {config.features} features to ask for",
+        f"preset     {config.preset}",
         f"model      {one_line(config.model)}{f' ({one_line(others)})' if others else ''}",
         f"limits     {limits or 'no limit is set: the run may cost what it takes'}",
         f"timeouts   {', '.join(f'{name} {minutes:g} min' for name, minutes in bounds.items())}",

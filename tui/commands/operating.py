@@ -33,7 +33,7 @@ def steer(directory: str, text: tuple[str, ...], for_next: bool) -> None:
     It gets the message once, at its next tool boundary. With `-` as TEXT it is read from standard input.
     """
     run_dir = known_run(directory)
-    words = sys.stdin.read(MAX_TEXT + 1) if text == ("-",) else " ".join(text)
+    words = _standard_input() if text == ("-",) else " ".join(text)
     if run_dir.run_json.exists():
         message = control.steer(run_dir, words, "next" if for_next else "now")
         say(f"Queued as {message}.")
@@ -45,6 +45,10 @@ def steer(directory: str, text: tuple[str, ...], for_next: bool) -> None:
     with path.open("a", encoding="utf-8", errors="replace") as stream:
         stream.write(words.rstrip("\n") + "\n")
     say(f"Written to {path.name}.")
+
+
+def _standard_input() -> str:
+    return sys.stdin.buffer.read(MAX_TEXT + 1).decode("utf-8", "replace")
 
 
 @click.command()
