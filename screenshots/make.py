@@ -23,7 +23,7 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 LONGWATCH = Path(sys.executable).with_name("longwatch")
-COLUMNS, ROWS = 126, 34
+COLUMNS, ROWS = 130, 34
 
 BACKGROUND, FRAME, FOREGROUND = "#14161d", "#262a36", "#d7dae2"
 COLOURS = ("#565c6e", "#ff6b6b", "#7fd88f", "#f0c674", "#7aa2f7", "#d19afc", "#6fd3e0", FOREGROUND)
