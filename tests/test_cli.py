@@ -246,13 +246,11 @@ def test_several_commands_at_once_lose_none(run: Run) -> None:
 def test_a_message_can_come_by_standard_input(run: Run, foreign: Path) -> None:
     for directory in (run.dir.root, foreign):
         command = [sys.executable, "-m", "tui.cli", "steer", str(directory), "-"]
-        told = subprocess.run(
-            command, cwd=ROOT, input="be\nbrief\n", capture_output=True, text=True, check=True
-        )
-        assert told.stderr == ""
+        told = subprocess.run(command, cwd=ROOT, input=b"be\nbr\xefef\n", capture_output=True, check=True)
+        assert told.stderr == b""
     message = control.read_steer(run.dir, 1)
-    assert message is not None and message.text == "be\nbrief\n"
-    assert (foreign / "STEER.md").read_text() == "be\nbrief\n"
+    assert message is not None and message.text == "be\nbr\ufffdef\n"
+    assert (foreign / "STEER.md").read_text() == message.text
     nothing = longwatch("steer", str(run.dir.root), "-")
     assert "the steering message is empty" in sentence(nothing)
 
