@@ -32,8 +32,10 @@ def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
             if durable:
                 os.fsync(stream.fileno())
         os.chmod(name, 0o644)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
     return Path(name)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness_core import processes
 from harness_core.errors import Mistake
 from harness_core.layout import NEVER_COMMITTED, RunDir
 
@@ -18,6 +21,11 @@ import git
 NAME = "Longwatch"
 EMAIL = "longwatch@localhost"
 _LOCAL_EXCLUDES = (*NEVER_COMMITTED, "node_modules/", "__pycache__/", ".venv/")
+
+ABANDONED_AFTER = 1.0
+"""Seconds after which a lock may be one that a killed git has left behind."""
+_LOCKS_AT_MOST = 5
+_LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,6 @@ class GitRepo:
             raise Mistake(
                 f"git can't use {run.root} as a repository ({error}): mend or move its .git"
             ) from None
-        self._repo.git.update_environment(GIT_OPTIONAL_LOCKS="0")
         self._git_dir = Path(self._repo.git_dir)
         self._remotes: frozenset[str] = frozenset()
         self._remotes_at = 0
@@ -115,21 +122,13 @@ class GitRepo:
             return []
         return [CommitInfo(*line.split("\0", 1)) for line in listing.splitlines() if "\0" in line]
 
-    def dirty(self) -> list[str]:
-        """What `git status` names as changed or untracked, at most a few hundred paths."""
-        try:
-            listing: str = self._repo.git.status("--porcelain", "--no-renames", "-uall", "-z")
-        except git.GitError:
-            return []
-        return [entry[3:] for entry in listing.split("\0")[:500] if len(entry) > 3]
-
     def changed_since(self, sha: str | None) -> list[str]:
         """Paths that differ between `sha` and HEAD (all tracked ones when `sha` is None)."""
         try:
             if sha is None:
                 listing: str = self._repo.git.ls_tree("-r", "--name-only", "-z", "HEAD")
             else:
-                listing = self._repo.git.diff("--name-only", "-z", sha, "HEAD")
+                listing = self._repo.git.diff("--name-only", "--no-renames", "-z", sha, "HEAD")
         except git.GitError:
             return []
         return [path for path in listing.split("\0") if path]
@@ -137,19 +136,45 @@ class GitRepo:
     def commit_all(self, message: str) -> str | None:
         """Commit everything uncommitted; the new sha, or None when there was nothing.
 
-        Raises OSError with git's words when git refuses.
+        A lock that a killed git has left behind is taken away. Raises OSError, in a sentence, when git
+        refuses.
         """
-        try:
-            self._repo.git.add("-A")
-            if not self._repo.git.diff("--cached", "--name-only"):
-                return None
-            # --no-verify leaves some hooks on, and what an agent has put there would run unguarded.
-            self._repo.git(c=f"core.hooksPath={os.devnull}").commit(
-                "-q", "--no-verify", "--no-gpg-sign", "-m", message
-            )
-        except git.GitError as error:
-            raise OSError(f"git could not commit: {error}") from None
+        for _ in range(_LOCKS_AT_MOST):
+            try:
+                return self._commit_all(message)
+            except git.GitError as error:
+                held = _LOCKED.search(str(error))
+                if held is None or not self._abandoned(Path(held[1])):
+                    raise OSError(f"git could not commit: {_reason(error)}") from None
+                Path(held[1]).unlink(missing_ok=True)
+        raise OSError("git could not commit: its locks come back as often as they are taken away")
+
+    def _commit_all(self, message: str) -> str | None:
+        self._repo.git.add("-A")
+        if not self._repo.git.diff("--cached", "--name-only"):
+            return None
+        # --no-verify leaves some hooks on, and what an agent has put there would run unguarded.
+        self._repo.git(c=f"core.hooksPath={os.devnull}").commit(
+            "-q", "--no-verify", "--no-gpg-sign", "-m", message
+        )
         return self.head()
+
+    def _abandoned(self, lock: Path) -> bool:
+        """Whether a lock of this repository has no git any more that would take it away."""
+        if Path(self._repo.common_dir).resolve() not in lock.resolve().parents:
+            return False
+        try:
+            young = ABANDONED_AFTER - (time.time() - lock.stat().st_mtime)
+        except FileNotFoundError:
+            return True
+        # What isn't git's own program holds a lock for an instant only.
+        time.sleep(min(max(young, 0.0), ABANDONED_AFTER))
+        return not any(_is_git(found) and self._may_be_here(found) for found in processes.everyone())
+
+    def _may_be_here(self, found: processes.Found) -> bool:
+        folder = processes.folder(found.pid)
+        inside = folder is None or folder == self.run.root or self.run.root in folder.parents
+        return inside or str(self.run.root) in found.command
 
     def source_candidates(self) -> Iterator[str]:
         """Every file that git tracks or would track, relative to the root."""
@@ -163,3 +188,15 @@ class GitRepo:
             self._remotes = frozenset(remote.name for remote in self._repo.remotes)
             self._remotes_at = changed
         return self._remotes
+
+
+def _is_git(found: processes.Found) -> bool:
+    name = Path(found.command.partition(" ")[0]).name
+    return name == "git" or name.startswith("git-")
+
+
+def _reason(error: git.GitError) -> str:
+    """What git itself says, in one line."""
+    said = str(getattr(error, "stderr", "") or error).strip()
+    line = said.removeprefix("stderr: '").strip("' \n").partition("\n")[0]
+    return line.removeprefix("fatal: ").removeprefix("error: ")

@@ -40,14 +40,15 @@ class Journal:
     """The one writer of a run's journal. Hold the run's lock before making one."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the journal, mending a torn end. Raises JournalError when the disk refuses."""
+        """Open or create the journal, mending a torn end. Raises OSError when the disk refuses."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = _open(path)
             self.last_seq = _mend(self._fd)
         except OSError as error:
-            raise self._refused(error) from None
+            error.filename = str(self.path)
+            raise
         self.size = os.fstat(self._fd).st_size
         """Length of the file in bytes."""
         self._unsynced_since: float | None = None
@@ -55,7 +56,7 @@ class Journal:
     def append(self, event: E) -> E:
         """Write `event` with the next `seq` and the time; returns it as written.
 
-        A control event is on disk when this returns. Raises JournalError when the disk refuses; then
+        A control event is on disk when this returns. Raises OSError when the disk refuses; then
         nothing of the event stays in the file, and the next one gets its `seq`.
         """
         written = events.sound(msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso()))
@@ -68,7 +69,8 @@ class Journal:
             # Where even this is refused, `put_back` or the next engine cuts it off.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)
-            raise self._refused(error) from None
+            error.filename = str(self.path)
+            raise
         self.size += len(line)
         self.last_seq += 1
         return written
@@ -85,20 +87,15 @@ class Journal:
         return now - self._unsynced_since > SYNC_EVERY
 
     def sync(self) -> None:
-        """Put everything appended so far on disk. Raises OSError."""
+        """Put everything appended so far on disk."""
         os.fdatasync(self._fd)
         self._unsynced_since = None
-
-    def _refused(self, error: OSError) -> JournalError:
-        return JournalError(
-            f"{self.path} can't be written ({error.strerror}): make room or mend the disk, then start again"
-        )
 
     def put_back(self) -> str | None:
         """Undo what others did to the file since the last event; says what it was, None where nothing was.
 
         What is gone from the file itself can't be brought back: then the events that follow show the gap
-        in their `seq`. Raises JournalError when the disk refuses.
+        in their `seq`. Raises OSError when the disk refuses.
         """
         try:
             here = os.fstat(self._fd)
@@ -113,7 +110,8 @@ class Journal:
                 self.size = os.fstat(self._fd).st_size
                 return "the journal was cut short"
         except OSError as error:
-            raise self._refused(error) from None
+            error.filename = str(self.path)
+            raise
         return None
 
     def _rewrite(self) -> None:
@@ -131,11 +129,12 @@ class Journal:
         self._fd, self.size = target, copied
 
     def close(self) -> None:
-        """Sync and close. Raises JournalError when the disk refuses."""
+        """Sync and close. Raises OSError when the disk refuses."""
         try:
             self.sync()
         except OSError as error:
-            raise self._refused(error) from None
+            error.filename = str(self.path)
+            raise
         finally:
             os.close(self._fd)
 

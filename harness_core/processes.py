@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -129,6 +130,13 @@ def parent(pid: int) -> int | None:
     """The parent's pid, or None when the process is gone."""
     with contextlib.suppress(*_GONE):
         return int(psutil.Process(pid).ppid())
+    return None
+
+
+def folder(pid: int) -> Path | None:
+    """The working directory of a process, or None where that can't be seen."""
+    with contextlib.suppress(*_GONE):
+        return Path(psutil.Process(pid).cwd())
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,10 @@ def root(tmp_path: Path) -> Path:
 def git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+def untracked(root: Path) -> list[str]:
+    return git(root, "ls-files", "-o", "--exclude-standard").splitlines()
 
 
 def prepared(root: Path) -> GitRepo:
@@ -67,12 +72,12 @@ def test_an_identity_that_is_there_is_kept(root: Path) -> None:
 
 
 def test_longwatch_files_are_never_committed(root: Path) -> None:
-    repo = prepared(root)
+    prepared(root)
     for name in ("STEER.md", "STEER.next.md", "AGENT_STOP", "AGENT_FINISH", "kept.txt"):
         (root / name).write_text("x")
     (root / ".longwatch").mkdir()
     (root / ".longwatch" / "journal.jsonl").write_text("x")
-    assert repo.dirty() == ["kept.txt"]
+    assert untracked(root) == ["kept.txt"]
     git(root, "add", "-A")
     assert git(root, "diff", "--cached", "--name-only") == "kept.txt"
 
@@ -118,7 +123,8 @@ def test_what_has_changed_is_named_by_its_whole_path(root: Path) -> None:
     assert repo.changed_since(first) == ["ünïcode.txt"]
     git(root, "mv", "old name.txt", "new name.txt")
     (root / "line\nbreak").write_text("x")
-    assert sorted(repo.dirty()) == ["line\nbreak", "new name.txt", "old name.txt"]
+    repo.commit_all("move")
+    assert set(repo.changed_since(first)) == {"line\nbreak", "new name.txt", "old name.txt", "ünïcode.txt"}
 
 
 def test_with_nothing_to_commit_nothing_is_committed(root: Path) -> None:
@@ -139,22 +145,45 @@ def test_hooks_that_an_agent_could_have_written_do_not_run(root: Path) -> None:
     assert not list(root.glob("ran-*"))
 
 
-def test_a_commit_that_git_refuses_is_told_in_its_words(root: Path) -> None:
+def test_a_commit_that_git_refuses_is_told_in_a_sentence_of_its_own(root: Path) -> None:
     repo = prepared(root)
     (root / "a.txt").write_text("x")
-    (root / ".git" / "index.lock").touch()
-    with pytest.raises(OSError, match=r"could not commit[\s\S]*index\.lock"):
+    (root / ".git" / "index").write_bytes(b"garbage")
+    with pytest.raises(OSError, match="git could not commit: ") as refused:
         repo.commit_all("work")
-    assert repo.dirty() == ["a.txt"]
+    assert "\n" not in str(refused.value) and "Cmd(" not in str(refused.value)
 
 
-def test_looking_takes_no_lock(root: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [["index"], ["HEAD"], ["refs/heads/main"], ["index", "HEAD", "refs/heads/main"]]
+)
+def test_locks_that_a_killed_git_left_are_taken_away(root: Path, names: list[str]) -> None:
     repo = prepared(root)
     commit(repo)
-    os.utime(root / "a.txt", (1, 1))
-    before = (root / ".git" / "index").stat().st_mtime_ns
-    repo.dirty()
-    assert (root / ".git" / "index").stat().st_mtime_ns == before
+    for name in names:
+        (root / ".git" / f"{name}.lock").touch()
+    assert commit(repo) == git(root, "rev-parse", "HEAD")
+    assert not list((root / ".git").rglob("*.lock"))
+
+
+def test_a_lock_that_a_git_still_holds_stays(root: Path) -> None:
+    repo = prepared(root)
+    head = commit(repo)
+    (root / "a.txt").write_text("changed")
+    # An editor is what git waits for, with its lock held.
+    editor = "sh -c 'touch here; until [ -e enough ]; do sleep 0.05; done'"
+    holder = subprocess.Popen(["git", "commit", "-aq"], cwd=root, env={**os.environ, "GIT_EDITOR": editor})
+    try:
+        while not (root / "here").exists():
+            assert holder.poll() is None
+            time.sleep(0.01)
+        with pytest.raises(OSError, match=r"^git could not commit: .*index\.lock.*File exists"):
+            repo.commit_all("work")
+        assert (root / ".git" / "index.lock").exists()
+        assert repo.head() == head
+    finally:
+        (root / "enough").touch()
+        holder.wait()
 
 
 def test_source_candidates_are_tracked_or_would_be(root: Path) -> None:

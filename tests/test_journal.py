@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -173,8 +174,8 @@ def _append_until_refused(path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 50, resource.RLIM_INFINITY))
     try:
         journal.append(ev.Text(text="too much " * 100))
-    except JournalError as error:
-        refused = "can't be written (File too large): make room" in str(error)
+    except OSError as error:
+        refused = (error.errno, error.filename) == (errno.EFBIG, str(path))
     else:
         refused = False
     whole = path.stat().st_size == journal.size
@@ -196,10 +197,10 @@ def test_a_full_disk_takes_no_half_event_and_goes_on_when_there_is_room(small_di
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 100_000)
     acknowledged = 0
-    with pytest.raises(JournalError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device"):
         while True:
             acknowledged = journal.append(ev.Text(text="x" * 3000)).seq
-    with pytest.raises(JournalError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device"):
         journal.append(ev.Text(text="x" * 9000))
     assert seqs(journal.path) == list(range(1, acknowledged + 1))
     ballast.unlink()
@@ -213,14 +214,13 @@ SYNC_FAILS = """
 import sys
 from pathlib import Path
 from harness_core import events as ev
-from harness_core.errors import JournalError
 from harness_core.journal import Journal
 
 journal = Journal(Path(sys.argv[1]))
 for reason in ("first", "second", "third"):
     try:
         print(journal.append(ev.RunEnded(reason=reason, exit=0)).seq)
-    except JournalError as error:
+    except OSError as error:
         print(error)
 """
 
@@ -233,7 +233,7 @@ def test_an_event_that_could_not_be_synced_is_not_acknowledged(path: Path) -> No
         [*strace, sys.executable, "-c", SYNC_FAILS, str(path)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert (said[0], said[2]) == ("1", "2")
-    assert "can't be written (Input/output error)" in said[1]
+    assert "Input/output error" in said[1] and str(path) in said[1]
     assert [(event.seq, event.reason) for event in read(path) if isinstance(event, ev.RunEnded)] == [
         (1, "first"),
         (2, "third"),
