@@ -19,7 +19,7 @@ import msgspec
 from harness_core import control
 from harness_core import events as ev
 from harness_core.control import SteerMessage, SteerMode
-from harness_core.journal import now_iso
+from harness_core.journal import Tail, now_iso
 from harness_core.run import Run
 
 LATE = 1.0
@@ -58,15 +58,11 @@ class Steering:
 
     def _recover(self) -> None:
         """Take up what an earlier engine left: messages under way, inboxes claimed and not used up."""
-        known = self._run.state.steering
-        journaled = self._run.state.steer_queued
-        for number in range(1, journaled + 1):
-            state = known.get(f"{number:03d}")
-            message = control.read_steer(self._run.dir, number) if state else None
-            if state is None or message is None:
-                continue
-            (self._unacknowledged if state.delivered else self._pending).append(message)
-        self._taken = journaled
+        for message_id, known in sorted(self._run.state.steering.items(), key=lambda item: int(item[0])):
+            message = control.read_steer(self._run.dir, int(message_id)) or self._journaled(message_id)
+            if message is not None:
+                (self._unacknowledged if known.delivered else self._pending).append(message)
+        self._taken = self._run.state.steer_queued
         claimed = _by_age(self._run.dir.steering.glob("inbox-*"))
         self._newest = max(map(_age, claimed), default=0)
         for number in range(1, control.highest(self._run.dir.steering) + 1) if claimed else ():
@@ -76,13 +72,34 @@ class Steering:
         for path in claimed:
             self._use_up(path)
 
+    def _journaled(self, message_id: str) -> SteerMessage | None:
+        """A message whose file was damaged after it had been queued; None for one that never was whole."""
+        for event in Tail(self._run.dir.journal).read_all():
+            if isinstance(event, ev.SteerQueued) and event.id == message_id and event.text:
+                mode: SteerMode = "next" if event.mode == "next" else "now"
+                return SteerMessage(id=message_id, mode=mode, text=event.text, by="", queued=event.ts)
+        return None
+
     def collect(self) -> None:
         """Take in what the operator has written since the last call."""
         self._collect_inboxes()
-        while (message := control.read_steer(self._run.dir, self._taken + 1)) is not None:
-            self._taken += 1
-            self._run.emit(ev.SteerQueued(id=message.id, mode=message.mode, text=message.text))
-            self._pending.append(message)
+        for number in range(self._taken + 1, control.highest(self._run.dir.steering) + 1):
+            message = control.read_steer(self._run.dir, number)
+            if message is None:
+                self._leave_out(number)
+            else:
+                self._run.emit(ev.SteerQueued(id=message.id, mode=message.mode, text=message.text))
+                self._pending.append(message)
+            self._taken = number
+
+    def _leave_out(self, number: int) -> None:
+        """Tell that a message is lost. It counts as queued and stays undelivered, so that the next engine
+        knows where to go on."""
+        path = control.numbered(self._run.dir.steering, number)
+        self._run.emit(
+            ev.Error(message=f"a steering message can't be read and is left out: {path}", kind="steering")
+        )
+        self._run.emit(ev.SteerQueued(id=path.stem, mode="now", text=""))
 
     def _collect_inboxes(self) -> None:
         """Claim what lies there, then queue what all claimed files hold, the oldest first.

@@ -188,6 +188,55 @@ def test_a_command_line_that_is_no_utf_8_still_arrives(run: Run) -> None:
     assert queued(run) == ["caf?"]
 
 
+# --- Damage ----------------------------------------------------------------
+
+
+def errors(run: Run) -> list[str]:
+    return [event.message for event in Tail(run.dir.journal).read_all() if isinstance(event, ev.Error)]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b'{"id": 2}', None])
+def test_a_message_that_can_not_be_read_holds_no_later_one_up(
+    run: Run, open_run: OpenRun, damage: bytes | None
+) -> None:
+    for text in ("one", "two", "three"):
+        control.steer(run.dir, text)
+    path = control.numbered(run.dir.steering, 2)
+    path.unlink() if damage is None else path.write_bytes(damage)
+    steering = Steering(run)
+    steering.collect()
+    steering.collect()
+    assert [text for text in queued(run) if text] == ["one", "three"]
+    assert len(errors(run)) == 1 and str(path) in errors(run)[0]
+    assert "\none\n" in (given := steering.hand_over("tool-1")) and "\nthree\n" in given
+
+    later_run = open_run(run.dir.root)
+    later = Steering(later_run)
+    control.steer(run.dir, "four")
+    later.collect()
+    assert [text for text in queued(run) if text] == ["one", "three", "four"]
+    assert len(errors(run)) == 1
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_a_message_that_is_damaged_after_it_was_queued_is_known_from_the_journal(
+    run: Run, open_run: OpenRun, delivered: bool
+) -> None:
+    begin_session(run)
+    steering = Steering(run)
+    control.steer(run.dir, "hold on to this")
+    steering.collect()
+    if delivered:
+        steering.hand_over("tool-1")
+    control.numbered(run.dir.steering, 1).write_bytes(b"\0" * 40)
+    later = Steering(open_run(run.dir.root))
+    later.check_arrival([])
+    assert "\nhold on to this\n" in later.hand_over("tool-2")
+    later.acknowledge()
+    receipt = control.read_steer(run.dir, 1)
+    assert receipt is not None and receipt.acknowledged
+
+
 # --- Handing over ----------------------------------------------------------------
 
 
