@@ -14,7 +14,7 @@ class History:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._seen = run.state.head or run.git.head()
+        self._seen = run.state.head or None
 
     def note(self, by: str) -> None:
         """Journal, as made by `by`, the commits that came since the last look."""
