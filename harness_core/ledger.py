@@ -21,11 +21,13 @@ from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core.answer import Answer
 from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
+from harness_core.cut_off import cut_off_calls
 from harness_core.errors import ContractError
 from harness_core.files import clear_way, read_bounded, write_whole
 from harness_core.guards import Denial, ToolCall
-from harness_core.guards.contract import ContractCall, Kind
+from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.contract import check as check_call
+from harness_core.guards.paths import path_values
 from harness_core.journal import now_iso
 from harness_core.run import Run
 from harness_core.state import PASSING
@@ -71,7 +73,31 @@ class Ledger:
             self._run.dir.record.unlink()
             return
         self._adopt(self._with_journal(record))
+        self._catch_up()
         self.inspect(None)
+
+    def _catch_up(self) -> None:
+        """Bring the agents' file to the record where a crash, and nobody's will, left them apart.
+
+        It may lack the newest change of a status, and have an edit that was let through and whose outcome
+        was never seen: such a call is told to its session as cut off.
+        """
+        assert self._document is not None
+        try:
+            change = ct.compare(self._document, self.passing, ct.read(self.path))
+        except (ContractError, OSError):
+            return
+        apart = {*change.to_true, *change.to_false}
+        states = self._run.state.features
+        newest = max(states, key=lambda name: states[name].seq)
+        lagging = apart == {newest} and states[newest].seq > 0
+        if not change.touches_text and (lagging or (apart and self._edit_cut_off())):
+            self._write_mirror()
+
+    def _edit_cut_off(self) -> bool:
+        calls = cut_off_calls(self._run.dir.journal)
+        targets = (self._run.dir.root / text for call in calls for text in path_values(call.input))
+        return any(is_contract(target, self.path) for target in targets)
 
     def _with_journal(self, record: Record) -> Record:
         """The record with the journal's word on every feature, which was written first."""

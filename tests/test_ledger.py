@@ -404,9 +404,50 @@ def test_a_crash_after_the_journal_is_mended_from_it(build: Build, lost: str, st
 
     again = build()
     assert (again.mirror.read_bytes(), again.run.dir.record.read_bytes()) == after
+    assert again.tampered == 0
     assert len(again.journaled(ev.FeatureChanged)) == (1 if step == "claim" else 2)
     again.session = built.session
     assert "already spent" in str(again.claim("F2", "screenshots/f1.log"))
+
+
+def flip(path: Path, feature: str) -> None:
+    """What an agent's edit does to the file, whether it was let through or not."""
+    rows = json.loads(path.read_text())
+    row = next(row for row in rows if row["id"] == feature)
+    row["passes"] = not row["passes"]
+    path.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    "at_work", ["an edit of the contract", "another call", "an ended edit", "an older edit"]
+)
+def test_only_a_cut_off_edit_explains_an_unjournaled_claim(build: Build, at_work: str) -> None:
+    built = build()
+    target = str(built.mirror) if "edit" in at_work else str(built.run.dir.root / "other.json")
+    built.run.emit(ev.RunStarted(format=1, preset="two-agent", run_id="test"))
+    built.run.emit(ev.ToolUse(tool_use_id="call-1", tool="Edit", input={"file_path": target}))
+    if at_work == "an ended edit":
+        built.run.emit(ev.ToolResult(tool_use_id="call-1", ok=True, ms=1))
+    if at_work == "an older edit":
+        built.run.emit(ev.RunResumed(pid=1))
+    flip(built.mirror, "F2")
+    built.run.emit(ev.RunResumed(pid=2))
+    again = build()
+    assert again.passing == []
+    assert again.tampered == (0 if at_work == "an edit of the contract" else 1)
+
+
+def test_no_crash_explains_a_changed_text_or_another_feature(build: Build) -> None:
+    built = build()
+    flip(built.mirror, "F1")
+    again = build()
+    assert again.passing == [] and again.tampered == 1
+    assert again.claim("F1") is None
+    flip(again.mirror, "F2")
+    again = build()
+    assert again.passing == ["F1"] and again.tampered == 2
+    again.mirror.write_text(again.mirror.read_text().replace("number 3", "easy"))
+    assert build().tampered == 3
 
 
 def test_a_crash_between_record_and_freeze_event_is_a_freeze_anew(open_run: OpenRun, tmp_path: Path) -> None:
