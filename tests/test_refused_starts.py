@@ -20,7 +20,8 @@ from harness_core.config import Options
 from harness_core.layout import RunDir
 from harness_core.lock import RunLock
 from harness_core.start import Request
-from tests.commands import Done, engine_alone, longwatch, sentence
+from tests.commands import Done, engine_alone, environment, longwatch, sentence
+from tests.harness import LONGWATCH
 
 TWICE = '[{"id": "F1", "description": "a"}, {"id": "F1", "description": "b"}]'
 LIST = '[{"id": "F1", "description": "a", "passes": false}]'
@@ -306,6 +307,20 @@ def test_names_that_are_not_utf_8_are_told(place: Place, more: list[str]) -> Non
     directory = bytes(place.scratch) + b"/caf\xe9"
     done = longwatch("run", directory, "--spec", str(place.spec), *more, **place.environ)
     assert "isn't UTF-8" in sentence(done)
+    assert place.tree() == before
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_code_that_lies_where_a_command_is_typed_is_not_run(place: Place, command: str) -> None:
+    for name in ("msgspec", "tui", "harness_core", "uvicorn", "json"):
+        place.put(f"{name}.py", "open('ran', 'w').close()\n")
+    without_login(place)
+    before = place.tree()
+    spec = ["--spec", str(place.spec)] if command == "run" else []
+    given = [LONGWATCH, command, ".", *spec]
+    environ = environment(place.environ)
+    done = subprocess.run(given, cwd=place.root, env=environ, capture_output=True, check=False)
+    assert ("set ANTHROPIC_API_KEY" if command == "run" else "isn't empty") in sentence(done)
     assert place.tree() == before
 
 

@@ -6,6 +6,7 @@ import io
 import sys
 import tempfile
 import traceback
+from typing import Any
 
 import click
 
@@ -20,10 +21,16 @@ from tui.commands.starting import demo, resume, run
 
 
 class _Commands(click.Group):
-    """Lists commands in the order of telling."""
+    """Lists commands in the order of telling; one whose reader goes away ends quietly."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            give_up_output()
 
 
 @click.group(cls=_Commands, invoke_without_command=True)
@@ -52,16 +59,10 @@ def main() -> None:
         cli.main(prog_name="longwatch", standalone_mode=False)
     except LongwatchError as error:
         _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        say(error.format_message(), err=True)
-        sys.exit(Exit.MISTAKE)
     except click.ClickException as error:
         _fail(_sentence(error), Exit.MISTAKE)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        give_up_output()
-        sys.exit(Exit.DONE)
     except OSError as error:
         _fail(refused_by_system(error), Exit.FAILED)
     except Exception as error:

@@ -18,7 +18,7 @@ from harness_core.output import tell
 from harness_core.start import Listener, Request, run
 
 LOG_NAME = "engine.log"
-"""Below `.longwatch/`: what engines without a terminal have said outside the journal."""
+"""Below `.longwatch/`: what an engine without a terminal has said outside its journal."""
 _STARTED = b"."
 _FOREIGN = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL")
 """What a rehearsal must not find in its environment."""
@@ -51,7 +51,8 @@ class Detached:
         arguments = [request.encoded(), str(int(fast))]
         with tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tui.launch", *arguments],
+                # -P: no module of the working directory, which is often the run's own.
+                [sys.executable, "-P", "-m", "tui.launch", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -68,7 +69,7 @@ class Detached:
             error = LongwatchError(
                 self.notes[-1] if self.notes else f"the engine ended with status {code} before it had begun"
             )
-            error.exit_code = Exit(code) if code in set(Exit) else Exit.FAILED
+            error.exit_code = _exit(code)
             raise error
 
     def alive(self) -> bool:
@@ -81,7 +82,11 @@ class Detached:
             raise LongwatchError(
                 f"the engine was killed (signal {-code}): go on with `longwatch resume {self.run.root}`"
             )
-        return Exit(code)
+        return _exit(code)
+
+
+def _exit(code: int) -> Exit:
+    return Exit(code) if code in set(Exit) else Exit.FAILED
 
 
 def _leave(request: Request) -> Listener:
@@ -94,7 +99,7 @@ def _leave(request: Request) -> Listener:
             return
         left = True
         path = RunDir.at(request.directory).private / LOG_NAME
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         with contextlib.suppress(BrokenPipeError):
             os.write(1, _STARTED)
         os.dup2(log, 1)

@@ -102,7 +102,7 @@ def start(scenario: str, pace: str = "fast", port: int = 0, record: Path | None 
     paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "harness_core.rehearsal", scenario),
+            *(sys.executable, "-P", "-m", "harness_core.rehearsal", scenario),
             *("--pace", pace, "--port", str(port), "--parent", str(os.getpid())),
             *("--log", str(scratch / "requests.jsonl")),
             *(("--record", str(record)) if record else ()),
