@@ -16,12 +16,13 @@ import psutil
 from harness_core import events as ev
 from harness_core import processes
 from harness_core.answer import Answer
-from harness_core.files import read_bounded
+from harness_core.files import read_end
 from harness_core.run import Run
 
 READY_WITHIN = 15.0
 """Seconds that a start waits for the script to end or for a port to be listened on."""
 LOG_TAIL = 4000
+"""Bytes of the log's end that an agent is shown."""
 
 
 class App:
@@ -77,10 +78,12 @@ class App:
         return self._journal("start", True, f"{what}. {self._listening()} Its log:\n{self.log()}")
 
     async def _settle(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the script has ended or something listens."""
         deadline = time.monotonic() + READY_WITHIN
-        while process.returncode is None and time.monotonic() < deadline and not self._ports():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(process.wait()), 0.1)
+        ended = asyncio.create_task(process.wait())
+        while not ended.done() and time.monotonic() < deadline and not self._ports():
+            await asyncio.wait({ended}, timeout=0.1)
+        ended.cancel()
 
     async def stop(self) -> Answer:
         members = self._members()
@@ -103,8 +106,8 @@ class App:
 
     def log(self) -> str:
         """The end of what the app has printed."""
-        data = read_bounded(self._run.dir.app_log, 64 << 20) or b""
-        return self._run.redact.text(data[-LOG_TAIL:].decode("utf-8", errors="replace"))
+        data = read_end(self._run.dir.app_log, LOG_TAIL)
+        return self._run.redact.text(data.decode("utf-8", errors="replace"))
 
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not _is_private(name)}

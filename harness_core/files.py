@@ -95,3 +95,14 @@ def read_text(path: Path, limit: int = MAX_TEXT) -> str | None:
     """`read_bounded` as text; bytes that aren't UTF-8 become replacement characters."""
     data = read_bounded(path, limit)
     return None if data is None else data.decode("utf-8", errors="replace")
+
+
+def read_end(path: Path, limit: int) -> bytes:
+    """The last `limit` bytes of `path`; none when there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - limit))
+            return stream.read(limit)
+    except FileNotFoundError:
+        return b""

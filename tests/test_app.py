@@ -1,0 +1,127 @@
+"""The app under work: `init.sh` as the engine runs it, with real scripts and real ports."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from harness_core import events as ev
+from harness_core import processes
+from harness_core.app import App
+from harness_core.journal import Tail
+from harness_core.redact import Redactor
+from harness_core.run import Run
+from tests.conftest import OpenRun
+
+SERVER = "exec python3 -m http.server --bind 127.0.0.1 0"
+
+
+@pytest.fixture
+def run(open_run: OpenRun, tmp_path: Path) -> Run:
+    return open_run(tmp_path / "run")
+
+
+def script(run: Run, text: str, *, executable: bool = True) -> None:
+    run.dir.init_script.write_text(f"#!/bin/sh\n{text}\n")
+    run.dir.init_script.chmod(0o755 if executable else 0o644)
+
+
+def play(run: Run, story: Callable[[App], Awaitable[None]]) -> None:
+    """Tell a story to an app that is ended with it."""
+
+    async def told() -> None:
+        app = App(run)
+        try:
+            await story(app)
+        finally:
+            await app.stop()
+
+    asyncio.run(told())
+    assert processes.marked(processes.APP_MARK, run.mark) == []
+
+
+def journaled(run: Run) -> list[tuple[str, bool]]:
+    events = Tail(run.dir.journal).read_all()
+    return [(event.action, event.ok) for event in events if isinstance(event, ev.AppChanged)]
+
+
+def address(text: str) -> str:
+    found = re.search(r"http://127\.0\.0\.1:\d+", text)
+    assert found, text
+    return found[0]
+
+
+def test_a_server_is_started_once_reached_and_stopped(run: Run) -> None:
+    async def story(app: App) -> None:
+        started = await app.act("start")
+        assert started.ok
+        with urllib.request.urlopen(address(started.text)) as page:
+            assert page.status == 200
+        again = await app.act("start")
+        assert again.ok and "already running" in again.text
+        assert address((await app.act("status")).text) == address(started.text)
+        stopped = await app.act("stop")
+        assert stopped.ok
+        assert "not running" in (await app.act("status")).text
+        with pytest.raises(OSError):
+            urllib.request.urlopen(address(started.text))
+
+    script(run, SERVER)
+    play(run, story)
+    assert journaled(run) == [("start", True), ("stop", True)]
+
+
+def test_what_a_script_left_running_is_the_app(run: Run) -> None:
+    async def story(app: App) -> None:
+        started = await app.act("start")
+        assert started.ok and "ended well" in started.text
+        assert "sleep 300" in (await app.act("status")).text
+        restarted = await app.act("restart")
+        assert restarted.ok
+        assert len(processes.marked(processes.APP_MARK, run.mark)) == 1
+
+    script(run, "setsid sleep 300 >/dev/null 2>&1 &")
+    play(run, story)
+
+
+def test_a_script_that_fails_is_shown_with_the_end_of_its_log(run: Run) -> None:
+    async def story(app: App) -> None:
+        started = await app.act("start")
+        assert not started.ok and "exit status 3" in started.text
+        assert "the very end" in started.text and "line 1\n" not in started.text
+        assert (await app.act("logs")).text.endswith("the very end\n")
+
+    script(run, "seq -f 'line %.0f' 20000; echo the very end >&2; exit 3")
+    play(run, story)
+    assert journaled(run) == [("start", False)]
+
+
+def test_what_can_not_be_started_gets_a_sentence(run: Run) -> None:
+    async def story(app: App) -> None:
+        assert "no init.sh" in (await app.act("start")).text
+        assert "start, stop, restart" in (await app.act("fly")).text
+        assert (await app.act("logs")).text == "The log is empty."
+        run.dir.init_script.write_bytes(b"\x7fELF not really")
+        run.dir.init_script.chmod(0o755)
+        assert "can't be run" in (await app.act("start")).text
+
+    play(run, story)
+
+
+def test_a_script_needs_no_mode_and_gets_no_key(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(app: App) -> None:
+        assert (await app.act("start")).ok
+        log = (await app.act("logs")).text
+        assert "PATH=" in log and "ANTHROPIC" not in log and "CLAUDE" not in log
+        assert "correct-horse" not in log and "[redacted]" in log
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "battery-staple")
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "battery-staple")
+    run.redact = Redactor({"SHOP_PASSWORD": "correct-horse"})
+    script(run, "env; echo correct-horse", executable=False)
+    play(run, story)
