@@ -242,7 +242,7 @@ def test_without_a_login_it_says_what_to_set(tmp_path: Path) -> None:
 def test_a_reply_is_priced_by_model_and_kind_of_token() -> None:
     million = 10**6
     assert price("claude-sonnet-4-5", Usage(input=million, output=million)) == pytest.approx(18.0)
-    assert price("claude-opus-4-1", Usage(output=million)) == pytest.approx(75.0)
+    assert price("claude-opus-5-5", Usage(output=million)) == pytest.approx(20.0)
     assert price("claude-haiku-4-5", Usage(cache_read=million, cache_write=million)) == pytest.approx(1.35)
     assert price("something-new", Usage(input=million)) > 0
 

@@ -53,4 +53,4 @@ class Progress:
 
     def _look(self) -> str:
         found = being_written(self._run)
-        return f"  features written: {found.written} of {found.of}" if found else ""
+        return f"  features written: {found.written} of {found.of}" if found and found.written else ""

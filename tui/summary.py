@@ -56,6 +56,8 @@ def _features(report: Report) -> str:
     if report.writing:
         return f"{report.writing.written} of {report.writing.of} written"
     features = report.features
+    if not features["total"]:
+        return "no contract yet"
     spread = ", ".join(f"{count} {name}" for name, count in features.items() if count and name not in _SUMS)
     return f"{features['passing']}/{features['total']} pass{f' ({spread})' if spread else ''}"
 
