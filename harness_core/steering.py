@@ -8,9 +8,9 @@ again only when it isn't there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,12 +33,8 @@ def heading(message_id: str) -> str:
     return f"[steering message {message_id} from the operator]"
 
 
-def _age(claimed: Path) -> int:
-    return int(claimed.name.split("-")[2])
-
-
-def _by_age(inboxes: Iterable[Path]) -> list[Path]:
-    return sorted(inboxes, key=_age)
+def _mode(inbox: str) -> SteerMode:
+    return "next" if inbox.endswith("-next") else "now"
 
 
 class Steering:
@@ -50,8 +46,9 @@ class Steering:
         self._pending: list[SteerMessage] = []
         self._unacknowledged: list[SteerMessage] = []
         self._upto: dict[str, int] = {}
+        """Up to which byte each claimed inbox has been queued."""
         self._claimed: dict[str, float] = {}
-        """When this engine claimed each inbox, by the monotonic clock; an earlier one's aren't here."""
+        """When each inbox was claimed, by the monotonic clock, the oldest first."""
         self._newest = 0
         run.dir.steering.mkdir(parents=True, exist_ok=True)
         self._recover()
@@ -60,22 +57,22 @@ class Steering:
         """Take up what an earlier engine left: messages under way, inboxes claimed and not used up."""
         for message_id, known in sorted(self._run.state.steering.items(), key=lambda item: int(item[0])):
             message = control.read_steer(self._run.dir, int(message_id)) or self._journaled(message_id)
-            if message is not None:
+            if message is not None and message.text:
                 (self._unacknowledged if known.delivered else self._pending).append(message)
         self._taken = self._run.state.steer_queued
-        claimed = _by_age(self._run.dir.steering.glob("inbox-*"))
-        self._newest = max(map(_age, claimed), default=0)
+        claimed = sorted(path.name for path in self._run.dir.steering.glob("inbox-*"))
+        self._newest = int(claimed[-1].split("-")[1]) if claimed else 0
         for number in range(1, control.highest(self._run.dir.steering) + 1) if claimed else ():
             message = control.read_steer(self._run.dir, number)
             if message is not None and message.source:
                 self._upto[message.source] = message.upto
-        for path in claimed:
-            self._use_up(path)
+        for name in claimed:
+            self._use_up(name)
 
     def _journaled(self, message_id: str) -> SteerMessage | None:
-        """A message whose file was damaged after it had been queued; None for one that never was whole."""
+        """A message whose file was damaged after it had been queued, as the journal has it."""
         for event in Tail(self._run.dir.journal).read_all():
-            if isinstance(event, ev.SteerQueued) and event.id == message_id and event.text:
+            if isinstance(event, ev.SteerQueued) and event.id == message_id:
                 mode: SteerMode = "next" if event.mode == "next" else "now"
                 return SteerMessage(id=message_id, mode=mode, text=event.text, by="", queued=event.ts)
         return None
@@ -93,13 +90,17 @@ class Steering:
             self._taken = number
 
     def _leave_out(self, number: int) -> None:
-        """Tell that a message is lost. It counts as queued and stays undelivered, so that the next engine
-        knows where to go on."""
+        """Tell that a message is lost, and put an empty one in its place, which counts as queued and is
+        never delivered."""
         path = control.numbered(self._run.dir.steering, number)
-        self._run.emit(
-            ev.Error(message=f"a steering message can't be read and is left out: {path}", kind="steering")
-        )
-        self._run.emit(ev.SteerQueued(id=path.stem, mode="now", text=""))
+        damaged = path.with_suffix(".damaged")
+        said = f"the steering message {path.stem} can't be read and is left out: see {damaged}"
+        self._run.emit(ev.Error(message=said, kind="steering"))
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, damaged)
+        empty = SteerMessage(id=path.stem, mode="now", text="", by="", queued=now_iso())
+        control.save_receipt(self._run.dir, empty)
+        self._run.emit(ev.SteerQueued(id=empty.id, mode=empty.mode, text=empty.text))
 
     def _collect_inboxes(self) -> None:
         """Claim what lies there, then queue what all claimed files hold, the oldest first.
@@ -109,38 +110,40 @@ class Steering:
         """
         self._claim(self._run.dir.steer_file, "now")
         self._claim(self._run.dir.steer_next_file, "next")
-        now = time.monotonic()
-        for mode in ("now", "next"):
-            for claimed in _by_age(self._run.dir.steering.glob(f"inbox-{mode}-*")):
-                if now - self._claimed.get(claimed.name, -LATE) > LATE:
-                    self._use_up(claimed)
-                elif self._queue_rest(claimed, finished_lines=True):
-                    # Its last line is still being written; what came later waits for it.
-                    break
+        unfinished = set()
+        for name, since in list(self._claimed.items()):
+            if time.monotonic() - since > LATE:
+                self._use_up(name)
+            elif (mode := _mode(name)) not in unfinished and self._queue_rest(name, finished_lines=True):
+                # Its last line is still being written; what came later waits for it.
+                unfinished.add(mode)
 
     def _claim(self, path: Path, mode: SteerMode) -> None:
         self._newest = max(time.time_ns(), self._newest + 1)
-        claimed = self._run.dir.steering / f"inbox-{mode}-{self._newest:020d}-{uuid.uuid4().hex[:8]}"
+        name = f"inbox-{self._newest:020d}-{mode}"
         try:
             if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
                 return
-            os.rename(path, claimed)
+            os.rename(path, self._run.dir.steering / name)
         except FileNotFoundError:
             return
-        self._claimed[claimed.name] = time.monotonic()
+        self._claimed[name] = time.monotonic()
 
-    def _use_up(self, claimed: Path) -> None:
-        self._queue_rest(claimed, finished_lines=False)
-        claimed.unlink(missing_ok=True)
-        self._upto.pop(claimed.name, None)
-        self._claimed.pop(claimed.name, None)
+    def _use_up(self, name: str) -> None:
+        self._queue_rest(name, finished_lines=False)
+        (self._run.dir.steering / name).unlink(missing_ok=True)
+        self._upto.pop(name, None)
+        self._claimed.pop(name, None)
 
-    def _queue_rest(self, claimed: Path, *, finished_lines: bool) -> bool:
+    def _queue_rest(self, name: str, *, finished_lines: bool) -> bool:
         """Queue what a claimed inbox holds beyond what was queued before; True when something is left."""
-        mode: SteerMode = "next" if claimed.name.split("-")[1] == "next" else "now"
-        with claimed.open("rb") as stream:
+        try:
+            stream = (self._run.dir.steering / name).open("rb")
+        except FileNotFoundError:
+            return False
+        with stream:
             while True:
-                done = self._upto.get(claimed.name, 0)
+                done = self._upto.get(name, 0)
                 stream.seek(done)
                 data = stream.read(_AT_ONCE)
                 lines = data[: data.rfind(b"\n") + 1]
@@ -150,8 +153,8 @@ class Steering:
                 text = data.decode("utf-8", errors="replace").strip("\n")
                 upto = done + len(data)
                 if text.strip():
-                    control.steer(self._run.dir, text, mode, source=claimed.name, upto=upto)
-                self._upto[claimed.name] = upto
+                    control.steer(self._run.dir, text, _mode(name), source=name, upto=upto)
+                self._upto[name] = upto
 
     @property
     def waiting(self) -> bool:

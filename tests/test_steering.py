@@ -207,7 +207,9 @@ def test_a_message_that_can_not_be_read_holds_no_later_one_up(
     steering.collect()
     steering.collect()
     assert [text for text in queued(run) if text] == ["one", "three"]
-    assert len(errors(run)) == 1 and str(path) in errors(run)[0]
+    assert len(errors(run)) == 1 and "message 002 can't be read" in errors(run)[0]
+    kept = path.with_suffix(".damaged")
+    assert (kept.read_bytes() if kept.exists() else None) == damage
     assert "\none\n" in (given := steering.hand_over("tool-1")) and "\nthree\n" in given
 
     later_run = open_run(run.dir.root)
