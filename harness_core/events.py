@@ -38,6 +38,7 @@ class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):
     pid: int
     ended: list[str] = []
     """What the last engine had left alive and this one ended: `pid command`."""
+    limits: dict[str, float] | None = None
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):

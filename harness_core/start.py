@@ -258,15 +258,12 @@ def _drive(made: Run, known: bool) -> Exit:
     left = processes.marked(processes.RUN_MARK, f"{made.id}:") if known else []
     if left:
         processes.terminate(left, grace=0.2)
+    limits = made.config.limits.given()
     if made.state.started:
-        made.emit(ev.RunResumed(pid=os.getpid(), ended=[str(item) for item in left]))
+        made.emit(ev.RunResumed(pid=os.getpid(), ended=[str(item) for item in left], limits=limits))
     else:
-        limits = made.config.limits.given()
-        made.emit(
-            ev.RunStarted(
-                format=FORMAT, preset=made.config.preset, run_id=made.id, limits=limits, head=made.git.head()
-            )
-        )
+        preset, head = made.config.preset, made.git.head()
+        made.emit(ev.RunStarted(format=FORMAT, preset=preset, run_id=made.id, limits=limits, head=head))
     lifeline = guardian.start(made.mark)
     try:
         return asyncio.run(_with_signals(made))

@@ -235,6 +235,8 @@ def _run_resumed(state: RunState, event: ev.RunResumed) -> None:
     state.stop_requested = state.stop_confirmed = None
     state.survivors = []
     state.waiting_until = None
+    if event.limits is not None:
+        state.limits = dict(event.limits)
 
 
 def _run_ended(state: RunState, event: ev.RunEnded) -> None:

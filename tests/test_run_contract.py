@@ -47,7 +47,7 @@ def test_a_contract_that_is_not_as_asked_is_sent_back_and_mended(
         assert len(stage.journal(named("contract_frozen"))) == 1
         last = stage.bodies("initializer")[-1]
         said = [text_of(message["content"]) for message in last["messages"] if message["role"] == "user"]
-        back = [text for text in said if "can't be frozen" in text]
+        back = [text for text in said if "can't be taken as it is" in text]
         assert len(back) == 1
         assert complaint in back[0]
         assert stage.status()["features"]["total"] == features
