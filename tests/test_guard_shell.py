@@ -1265,3 +1265,14 @@ def test_copied_paths(root: Path) -> None:
     assert copied_paths("mv out.txt screenshots/", root) == {"screenshots/out.txt": "out.txt"}
     assert copied_paths("cp /etc/hosts web", root) == {"web/hosts": "/etc/hosts"}
     assert copied_paths("cp $x out.js", root) == {}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo ok > F001.log", "bash -c 'echo ok > F001.log'", "cd .. && echo ok > screenshots/F001.log"],
+)
+def test_typed_paths_start_where_the_shell_stands(command: str, root: Path) -> None:
+    folder = root / "screenshots"
+    folder.mkdir(exist_ok=True)
+    assert typed_paths(command, root, folder) == {"screenshots/F001.log"}
+    assert typed_paths(f"cd screenshots && {command}", root) == {"screenshots/F001.log"}

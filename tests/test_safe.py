@@ -15,6 +15,7 @@ from rich.console import Console
 
 from harness_core import events as ev
 from harness_core.contract import Status
+from harness_core.layout import RunDir
 from harness_core.safe import one_line, safe, safe_json
 from tui.stream import StreamPrinter
 
@@ -104,7 +105,8 @@ def test_no_event_reaches_the_terminal_as_anything_but_text(kind: type[ev.Event]
         event = _filled(msgspec.inspect.type_info(kind), attack)
         failed = ev.ToolResult(tool_use_id=attack, ok=False, ms=1, output=attack, agent=attack)
         out = io.StringIO()
-        printer = StreamPrinter(Console(file=out, highlight=False, markup=False, width=100))
+        console = Console(file=out, highlight=False, markup=False, width=100)
+        printer = StreamPrinter(console, RunDir.at("."))
         printer(event)
         printer(failed)
         assert harmless(out.getvalue()), (attack, out.getvalue())

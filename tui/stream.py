@@ -39,15 +39,17 @@ class StreamConsole(Console):
 
 
 class StreamPrinter:
-    """Prints events. Give it each event once, in order.
+    """Prints events of a run. Give it each event once, in order.
 
-    With a `run`, whose engine is starting or at work, each start is followed by what is set for it.
+    With `at_work`, for a run whose engine is starting or working, each start is followed by what is set.
     """
 
-    def __init__(self, console: Console, run: RunDir | None = None) -> None:
+    def __init__(self, console: Console, run: RunDir, *, at_work: bool = False) -> None:
         self._console = console
         self._run = run
-        self._tools: dict[str, str] = {}
+        self._at_work = at_work
+        self._calls: dict[str, str] = {}
+        self._denied: set[str] = set()
         self._lock = threading.Lock()
         self._status = ""
 
@@ -76,16 +78,21 @@ class StreamPrinter:
     def __call__(self, event: ev.Event) -> None:
         """Print `event`, if it is one that an operator watches for."""
         if isinstance(event, ev.ToolUse):
-            self._tools[event.tool_use_id] = f"{event.tool} {_shown_input(event.tool, event.input)}"
-            return
-        if isinstance(event, ev.ToolResult):
+            self._calls[event.tool_use_id] = self._call(event)
+        elif isinstance(event, ev.ToolResult):
             self._result(event)
-            return
-        show = _SHOWN.get(type(event))
-        for style, line in show(event) if show else ():
-            self._line(line, style)
-        if isinstance(event, ev.RunStarted | ev.RunResumed) and self._run is not None:
+        elif isinstance(event, ev.GuardDecision):
+            self._denial(event)
+        else:
+            show = _SHOWN.get(type(event))
+            for style, line in show(event) if show else ():
+                self._line(line, style)
+        if isinstance(event, ev.RunStarted | ev.RunResumed) and self._at_work:
             self.setup(self._run)
+        if isinstance(event, ev.CheckpointOpened):
+            root = self._run.root
+            self._line(f"    longwatch approve {root}", "magenta")
+            self._line(f'    longwatch reject {root} --note "what is wrong"', "magenta")
 
     def setup(self, run: RunDir) -> None:
         """Print what is set for the run's present engine."""
@@ -98,8 +105,23 @@ class StreamPrinter:
             self._erase()
             self._console.print(Text(safe(line).replace("\n", " "), style=style), soft_wrap=True)
 
+    def _call(self, event: ev.ToolUse) -> str:
+        """A call in a line, the run's files named from its root."""
+        root = str(self._run.root)
+        shown = _shown_input(event.input).replace(f"{root}/", "").replace(root, ".")
+        return f"{_plain(event.tool)} {one_line(shown, _WIDTH - 30)}".rstrip()
+
+    def _denial(self, event: ev.GuardDecision) -> None:
+        """A refused call is told once: its result only repeats the reason."""
+        self._denied.add(event.tool_use_id)
+        self._line(f"  ⊘ {self._calls.get(event.tool_use_id, _plain(event.tool))}", "bold red")
+        self._line(f"    denied ({event.guard}): {one_line(event.reason)}", "red")
+
     def _result(self, event: ev.ToolResult) -> None:
-        call = self._tools.pop(event.tool_use_id, "a call")
+        call = self._calls.pop(event.tool_use_id, "a call")
+        if not event.ok and event.tool_use_id in self._denied:
+            self._denied.discard(event.tool_use_id)
+            return
         glyph, style = ("·", "dim") if event.ok else ("✗", "red")
         agent = "↳ " if event.agent else ""
         self._line(f"  {glyph} {agent}{call}  {event.ms} ms", style)
@@ -107,11 +129,16 @@ class StreamPrinter:
             self._line(f"    {one_line(event.output, _WIDTH)}", "red")
 
 
-def _shown_input(tool: str, values: Mapping[str, Any]) -> str:
-    for key in ("command", "file_path", "pattern", "feature", "action", "description"):
+def _plain(tool: str) -> str:
+    """A tool's name without its server's."""
+    return tool.rpartition("__")[2]
+
+
+def _shown_input(values: Mapping[str, Any]) -> str:
+    for key in ("command", "file_path", "pattern", "feature", "action", "verdict", "description"):
         if key in values:
-            return one_line(str(values[key]), _WIDTH - 30)
-    return one_line(json.dumps(values, ensure_ascii=False), _WIDTH - 30) if values else ""
+            return str(values[key])
+    return json.dumps(values, ensure_ascii=False) if values else ""
 
 
 def _started(event: ev.RunStarted) -> _Lines:
@@ -144,10 +171,6 @@ def _text(event: ev.Text) -> _Lines:
     ]
 
 
-def _denied(event: ev.GuardDecision) -> _Lines:
-    return [("bold red", f"  ⊘ {event.guard} denied {one_line(event.tool)}: {one_line(event.reason)}")]
-
-
 def _feature(event: ev.FeatureChanged) -> _Lines:
     style = "green" if event.to in ("claimed", "verified", "approved") else "yellow"
     note = f" · {one_line(event.note, _WIDTH)}" if event.note else ""
@@ -165,16 +188,6 @@ def _stopped(event: ev.StopConfirmed) -> _Lines:
     return [("bold yellow", f"  ■ stopped ({event.mode}), confirmed"), *left]
 
 
-def _asked(event: ev.CheckpointOpened) -> _Lines:
-    return [
-        ("bold magenta", f"  ? checkpoint {event.id} ({event.kind}): {one_line(event.summary)}"),
-        (
-            "magenta",
-            f"    answer with `longwatch approve DIR {event.id}`, `longwatch reject DIR {event.id} --note …`",
-        ),
-    ]
-
-
 def _line(style: str, form: Callable[[Any], str]) -> Callable[[Any], _Lines]:
     return lambda event: [(style, f"  {form(event)}")]
 
@@ -185,12 +198,13 @@ _SHOWN: dict[type[ev.Event], Callable[[Any], _Lines]] = {
     ev.SessionStarted: _session_started,
     ev.SessionEnded: _session_ended,
     ev.Text: _text,
-    ev.GuardDecision: _denied,
     ev.FeatureChanged: _feature,
     ev.Verdict: _verdict,
     ev.StopConfirmed: _stopped,
-    ev.CheckpointOpened: _asked,
-    ev.RunEnded: _line("bold", lambda e: f"● ended: {one_line(e.reason)} (exit {e.exit})"),
+    ev.CheckpointOpened: _line(
+        "bold magenta", lambda e: f"? checkpoint {e.id} ({e.kind}): {one_line(e.summary)}"
+    ),
+    ev.RunEnded: lambda e: [("", ""), ("bold", f"● ended: {one_line(e.reason)} (exit {e.exit})")],
     ev.ContractFrozen: _line("green", lambda e: f"◆ contract frozen: {len(e.features)} features"),
     ev.ContractTampered: _line("bold red", lambda e: f"⚠ contract tampered and restored: {one_line(e.what)}"),
     ev.EvidenceCaptured: _line("dim", lambda e: f"▣ {one_line(e.path)} ({e.size} bytes)"),

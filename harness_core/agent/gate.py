@@ -45,6 +45,8 @@ class Running:
     call: ToolCall
     since: float
     edit: ContractCall | None = None
+    cwd: str | None = None
+    """Where the session's shell stood when it began."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Gate:
         if call.agent is None:
             self.last_call = call.tool_use_id
         if denial is None:
-            self.running[call.tool_use_id] = Running(call, time.monotonic(), edit)
+            self.running[call.tool_use_id] = Running(call, time.monotonic(), edit, payload.get("cwd"))
             return _PASS
         self.run.emit(
             ev.GuardDecision(
@@ -113,7 +115,7 @@ class Gate:
     async def post_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
         call = _call(payload, tool_use_id)
         running = self.running.pop(call.tool_use_id, None)
-        self._note(call, payload.get("tool_response"))
+        self._note(call, payload.get("tool_response"), running)
         refused = None
         if running is not None and running.edit is not None:
             refused = self.ledger.settle_edit(running.edit, self.notes)
@@ -125,8 +127,7 @@ class Gate:
 
     async def post_failure(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
         call = _call(payload, tool_use_id)
-        self.running.pop(call.tool_use_id, None)
-        self._note_typed(call)
+        self._note_typed(call, self.running.pop(call.tool_use_id, None))
         self.after_call(call.tool_use_id)
         return _PASS
 
@@ -221,10 +222,10 @@ class Gate:
             )
         )
 
-    def _note(self, call: ToolCall, response: object) -> None:
+    def _note(self, call: ToolCall, response: object, running: Running | None) -> None:
         if call.tool == "Read":
             self._note_read(call, response)
-        self._note_typed(call)
+        self._note_typed(call, running)
 
     def _note_read(self, call: ToolCall, response: object) -> None:
         path = evd.relative_to(self.run.dir.root, str(call.input.get("file_path", "")))
@@ -237,12 +238,13 @@ class Gate:
         self._save_notes()
         self.run.emit(ev.EvidenceRead(path=path, sha256=content.sha256, tool_use_id=call.tool_use_id))
 
-    def _note_typed(self, call: ToolCall) -> None:
+    def _note_typed(self, call: ToolCall, running: Running | None) -> None:
         root = self.run.dir.root
+        cwd = Path(running.cwd) if running and running.cwd else root
         if call.tool in FILE_TOOLS:
             written = [str(call.input.get("file_path") or call.input.get("notebook_path") or "")]
         elif call.tool == "Bash":
-            written = list(typed_paths(str(call.input.get("command", "")), root))
+            written = list(typed_paths(str(call.input.get("command", "")), root, cwd))
         else:
             return
         typed = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness_core.guards.paths import Unresolvable, resolve
 from harness_core.guards.shell_parse import parse
-from harness_core.guards.shell_script import Command, Script
+from harness_core.guards.shell_script import Command, Cwds, Script
 from harness_core.guards.shell_unwrap import Nested, inner, program
 from harness_core.guards.shell_words import Unparsable, is_exact, name_set
 from harness_core.guards.shell_writes import writes
@@ -27,14 +27,15 @@ EDITORS = name_set("sed perl ruby touch truncate sponge")
 """Programs that change files in place by what the command says."""
 
 
-def typed_paths(command: str, root: Path) -> frozenset[str]:
-    """Files below `root`, relative to it, whose content the command types itself.
+def typed_paths(command: str, root: Path, cwd: Path | None = None) -> frozenset[str]:
+    """Files below `root`, relative to it, whose content the command types itself, run in `cwd` (`root` by
+    default).
 
     A file counts as typed when nothing but typed text goes into it: `echo`, `printf`, a here-document or
     here-string, through text filters or not, an empty redirection, an edit in place. A command that can't
     be parsed types nothing that can be named.
     """
-    scripts = tuple(_scripts(command, root))
+    scripts = tuple(_scripts(command, root, (cwd or root,)))
     typed: set[str] = set()
     other: set[str] = set()
     for script in scripts:
@@ -51,7 +52,7 @@ def copied_paths(command: str, root: Path) -> Mapping[str, str]:
     A source outside the root is given by its absolute path.
     """
     copied: dict[str, str] = {}
-    for script in _scripts(command, root):
+    for script in _scripts(command, root, (root,)):
         for item in script.commands:
             if program(item) not in ("cp", "mv", "install", "ln"):
                 continue
@@ -73,9 +74,9 @@ def _landing(target: str, source: str, item: Command, root: Path) -> Iterator[st
     yield from _below(name if folder.is_dir() or target.endswith("/") else target, item, root)
 
 
-def _scripts(command: str, root: Path, depth: int = 0) -> Iterator[Script]:
+def _scripts(command: str, root: Path, cwds: Cwds, depth: int = 0) -> Iterator[Script]:
     try:
-        script = parse(command, root)
+        script = parse(command, root, cwds)
     except Unparsable:
         return
     yield script
@@ -85,7 +86,7 @@ def _scripts(command: str, root: Path, depth: int = 0) -> Iterator[Script]:
         except Unparsable:
             continue
         for part in parts if depth < 3 else ():
-            yield from _scripts(part.text, root, depth + 1)
+            yield from _scripts(part.text, root, part.command.cwds, depth + 1)
 
 
 def _below(target: str, item: Command, root: Path) -> Iterator[str]:

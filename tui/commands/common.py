@@ -43,11 +43,11 @@ def say_no_engine(directory: str) -> None:
     say(f"No engine is running. To go on: longwatch resume {directory}")
 
 
-def stream_printer(run_dir: RunDir | None = None) -> StreamPrinter:
-    """What prints events on standard output; `run_dir` names a run whose engine is starting or at work."""
+def stream_printer(run_dir: RunDir, *, at_work: bool = True) -> StreamPrinter:
+    """What prints a run's events on standard output; `at_work`: its engine is starting or at work."""
     from tui.stream import StreamConsole, StreamPrinter  # noqa: PLC0415
 
-    return StreamPrinter(StreamConsole(), run_dir)
+    return StreamPrinter(StreamConsole(), run_dir, at_work=at_work)
 
 
 def show_stream(follower: Follower, alive: Callable[[], bool]) -> None:

@@ -73,14 +73,19 @@ def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> 
         wanted = re.compile(os.fsencode(grep)) if grep else None
     except (re.error, OverflowError, RecursionError) as error:
         raise Mistake(f"--grep {grep}: {error}: write a regular expression") from None
-    show = None if as_json else stream_printer()
+    show = None if as_json else stream_printer(run_dir, at_work=False)
     tail = Tail(run_dir.journal)
+    calls: set[str] = set()
     for event in tail.read_all():
-        if role not in (None, event.role) or (wanted and not wanted.search(events.encode(event))):
-            continue
-        if show is not None:
+        found = role in (None, event.role) and (not wanted or bool(wanted.search(events.encode(event))))
+        if show is None:
+            if found:
+                say(json_line(event).rstrip("\n"))
+        elif isinstance(event, events.ToolUse):
+            # Printed with its result: what is found in either shows both.
+            calls.update([event.tool_use_id] if found else [])
             show(event)
-        else:
-            say(json_line(event).rstrip("\n"))
+        elif found or (isinstance(event, events.ToolResult) and event.tool_use_id in calls):
+            show(event)
     if tail.damaged:
         say(f"{tail.damaged} damaged lines were left out.", err=True)
