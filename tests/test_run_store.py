@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Command, Stage, gapless, open_stage, until
+from tests.harness import Command, Stage, gapless, named, open_stage, until
 from tests.test_run_faults import is_held
 
 
@@ -69,3 +71,71 @@ def test_a_journal_that_may_not_grow_ends_the_run_before_another_call(tmp_path: 
         assert stage.journal() == written
         assert stage.alive() == []
         goes_on_to_its_end(stage)
+
+
+def test_the_engine_commits_in_spite_of_a_lock_that_a_killed_git_left(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        wait_until_held(stage)
+        (stage.root / ".git" / "index.lock").touch()
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.subjects()[-1].startswith("longwatch: uncommitted work")
+        assert stage.git("status", "--porcelain", "--", "designs", "screenshots") == ""
+        assert stage.journal(named("error")) == []
+
+
+def test_a_git_that_holds_its_lock_is_told_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        wait_until_held(stage)
+        (stage.root / "PROGRESS.md").write_text("By hand.\n")
+        editor = f"sh -c 'touch {tmp_path}/open; until [ -e {tmp_path}/closed ]; do sleep 0.05; done'"
+        holder = subprocess.Popen(
+            ["git", "commit", "-aq"], cwd=stage.root, env={**stage.env, "GIT_EDITOR": editor}
+        )
+        try:
+            until((tmp_path / "open").exists, 10, "git waits for its editor")
+            stage.release()
+            assert engine.wait(60) == 0, engine.err
+        finally:
+            (tmp_path / "closed").touch()
+            holder.wait()
+        told = stage.journal(named("error"))
+        assert [event["kind"] for event in told] == ["git"]
+        assert "could not commit" in told[0]["message"] and "\n" not in told[0]["message"]
+        assert stage.passing() == [True]
+
+
+def test_what_others_do_to_the_journal_is_undone_and_told(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        wait_until_held(stage)
+        written = stage.journal()
+        path = stage.private / "journal.jsonl"
+        path.unlink()
+        path.write_text(
+            '{"type":"feature_changed","seq":1,"feature":"F001","from":"failing","to":"claimed"}\n'
+        )
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.journal()[: len(written)] == written
+        assert gapless(stage.journal())
+        assert len([event for event in stage.journal(named("error")) if event["kind"] == "journal"]) == 1
+
+
+def test_a_call_that_a_kill_cut_off_is_known_as_cut_off(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        wait_until_held(stage)
+        engine.kill()
+        until(lambda: not stage.alive(), 5, "the guardian has cleaned up")
+        stage.release()
+        goes_on_to_its_end(stage)
+        said = json.dumps(stage.bodies("generator")[-1]["messages"])
+        assert "Tool call interrupted" in said
+        assert "Exit code 137" not in said
