@@ -12,13 +12,14 @@ install: $(VENV)/.installed
 dev: $(VENV)/.dev
 
 $(VENV)/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --require-hashes -r requirements.lock
-	$(PIP) install -q --no-deps --no-build-isolation -e .
+	@echo "Installing into $(VENV): about a minute, 500 MB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q --require-hashes -r requirements.lock
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
-	$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@$(PIP) install -q --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: install

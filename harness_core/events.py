@@ -70,6 +70,9 @@ class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
     ms: int
     turns: int
     usd: float
+    passing: int = 0
+    """Features that pass now, and of how many."""
+    total: int = 0
 
 
 class Text(Event, frozen=True, kw_only=True, tag="text"):

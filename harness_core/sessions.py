@@ -217,9 +217,15 @@ class Sessions:
         """Journal that the open session has ended."""
         ended = self._run.state.open_session
         assert ended is not None
+        counts = self._run.state.counts
         self._run.emit(
             ev.SessionEnded(
-                reason=reason, ms=_since(ended.started), turns=ended.turns, usd=round(ended.usd, 6)
+                reason=reason,
+                ms=_since(ended.started),
+                turns=ended.turns,
+                usd=round(ended.usd, 6),
+                passing=counts["passing"],
+                total=counts["total"],
             )
         )
 

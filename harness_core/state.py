@@ -118,6 +118,7 @@ class RunState(msgspec.Struct):
     started: str = ""
     last_ts: str = ""
     active_ms: int = 0
+    """How long an engine was alive and didn't wait for the operator."""
     ended: bool = False
     exit: int | None = None
     reason: str = ""
@@ -157,12 +158,17 @@ class RunState(msgspec.Struct):
     def apply(self, event: ev.Event) -> None:
         """Take one event in. Events that this version doesn't know change nothing but `last_seq`."""
         self.last_seq = event.seq
-        if not isinstance(event, ev.RunResumed):
+        if not self.waits_for_operator and not isinstance(event, ev.RunResumed):
             self.active_ms += _elapsed(self.last_ts, event.ts)
         self.last_ts = event.ts or self.last_ts
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
+
+    @property
+    def waits_for_operator(self) -> bool:
+        """Whether nothing goes on until the operator says so: at a checkpoint, or stopped."""
+        return self.checkpoint is not None or self.stop_confirmed is not None
 
     @property
     def counts(self) -> dict[str, int]:

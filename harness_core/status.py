@@ -89,6 +89,7 @@ def report(run: RunDir, state: RunState) -> Report:
     """`state` as a report, with what the outside adds: the engine, the stop file, a foreign contract."""
     owner = owner_of(run)
     alive = owner is not None and owner.alive
+    works = alive and not state.waits_for_operator
     stop_file = os.path.lexists(run.stop_file)
     asked = state.checkpoint
     features, contract_error = _features(run, state)
@@ -113,7 +114,7 @@ def report(run: RunDir, state: RunState) -> Report:
         turns=state.turns,
         sessions=state.sessions,
         context=state.context,
-        elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if alive else 0.0), 1),
+        elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if works else 0.0), 1),
         limits=state.limits,
         phases=state.phases,
         waiting_until=state.waiting_until,

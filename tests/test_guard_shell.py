@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness_core.guards import Denial, GuardContext, Process, ToolCall
 from harness_core.guards.shell import check
-from harness_core.guards.shell_typed import copied_paths, typed_paths
+from harness_core.guards.shell_typed import typed_paths
 
 ALLOWED = (
     "npm ci && npm run build 2>&1 | tail -20",
@@ -1170,7 +1170,6 @@ def test_quoting_does_not_hide_a_file(data: st.DataObject, verb: str, root: Path
 def test_any_text_gets_an_answer(text: str, root: Path) -> None:
     judge(text, GuardContext(root))
     typed_paths(text, root)
-    copied_paths(text, root)
 
 
 PIECES = [
@@ -1207,7 +1206,6 @@ def test_any_shell_like_text_gets_an_answer(pieces: list[str], root: Path) -> No
     text = "".join(pieces)
     judge(text, GuardContext(root))
     typed_paths(text, root)
-    copied_paths(text, root)
 
 
 def test_judging_is_fast(root: Path) -> None:
@@ -1258,13 +1256,6 @@ def test_judging_is_fast(root: Path) -> None:
 )
 def test_typed_paths(command: str, paths: set[str], root: Path) -> None:
     assert typed_paths(command, root) == paths
-
-
-def test_copied_paths(root: Path) -> None:
-    assert copied_paths("cp src/a.js out.js", root) == {"out.js": "src/a.js"}
-    assert copied_paths("mv out.txt screenshots/", root) == {"screenshots/out.txt": "out.txt"}
-    assert copied_paths("cp /etc/hosts web", root) == {"web/hosts": "/etc/hosts"}
-    assert copied_paths("cp $x out.js", root) == {}
 
 
 @pytest.mark.parametrize(

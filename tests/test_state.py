@@ -320,6 +320,24 @@ def test_work_time_counts_neither_pauses_between_engines_nor_a_clock_that_goes_b
     assert state.active_ms == 8000
 
 
+def test_work_time_does_not_count_what_waits_for_the_operator() -> None:
+    state = RunState()
+    asked = ev.CheckpointOpened(id="001", kind="end", subject_hash="h")
+    decided = ev.CheckpointDecided(id="001", decision="approve", by="me")
+    story: list[tuple[int, ev.Event]] = [
+        (0, ev.Text(text="")),
+        (2, asked),
+        (600, decided),
+        (603, ev.StopConfirmed(mode="pause")),
+        (1800, ev.StopCleared()),
+        (1804, ev.Text(text="")),
+    ]
+    for seq, (second, event) in enumerate(story, 1):
+        minute, rest = divmod(second, 60)
+        state.apply(msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T10:{minute:02}:{rest:02}.000Z"))
+    assert state.active_ms == 9000
+
+
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     run = journal(tmp_path, ev.RunStarted(format=99, preset="p", run_id="r"))
     with pytest.raises(JournalError, match="newer Longwatch"):

@@ -160,7 +160,9 @@ def _session_started(event: ev.SessionStarted) -> _Lines:
 
 
 def _session_ended(event: ev.SessionEnded) -> _Lines:
-    return [("cyan", f"━━ {event.reason} · {event.ms / 1000:.1f} s · {event.turns} turns · ${event.usd:.4f}")]
+    took = f"{event.ms / 1000:.1f} s · {event.turns} turns · ${event.usd:.4f}"
+    features = f" · {event.passing}/{event.total} pass" if event.total else ""
+    return [("cyan", f"━━ {event.reason} · {took}{features}")]
 
 
 def _text(event: ev.Text) -> _Lines:

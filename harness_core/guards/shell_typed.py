@@ -46,34 +46,6 @@ def typed_paths(command: str, root: Path, cwd: Path | None = None) -> frozenset[
     return frozenset(typed - other)
 
 
-def copied_paths(command: str, root: Path) -> Mapping[str, str]:
-    """Files below `root` that the command copies or moves plainly: destination → source, both relative to it.
-
-    A source outside the root is given by its absolute path.
-    """
-    copied: dict[str, str] = {}
-    for script in _scripts(command, root, (root,)):
-        for item in script.commands:
-            if program(item) not in ("cp", "mv", "install", "ln"):
-                continue
-            operands = [word for word in item.argv[1:] if not word.startswith("-")]
-            if len(operands) < 2 or not all(map(is_exact, operands)):
-                continue
-            for source in operands[:-1]:
-                for target in _landing(operands[-1], source, item, root):
-                    start = (item.cwds[0] or root) / source
-                    near = start.is_relative_to(root)
-                    origin = next(_below(source, item, root), None)
-                    copied[target] = origin or (str(start.relative_to(root)) if near else str(start))
-    return copied
-
-
-def _landing(target: str, source: str, item: Command, root: Path) -> Iterator[str]:
-    folder = (item.cwds[0] or root) / target
-    name = f"{target.rstrip('/')}/{source.rstrip('/').rpartition('/')[2]}"
-    yield from _below(name if folder.is_dir() or target.endswith("/") else target, item, root)
-
-
 def _scripts(command: str, root: Path, cwds: Cwds, depth: int = 0) -> Iterator[Script]:
     try:
         script = parse(command, root, cwds)

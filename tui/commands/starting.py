@@ -161,10 +161,25 @@ def _start(request: Request, *, as_json: bool = False, fast: bool) -> NoReturn:
     if as_json and request.console:
         raise Mistake("--json needs --headless: without it the run is shown to people")
     code = _watched(request, fast) if request.console else _headless_run(request, as_json, fast)
-    if code not in (Exit.DONE, Exit.INTERRUPTED) and not as_json:
-        more = "" if request.console else " --headless"
-        say(f"To go on: longwatch resume {request.directory}{more}", err=True)
+    if not as_json and (hint := _hint(code, request)):
+        say(hint, err=True)
     sys.exit(code)
+
+
+def _hint(code: Exit, request: Request) -> str:
+    """What to do after a run has ended so."""
+    place = request.directory
+    headless = "" if request.console else " --headless"
+    match code:
+        case Exit.DONE if request.rehearsal:
+            return f"What the agents have built is in {place}, its pictures are in {place}/screenshots."
+        case Exit.LIMIT:
+            return f"To go on, raise the limit: longwatch run {place}{headless} --max-…"
+        case Exit.WAITING:
+            return f"To go on: longwatch approve {place}, then longwatch resume {place}{headless}"
+        case Exit.DONE | Exit.INTERRUPTED:
+            return ""
+    return f"To go on: longwatch resume {place}{headless}"
 
 
 def _headless_run(request: Request, as_json: bool, fast: bool) -> Exit:
