@@ -258,6 +258,7 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     format: int
     run_id: str
+    preset: str
     created: str
     config: RunConfig
     options: Options = Options()

@@ -35,7 +35,7 @@ def foreign(tmp_path: Path) -> Path:
 def run(open_run: OpenRun, tmp_path: Path) -> Run:
     """A run of Longwatch's own, with no engine."""
     made = open_run(tmp_path / "run")
-    info = configuration.RunInfo(1, "test", "now", configuration.RunConfig())
+    info = configuration.RunInfo(1, "test", "two-agent", "now", configuration.RunConfig())
     configuration.save_info(made.dir, info)
     made.emit(ev.RunStarted(format=1, preset="two-agent", run_id="test"))
     made.emit(ev.ContractFrozen(features=["F1", "F2"], sha256="x", name="feature_list.json"))

@@ -50,7 +50,7 @@ class Place:
 
     def run_json(self, **changes: object) -> None:
         """A run of Longwatch's own."""
-        info = config.RunInfo(1, "test", "now", config.RunConfig())
+        info = config.RunInfo(1, "test", "two-agent", "now", config.RunConfig())
         (self.root / ".longwatch").mkdir(parents=True)
         config.save_info(RunDir.at(self.root), msgspec.structs.replace(info, **changes))
 
