@@ -239,7 +239,6 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
     directory.live.unlink(missing_ok=True)
     if plan.request.clear_stop:
         control.clear_stop(directory)
-    return Run(
         dir=directory,
         id=kept.run_id,
         epoch=owner.epoch,
