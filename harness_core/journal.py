@@ -27,8 +27,8 @@ E = TypeVar("E", bound=Event)
 SYNC_EVERY = 0.1
 """Seconds after which the next event takes unsynced chatter to the disk with it."""
 _COPY = 1 << 20
-MAX_LINE = 16 << 20
-"""A longer line is damage, not an event."""
+MAX_LINE = 32 << 20
+"""A longer line is damage, not an event: the largest steering message takes 24 MiB at worst."""
 
 
 def now_iso() -> str:

@@ -7,11 +7,10 @@ between two of them is mended from the first.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -21,9 +20,10 @@ from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core.answer import Answer
 from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
+from harness_core.contract_files import ContractFiles
 from harness_core.cut_off import cut_off_calls
 from harness_core.errors import ContractError
-from harness_core.files import clear_way, read_bounded, write_whole
+from harness_core.files import read_bounded, write_whole
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.contract import check as check_call
@@ -35,27 +35,32 @@ from harness_core.state import PASSING
 _GUARD = "evidence"
 
 
+@dataclass
+class _Frozen:
+    """A contract after its freeze: the record, its text as agents see it, and the files of both."""
+
+    record: Record
+    document: Contract
+    files: ContractFiles
+
+
 class Ledger:
     """The engine's one writer of `passes`. Before the freeze it holds nothing and allows everything."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._record: Record | None = None
-        self._document: Contract | None = None
-        self._mirror_stat: tuple[int, ...] | None = None
-        self._record_stat: tuple[int, ...] | None = None
+        self._held: _Frozen | None = None
 
     # --- Start and freeze ---------------------------------------------------------------------------
 
     @property
     def frozen(self) -> bool:
-        return self._record is not None
+        return self._held is not None
 
     @property
     def path(self) -> Path:
         """The contract as agents see it; once frozen, the file of that name and no other."""
-        name = self._record.name if self._record else self._run.dir.contract.name
-        return self._run.dir.root / name
+        return self._held.files.shown if self._held else self._run.dir.contract
 
     def load(self) -> None:
         """Take up a frozen contract of an earlier engine. Raises ContractError when its record is lost."""
@@ -82,9 +87,9 @@ class Ledger:
         It may lack the newest change of a status, and have an edit that was let through and whose outcome
         was never seen: such a call is told to its session as cut off.
         """
-        assert self._document is not None
+        assert self._held is not None
         try:
-            change = ct.compare(self._document, self.passing, ct.read(self.path))
+            change = ct.compare(self._held.document, self.passing, ct.read(self.path))
         except (ContractError, OSError):
             return
         apart = {*change.to_true, *change.to_false}
@@ -92,7 +97,7 @@ class Ledger:
         newest = max(states, key=lambda name: states[name].seq)
         lagging = apart == {newest} and states[newest].seq > 0
         if not change.touches_text and (lagging or (apart and self._edit_cut_off())):
-            self._write_mirror()
+            self._show()
 
     def _edit_cut_off(self) -> bool:
         calls = cut_off_calls(self._run.dir.journal)
@@ -144,19 +149,20 @@ class Ledger:
         return None
 
     def _adopt(self, record: Record) -> None:
-        self._document = ct.document(record)
-        self._store(record)
+        files = ContractFiles(self._run.dir.record, self._run.dir.root / record.name)
+        self._held = _Frozen(record, ct.document(record), files)
+        files.store(record)
 
-    def _store(self, record: Record) -> None:
-        self._record = record
-        _put(self._run.dir.record, ct.encode(record))
-        self._record_stat = _stat(self._run.dir.record)
+    def _show(self) -> None:
+        """Make the agents' file what the record says, whatever lies in its place."""
+        if self._held is not None:
+            self._held.files.show(self._held.document, self.passing)
 
     # --- Reading ------------------------------------------------------------------------------------
 
     @property
     def features(self) -> Sequence[Feature]:
-        return self._document.features if self._document else ()
+        return self._held.document.features if self._held else ()
 
     def feature(self, feature_id: str) -> Feature | None:
         return next((feature for feature in self.features if feature.id == feature_id), None)
@@ -167,9 +173,9 @@ class Ledger:
     @property
     def passing(self) -> frozenset[str]:
         """The ids whose `passes` is true in the agents' file."""
-        if self._record is None:
+        if self._held is None:
             return frozenset()
-        return ct.passing_of(self._record, Status(self._run.config.switches.passes_from))
+        return ct.passing_of(self._held.record, Status(self._run.config.switches.passes_from))
 
     # --- What agents ask for ------------------------------------------------------------------------
 
@@ -221,7 +227,7 @@ class Ledger:
         )
 
     def _spent(self) -> evd.Spent:
-        return ct.spent_of(self._record) if self._record else {}
+        return ct.spent_of(self._held.record) if self._held else {}
 
     def _newest_source(self) -> evd.SourceFile | None:
         return evd.newest_source(self._run.dir.root, self._run.git.source_candidates())
@@ -259,21 +265,22 @@ class Ledger:
         evidence: Sequence[ev.BoundPiece] = (),
     ) -> None:
         """Put a feature's new status into the journal, the record and the agents' file."""
-        assert self._record is not None
+        assert self._held is not None
         before = self.status(feature_id)
         if before is to:
             return
-        self._run.emit(
+        changed = self._run.emit(
             ev.FeatureChanged(
                 feature=feature_id, from_=before, to=to, by=by, note=note, evidence=list(evidence)
             )
         )
         features = tuple(
-            _changed(feature, to, note, evidence) if feature.id == feature_id else feature
-            for feature in self._record.features
+            _after(changed, feature) if feature.id == feature_id else feature
+            for feature in self._held.record.features
         )
-        self._store(msgspec.structs.replace(self._record, features=features))
-        self._write_mirror()
+        self._held.record = msgspec.structs.replace(self._held.record, features=features)
+        self._held.files.store(self._held.record)
+        self._show()
 
     # --- Edits of the file --------------------------------------------------------------------------
 
@@ -281,10 +288,10 @@ class Ledger:
         self, call: ToolCall, session: evd.SessionEvidence
     ) -> tuple[Denial | None, ContractCall | None]:
         """Judge a call that edits the agents' file: a denial, or what the edit will come to."""
-        if self._document is None or self._record is None:
+        if self._held is None:
             return None, None
-        current = read_bounded(self._run.dir.root / self._record.name, ct.MAX_BYTES) or b""
-        verdict = check_call(call, self._document, self.passing, current.decode("utf-8", "replace"))
+        current = read_bounded(self.path, ct.MAX_BYTES) or b""
+        verdict = check_call(call, self._held.document, self.passing, current.decode("utf-8", "replace"))
         if verdict.denial is not None:
             return verdict.denial, None
         if verdict.kind is Kind.CLAIM:
@@ -311,67 +318,16 @@ class Ledger:
             return None
         pieces = self._check_edit(edit.features[0], session)
         if isinstance(pieces, evd.Refusal):
-            self._write_mirror()
+            self._show()
             return Answer(False, pieces.reason)
         return self._accept(edit.features[0], pieces, "", ())
 
-    # --- Integrity ----------------------------------------------------------------------------------
-
     def inspect(self, tool_use_id: str | None) -> None:
-        """Compare the agents' file with the record, cheaply, and restore what strays."""
-        if self._record is None or self._document is None:
+        """Compare both files with what the ledger knows, cheaply, and restore what strays."""
+        if self._held is None:
             return
-        if _stat(self._run.dir.record) != self._record_stat:
-            self._store(self._record)
-            self._run.emit(
-                ev.ContractTampered(what="the contract of record was changed", tool_use_id=tool_use_id)
-            )
-        path = self._run.dir.root / self._record.name
-        found_stat = _stat(path)
-        if found_stat is not None and found_stat == self._mirror_stat:
-            return
-        wrong = self._deviation(path)
-        if wrong is None:
-            self._mirror_stat = found_stat
-            return
-        self._write_mirror()
-        self._run.emit(ev.ContractTampered(what=wrong, tool_use_id=tool_use_id))
-
-    def _deviation(self, path: Path) -> str | None:
-        assert self._document is not None
-        if path.is_symlink() or (path.exists() and path.stat().st_nlink > 1):
-            return f"{path.name} was replaced by a link"
-        if path.exists() and not path.is_file():
-            return f"{path.name} is no longer a file"
-        if path.exists() and ~path.stat().st_mode & (stat.S_IRUSR | stat.S_IWUSR):
-            return f"{path.name} can't be read and written by its owner any more"
-        try:
-            found = ct.read(path)
-        except ContractError as error:
-            return str(error)
-        change = ct.compare(self._document, self.passing, found)
-        return ct.describe(change) if change else None
-
-    def _write_mirror(self) -> None:
-        """Make the agents' file what the record says, whatever lies in its place."""
-        assert self._record is not None and self._document is not None
-        path = self._run.dir.root / self._record.name
-        _put(path, ct.render(self._document, self.passing).encode())
-        self._mirror_stat = _stat(path)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Make `path` a file with `data`, whatever lies in its place."""
-    clear_way(path)
-    write_whole(path, data)
-
-
-def _stat(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink, found.st_mode)
+        for what in self._held.files.strays(self._held.record, self._held.document, self.passing):
+            self._run.emit(ev.ContractTampered(what=what, tool_use_id=tool_use_id))
 
 
 def _plain(piece: evd.Piece) -> evd.Piece:
@@ -380,12 +336,9 @@ def _plain(piece: evd.Piece) -> evd.Piece:
     )
 
 
-def _changed(
-    feature: FeatureRecord, to: Status, note: str, evidence: Sequence[ev.BoundPiece]
-) -> FeatureRecord:
-    return msgspec.structs.replace(
-        feature, status=to, note=note, evidence=(*feature.evidence, *map(_plain, evidence))
-    )
+def _after(change: ev.FeatureChanged, feature: FeatureRecord) -> FeatureRecord:
+    evidence = (*feature.evidence, *map(_plain, change.evidence))
+    return msgspec.structs.replace(feature, status=change.to, note=change.note, evidence=evidence)
 
 
 _WRITTEN = re.compile(r'"passes\\?"\s*:')

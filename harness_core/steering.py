@@ -156,11 +156,6 @@ class Steering:
                     control.steer(self._run.dir, text, _mode(name), source=name, upto=upto)
                 self._upto[name] = upto
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a message waits for the next tool boundary."""
-        return any(message.mode == "now" for message in self._pending)
-
     def hand_over(self, tool_use_id: str | None, *, session_start: bool = False) -> str:
         """The text of all messages due now, each journaled as delivered; empty when there are none.
 

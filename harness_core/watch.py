@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 
-from harness_core.layout import PRIVATE, RunDir
+from harness_core.layout import RunDir
 
 SWEEP = 0.5
 _STEP_MS = 20
-_IGNORED = frozenset({"journal.jsonl", "live", "snapshot.json"})
 
 
 async def watch(run: RunDir, look: Callable[[], None]) -> None:
@@ -39,12 +37,9 @@ async def _hints(run: RunDir, changed: asyncio.Event) -> None:
     from watchfiles import awatch  # noqa: PLC0415  (costs 50 ms that a start doesn't have)
 
     folders = [run.root, run.steering, run.checkpoints]
-    for folder in folders[1:]:
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def relevant(_: object, path: str) -> bool:
-        return Path(path).name not in _IGNORED and Path(path).name != PRIVATE
-
-    with contextlib.suppress(OSError):
-        async for _ in awatch(*folders, watch_filter=relevant, recursive=False, step=_STEP_MS, debounce=100):
+    # RuntimeError is what watchfiles makes of any other trouble; the sweeps go on without it.
+    with contextlib.suppress(OSError, RuntimeError):
+        for folder in folders[1:]:
+            folder.mkdir(parents=True, exist_ok=True)
+        async for _ in awatch(*folders, watch_filter=None, recursive=False, step=_STEP_MS, debounce=100):
             changed.set()

@@ -20,6 +20,7 @@ from harness_core.guards import ToolCall
 from harness_core.guards.contract import Kind
 from harness_core.journal import Tail
 from harness_core.ledger import Ledger, started_now
+from harness_core.redact import Redactor
 from harness_core.run import Run
 from tests.conftest import OpenRun
 
@@ -381,6 +382,15 @@ def test_what_a_link_points_to_is_left_alone(built: Built, tmp_path: Path) -> No
     built.ledger.inspect(None)
     assert target.read_text() == "[]"
     assert len(json.loads(built.mirror.read_text())) == 3
+
+
+def test_a_secret_in_a_note_reaches_neither_journal_nor_record(built: Built) -> None:
+    built.run.redact = Redactor({"API_KEY": "correct-horse-battery"})
+    path = built.shown()
+    assert built.ledger.claim("F1", [path], "it took correct-horse-battery", (), built.session).ok
+    for file in (built.run.dir.journal, built.run.dir.record):
+        assert b"it took [redacted]" in file.read_bytes()
+        assert b"correct-horse" not in file.read_bytes()
 
 
 # --- Crashes ----------------------------------------------------------------
