@@ -239,10 +239,10 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
     directory.live.unlink(missing_ok=True)
     if plan.request.clear_stop:
         control.clear_stop(directory)
+    return Run(
         dir=directory,
         id=kept.run_id,
         epoch=owner.epoch,
-        preset=plan.settings.preset,
         config=plan.settings,
         journal=Journal(directory.journal),
         state=fold(directory),
