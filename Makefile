@@ -6,7 +6,7 @@ DIR ?= demo-run
 HEADLESS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install dev demo test check bench lock clean
+.PHONY: install dev demo test test-slow check bench lock clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -27,6 +27,9 @@ demo: install
 
 test: dev
 	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: dev
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: dev
 	$(BIN)/ruff check .
