@@ -11,11 +11,12 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core.config import RunConfig
+from harness_core.fold import SNAPSHOT_EVERY, save_snapshot
 from harness_core.gitrepo import GitRepo
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
-from harness_core.state import SNAPSHOT_EVERY, RunState, save_snapshot
+from harness_core.state import RunState
 
 E = TypeVar("E", bound=ev.Event)
 

@@ -20,6 +20,7 @@ from harness_core import events as ev
 from harness_core.engine import Engine
 from harness_core.errors import ContractError, Exit, Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
+from harness_core.fold import fold
 from harness_core.gitrepo import GitRepo
 from harness_core.journal import Journal, Tail, check_format, now_iso
 from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
@@ -27,7 +28,6 @@ from harness_core.lock import Owner, RunLock
 from harness_core.output import tell
 from harness_core.redact import Redactor
 from harness_core.run import Run
-from harness_core.state import fold
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,10 @@ import msgspec
 from harness_core import contract as ct
 from harness_core.errors import ContractError
 from harness_core.files import read_bounded
+from harness_core.fold import fold
 from harness_core.layout import RunDir
 from harness_core.lock import owner_of
-from harness_core.state import PhaseCost, RunState, fold
+from harness_core.state import PhaseCost, RunState
 
 
 class Stop(msgspec.Struct):

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import pytest
 
 from harness_core.config import RunConfig
+from harness_core.fold import fold
 from harness_core.gitrepo import GitRepo
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
 from harness_core.run import Run
-from harness_core.state import fold
 
 
 class OpenRun(Protocol):

@@ -192,7 +192,9 @@ def test_no_file_makes_the_reader_fail_otherwise(tmp_path_factory: pytest.TempPa
 def test_run_json_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     run = RunDir.at(tmp_path)
     assert config.load_info(run) is None
-    info = RunInfo(1, "id", "two-agent", "now", resolved(limits={"max_turns": 3}), Options(limits={"max_turns": 3}))
+    info = RunInfo(
+        1, "id", "two-agent", "now", resolved(limits={"max_turns": 3}), Options(limits={"max_turns": 3})
+    )
     config.save_info(run, info)
     assert config.load_info(run) == info
 

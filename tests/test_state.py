@@ -16,11 +16,12 @@ from harness_core.contract import Status
 from harness_core.errors import JournalError
 from harness_core.evaluation import read_verdict
 from harness_core.evidence import Kind
+from harness_core.fold import Follower, fold, save_snapshot
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.limits import reached
 from harness_core.lock import RunLock
-from harness_core.state import Follower, Lifecycle, RunState, fold, save_snapshot
+from harness_core.state import Lifecycle, RunState
 from harness_core.status import status
 
 names = st.sampled_from(["F1", "F2", "F3"])

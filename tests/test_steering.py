@@ -16,10 +16,10 @@ from harness_core import control
 from harness_core import events as ev
 from harness_core.control import SteerMessage
 from harness_core.errors import Mistake
+from harness_core.fold import Follower
 from harness_core.journal import Tail
 from harness_core.layout import RunDir
 from harness_core.run import Run
-from harness_core.state import Follower
 from harness_core.steering import LATE, Steering, heading
 from tests.conftest import OpenRun
 

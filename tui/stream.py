@@ -15,9 +15,9 @@ from rich.text import Text
 
 from harness_core import config
 from harness_core import events as ev
+from harness_core.fold import Follower
 from harness_core.layout import RunDir
 from harness_core.safe import one_line, safe
-from harness_core.state import Follower
 from tui.summary import setup
 
 POLL = 0.05

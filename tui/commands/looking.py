@@ -27,7 +27,7 @@ def attach(directory: str) -> None:
 
     Says where it stands, then shows what happens. Ctrl+c ends the watching, not the run.
     """
-    from harness_core.state import Follower  # noqa: PLC0415
+    from harness_core.fold import Follower  # noqa: PLC0415
     from harness_core.status import report  # noqa: PLC0415
     from tui.summary import summary  # noqa: PLC0415
 

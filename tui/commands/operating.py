@@ -116,7 +116,7 @@ def reject(directory: str, number: str | None, note: str) -> None:
 
 
 def _decide(directory: str, number: str | None, decision: control.Decision, note: str) -> None:
-    from harness_core.state import fold  # noqa: PLC0415
+    from harness_core.fold import fold  # noqa: PLC0415
 
     run_dir = known_run(directory)
     asked = fold(run_dir).checkpoint

@@ -196,7 +196,7 @@ def _headless_run(request: Request, as_json: bool, fast: bool) -> Exit:
 
 
 def _watched(request: Request, fast: bool) -> Exit:
-    from harness_core.state import Follower  # noqa: PLC0415
+    from harness_core.fold import Follower  # noqa: PLC0415
     from tui import launch  # noqa: PLC0415
 
     run_dir = RunDir.at(request.directory)
