@@ -62,6 +62,17 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
         sync_folder(path.parent)
 
 
+def write_all(descriptor: int, data: bytes, path: Path) -> None:
+    """Write all of `data`. Raises OSError that names `path`, whose descriptor it is."""
+    done = 0
+    try:
+        while done < len(data):
+            done += os.write(descriptor, data[done:])
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def clear_way(path: Path) -> None:
     """Make room for a file at `path`: its folder is made, a folder in its place removed."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ import msgspec
 from harness_core import events
 from harness_core.errors import JournalError
 from harness_core.events import Event
-from harness_core.files import clear_way, sync_folder
+from harness_core.files import clear_way, sync_folder, write_all
 
 E = TypeVar("E", bound=Event)
 
@@ -62,7 +62,7 @@ class Journal:
         written = events.sound(msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso()))
         line = events.encode(written)
         try:
-            self._write(line)
+            write_all(self._fd, line, self.path)
             if isinstance(event, events.CONTROL) or self._sync_is_due():
                 self.sync()
         except OSError as error:
@@ -74,11 +74,6 @@ class Journal:
         self.size += len(line)
         self.last_seq += 1
         return written
-
-    def _write(self, line: bytes) -> None:
-        done = 0
-        while done < len(line):
-            done += os.write(self._fd, line[done:])
 
     def _sync_is_due(self) -> bool:
         now = time.monotonic()
@@ -121,7 +116,8 @@ class Journal:
         new.unlink(missing_ok=True)
         target, copied = _open(new), 0
         while piece := os.pread(self._fd, min(_COPY, self.size - copied), copied):
-            copied += os.write(target, piece)
+            write_all(target, piece, new)
+            copied += len(piece)
         os.fsync(target)
         os.replace(new, self.path)
         sync_folder(self.path.parent)
