@@ -132,6 +132,9 @@ def test_a_call_that_a_kill_cut_off_is_known_as_cut_off(tmp_path: Path) -> None:
         stage.lay_out()
         engine = stage.run()
         wait_until_held(stage)
+        call = stage.journal(is_held)[0]["tool_use_id"]
+        kept = Path(stage.env["CLAUDE_CONFIG_DIR"]) / "projects"
+        until(lambda: any(call in path.read_text() for path in kept.rglob("*.jsonl")), 10, "the CLI kept it")
         engine.kill()
         until(lambda: not stage.alive(), 5, "the guardian has cleaned up")
         stage.release()
