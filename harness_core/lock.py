@@ -15,15 +15,17 @@ from harness_core.layout import RunDir
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The engine that holds, or last held, a run. `started` is seconds since the epoch."""
+    """The engine that holds, or last held, a run. `started` counts from the start of the machine, which
+    `boot` names."""
 
     pid: int
     started: float
     epoch: int
+    boot: str = ""
 
     @property
     def alive(self) -> bool:
-        return processes.is_alive(self.pid, self.started)
+        return self.boot == processes.boot_id() and processes.is_alive(self.pid, self.started)
 
 
 def owner_of(run: RunDir) -> Owner | None:
@@ -57,7 +59,7 @@ class RunLock:
             self._lock.acquire(blocking=False)
             before = owner_of(self.run)
             started = processes.start_time(os.getpid()) or 0.0
-            owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1)
+            owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1, processes.boot_id())
             write_whole(self.run.owner, msgspec.json.encode(owner))
         except Timeout:
             holder = owner_of(self.run)

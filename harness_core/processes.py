@@ -75,6 +75,14 @@ def _start_time_elsewhere(pid: int) -> float | None:
     return None
 
 
+def boot_id() -> str:
+    """Names what the machine counts start times from: another one after each boot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def is_alive(pid: int, started: float) -> bool:
     """Whether the process that had `pid` and started then still lives (not as a zombie)."""
     return start_time(pid) == started

@@ -43,7 +43,15 @@ class Run:
         return f"{self.id}:{self.epoch}"
 
     def emit(self, event: E) -> E:
-        """Journal `event` with secrets taken out, fold it in, tell the listeners."""
+        """Journal `event` with secrets taken out, fold it in, tell the listeners.
+
+        What others did to the journal meanwhile is undone first, and told.
+        """
+        if (undone := self.journal.put_back()) is not None:
+            self._write(ev.Error(message=f"{undone}: put back as far as it could be", kind="journal"))
+        return self._write(event)
+
+    def _write(self, event: E) -> E:
         session = self.state.open_session
         if event.session is None and session is not None:
             event = msgspec.structs.replace(event, session=session.number, role=event.role or session.role)

@@ -245,6 +245,8 @@ class Sessions:
         """Leave no CLI behind."""
         self._drop_spare()
         if self._session is not None:
+            # Closed in the middle of a turn, a CLI leaves pipes that complain when the loop is gone.
+            await self._session.interrupt()
             self._in_background(self._session.close())
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_WITHIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,7 @@ from harness_core.control import DecisionFile
 from harness_core.errors import Mistake
 from harness_core.evidence import Kind, fingerprint
 from harness_core.journal import Tail
+from harness_core.ledger import Ledger
 from harness_core.run import Run
 from tests.conftest import OpenRun
 
@@ -29,9 +31,11 @@ def run(open_run: OpenRun, tmp_path: Path) -> Run:
     """A run with one claimed feature, whose evidence and work are committed."""
     made = open_run(tmp_path / "run")
     made.dir.evidence.mkdir()
+    features = [{"id": name, "description": name, "steps": [], "passes": False} for name in ("F1", "F2")]
+    made.dir.contract.write_text(json.dumps(features))
     (made.dir.evidence / "f1.log").write_text("1 passed\n")
     made.git.commit_all("work")
-    made.emit(ev.ContractFrozen(features=["F1", "F2"], sha256="x", name="feature_list.json"))
+    assert Ledger(made).freeze(None) is None
     made.emit(msgspec.structs.replace(CLAIM, evidence=[piece(made, "screenshots/f1.log")]))
     return made
 
@@ -46,9 +50,19 @@ def ask(run: Run) -> control.Checkpoint:
     return checkpoints.open_checkpoint(run, "end", ["F1"], "is it as it should be?")
 
 
+def follow(run: Run) -> bool:
+    """Look for an answer as an engine does; whether one counted."""
+    ledger = Ledger(run)
+    ledger.load()
+    return checkpoints.follow_decision(run, ledger)
+
+
+def answers(run: Run) -> list[ev.CheckpointDecided]:
+    return [event for event in Tail(run.dir.journal).read_all() if isinstance(event, ev.CheckpointDecided)]
+
+
 def decisions(run: Run) -> list[str]:
-    events = Tail(run.dir.journal).read_all()
-    return [event.decision for event in events if isinstance(event, ev.CheckpointDecided)]
+    return [answer.decision for answer in answers(run)]
 
 
 def open_id(run: Run) -> str | None:
@@ -87,7 +101,7 @@ def test_an_answer_to_what_has_changed_since_is_void_and_the_question_is_put_aga
     first = ask(run)
     control.decide(run.dir, first, "approve")
     change(run)
-    assert checkpoints.take_decision(run) is None
+    assert not follow(run)
     assert decisions(run) == ["stale"]
     assert open_id(run) == "002"
     second = control.read_checkpoint(run.dir, 2)
@@ -95,8 +109,8 @@ def test_an_answer_to_what_has_changed_since_is_void_and_the_question_is_put_aga
     assert (second.kind, second.features, second.summary) == (first.kind, first.features, first.summary)
 
     control.decide(run.dir, second, "approve", "now it is")
-    answer = checkpoints.take_decision(run)
-    assert answer is not None and answer.note == "now it is"
+    assert follow(run)
+    assert answers(run)[-1].note == "now it is"
     assert open_id(run) is None
 
 
@@ -106,14 +120,14 @@ def test_what_the_question_is_not_about_may_change(run: Run) -> None:
     run.emit(ev.FeatureChanged(feature="F2", from_=Status.FAILING, to=Status.SKIPPED, by="engine"))
     (run.dir.root / "PROGRESS.md").write_text("uncommitted\n")
     control.decide(run.dir, first, "approve")
-    assert checkpoints.take_decision(run) is not None
+    assert follow(run)
 
 
 def test_an_answer_with_another_hash_than_was_asked_is_void(run: Run) -> None:
     ask(run)
     forged = DecisionFile(id="001", decision="approve", by="x", note="", subject_hash="0" * 64, decided="now")
     control.decision_path(run.dir, "001").write_bytes(msgspec.json.encode(forged))
-    assert checkpoints.take_decision(run) is None
+    assert not follow(run)
     assert decisions(run) == ["stale"]
     assert open_id(run) == "002"
 
@@ -124,7 +138,7 @@ def test_an_answer_with_another_hash_than_was_asked_is_void(run: Run) -> None:
 def test_without_an_answer_there_is_none_however_often_it_is_looked_for(run: Run) -> None:
     ask(run)
     before = run.journal.last_seq
-    assert [checkpoints.take_decision(run) for _ in range(50)] == [None] * 50
+    assert not any(follow(run) for _ in range(50))
     assert run.journal.last_seq == before
     assert open_id(run) == "001"
 
@@ -144,7 +158,7 @@ def test_without_an_answer_there_is_none_however_often_it_is_looked_for(run: Run
 def test_what_is_no_whole_decision_decides_nothing(run: Run, content: bytes) -> None:
     ask(run)
     control.decision_path(run.dir, "001").write_bytes(content)
-    assert checkpoints.take_decision(run) is None
+    assert not follow(run)
     assert (open_id(run), decisions(run)) == ("001", [])
 
 
@@ -152,12 +166,12 @@ def test_an_answer_to_another_question_is_not_taken(run: Run) -> None:
     first = ask(run)
     ahead = msgspec.structs.replace(first, id="002")
     control.decide(run.dir, ahead, "approve")
-    assert checkpoints.take_decision(run) is None
+    assert not follow(run)
     assert open_id(run) == "001"
 
 
 def test_without_a_question_an_answer_is_nothing(run: Run) -> None:
-    assert checkpoints.take_decision(run) is None
+    assert not follow(run)
 
 
 def test_a_second_answer_is_refused_and_the_first_one_holds(run: Run) -> None:
@@ -165,9 +179,9 @@ def test_a_second_answer_is_refused_and_the_first_one_holds(run: Run) -> None:
     control.decide(run.dir, first, "reject", "the button is grey")
     with pytest.raises(Mistake, match="already has a decision"):
         control.decide(run.dir, first, "approve")
-    answer = checkpoints.take_decision(run)
-    assert answer is not None and (answer.decision, answer.note) == ("reject", "the button is grey")
-    assert checkpoints.take_decision(run) is None
+    assert follow(run)
+    assert answers(run)[-1].note == "the button is grey"
+    assert not follow(run)
     assert decisions(run) == ["reject"]
 
 
@@ -182,8 +196,8 @@ def test_of_answers_at_the_same_time_one_counts(run: Run, spawn: Spawn) -> None:
         operator.join(30)
     assert sorted(operator.exitcode == 0 for operator in operators) == [False, False, False, True]
     winner = next(number for number, operator in enumerate(operators) if operator.exitcode == 0)
-    answer = checkpoints.take_decision(run)
-    assert answer is not None and answer.note == str(winner)
+    assert follow(run)
+    assert answers(run)[-1].note == str(winner)
 
 
 @pytest.mark.parametrize("decision", ["reject", "skip"])
@@ -202,13 +216,38 @@ def test_question_and_answer_outlive_the_engine(run: Run, open_run: OpenRun) -> 
     first = ask(run)
     later = open_run(run.dir.root)
     assert open_id(later) == "001"
-    assert checkpoints.take_decision(later) is None
+    assert not follow(later)
     control.decide(run.dir, first, "approve", "fine")
     latest = open_run(run.dir.root)
-    answer = checkpoints.take_decision(latest)
-    assert answer is not None and answer.note == "fine"
-    assert checkpoints.take_decision(open_run(run.dir.root)) is None
-    assert decisions(run) == ["approve"]
+    assert follow(latest)
+    assert not follow(open_run(run.dir.root))
+    assert [(answer.decision, answer.note) for answer in answers(run)] == [("approve", "fine")]
+
+
+@pytest.mark.parametrize("survives", [0, 1, 2])
+def test_a_decision_cut_off_at_any_event_is_followed_to_its_end_and_not_twice(
+    run: Run, open_run: OpenRun, survives: int
+) -> None:
+    first = ask(run)
+    control.decide(run.dir, first, "approve", "fine")
+    write, left = run.emit, iter(range(survives))
+
+    def crash(event: ev.Event) -> ev.Event:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return write(event)
+
+    run.emit = crash  # type: ignore[method-assign,assignment]
+    with contextlib.suppress(KeyboardInterrupt):
+        follow(run)
+    later = open_run(run.dir.root)
+    follow(later)
+    assert not follow(later)
+    assert decisions(later) == ["approve"]
+    assert later.state.features["F1"].status is Status.APPROVED
+    changes = [event for event in Tail(run.dir.journal).read_all() if isinstance(event, ev.FeatureChanged)]
+    assert [change.to for change in changes] == [Status.CLAIMED, Status.APPROVED]
+    assert control.highest(run.dir.steering) == 1
 
 
 def test_a_question_that_was_written_and_not_journaled_is_asked_under_the_same_number(

@@ -15,6 +15,7 @@ from harness_core import events as ev
 from harness_core.agent.gate import Gate, blob
 from harness_core.agent.live import LiveText
 from harness_core.agent.meter import Meter
+from harness_core.files import write_all
 from harness_core.guards import ToolCall
 from harness_core.run import Run
 
@@ -47,6 +48,7 @@ class Transcriber:
     def __init__(self, run: Run, gate: Gate, phase: str, trace: Path) -> None:
         self._run = run
         self._gate = gate
+        self._trace_path = trace
         self._trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._meter = Meter(run, phase)
         self._live = LiveText(run, gate.role)
@@ -94,7 +96,8 @@ class Transcriber:
     def _keep(self, message: Message) -> None:
         line = {"at": time.time(), "kind": type(message).__name__, **dataclasses.asdict(message)}
         data = json.dumps(line, ensure_ascii=False, default=str)
-        os.write(self._trace, self._run.redact.text(data).encode("utf-8", "replace") + b"\n")
+        kept = self._run.redact.text(data).encode("utf-8", "replace") + b"\n"
+        write_all(self._trace, kept, self._trace_path)
 
     # --- Whole messages -----------------------------------------------------------------------------
 
