@@ -56,15 +56,19 @@ def overhead(folders: Iterator[Path], rounds: int, think_ms: int, at_most: float
     print(f"  engine     {mine:7.2f} s   ratio {mine / theirs:.3f} (at most {at_most}); by round: {spread}")
     if think_ms:
         return
-    usual = [statistics.median(step) for step in zip(*_sessions(bare), strict=True)]
-    for name, side, bound in (("bare SDK", bare, ""), ("engine", engine, " (at most 10)")):
-        added = [took - usual[place] for calls in _sessions(side) for place, took in enumerate(calls)]
-        p50, p95 = statistics.median(added), statistics.quantiles(added, n=20)[-1]
-        print(f"  {name:10} a call against the bare median: p50 {p50:+.1f} ms, p95 {p95:+.1f} ms{bound}")
+    places = list(zip(_by_place(engine), _by_place(bare), strict=True))
+    p50 = statistics.median(statistics.median(one) - statistics.median(other) for one, other in places)
+    p95 = statistics.median(_p95(one) - _p95(other) for one, other in places)
+    print(f"  the guards add to a call: p50 {p50:+.1f} ms, p95 {p95:+.1f} ms (at most 10)")
 
 
-def _sessions(side: Sequence[Measured]) -> list[Sequence[float]]:
-    return [calls for one in side for calls in one.calls]
+def _by_place(side: Sequence[Measured]) -> list[Sequence[float]]:
+    """The times of the first calls of all sessions, of the second ones, …"""
+    return list(zip(*(calls for one in side for calls in one.calls), strict=True))
+
+
+def _p95(times: Sequence[float]) -> float:
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 def measure(folder: Path, think_ms: int, *, under_engine: bool) -> Measured:
