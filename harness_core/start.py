@@ -176,6 +176,8 @@ def _read_spec(path: Path) -> bytes:
         raise Mistake(f"the specification {path} is over 4 MiB: say in a few pages what should be built")
     if not data.strip():
         raise Mistake(f"the specification {path} is empty: say in it what should be built")
+    if b"\0" in data:
+        raise Mistake(f"the specification {path} isn't text: write it as plain text or Markdown")
     return data
 
 

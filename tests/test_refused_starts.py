@@ -126,9 +126,14 @@ def an_empty_file(place: Place) -> None:
     (place.scratch / "empty").write_text(" \n")
 
 
+def a_picture(place: Place) -> None:
+    (place.scratch / "picture").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+
+
 CASES = [
     Case("spec-missing", "nowhere doesn't exist: name an existing file with --spec", spec="nowhere"),
     Case("spec-empty", "empty is empty: say in it what", an_empty_file, spec="empty"),
+    Case("spec-picture", "picture isn't text: write it as", a_picture, spec="picture"),
     Case("spec-directory", "can't be read: Is a directory", spec="."),
     Case("spec-endless", "over 4 MiB", spec="/dev/zero"),
     Case("no-spec", "give a specification with --spec FILE", spec=None),
