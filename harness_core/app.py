@@ -31,9 +31,14 @@ class App:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._process: asyncio.subprocess.Process | None = None
+        self._acting = asyncio.Lock()
 
     async def act(self, action: str) -> Answer:
-        """Start, stop, restart, ask for status or logs. An unknown action is a failed report."""
+        """Start, stop, restart, ask for status or logs; one at a time. An unknown action is told so."""
+        async with self._acting:
+            return await self._act(action)
+
+    async def _act(self, action: str) -> Answer:
         match action:
             case "start":
                 return await self.start()
@@ -131,7 +136,7 @@ class App:
         return f"It listens on {', '.join(f'http://127.0.0.1:{port}' for port in ports)}."
 
     def _journal(self, action: str, ok: bool, text: str) -> Answer:
-        self._run.emit(ev.AppChanged(action=action, ok=ok, detail=text[:2000]))
+        self._run.emit(ev.AppChanged(action=action, ok=ok, detail=self._run.redact.text(text)[:2000]))
         return Answer(ok, text)
 
 

@@ -55,6 +55,9 @@ class Brake:
             return True
         if self.finishing and requested is None:
             self._run.emit(ev.StopRequested(mode="finish"))
+        withdrawn = requested == "finish" and not self.finishing
+        if withdrawn and self._run.state.stop_confirmed is None:
+            self._run.emit(ev.StopCleared())
         return False
 
     def end(self, code: Exit, mode: str) -> bool:
@@ -101,9 +104,9 @@ class Brake:
         self._run.emit(ev.StopConfirmed(mode="finish"))
         raise EndOfRun(Exit.STOPPED, "the feature in hand is finished, as asked by AGENT_FINISH")
 
-    def limit(self) -> LimitHit | None:
-        """The limit that leaves no room for another session, where there is one."""
-        return reached(self._run.config.limits, self._run.state, new_session=True)
+    def limit(self, *, new_session: bool = True) -> LimitHit | None:
+        """The limit that leaves no room for another session (or else another request), where there is one."""
+        return reached(self._run.config.limits, self._run.state, new_session=new_session)
 
     def end_at(self, hit: LimitHit) -> NoReturn:
         """Raises EndOfRun for a limit that is reached."""

@@ -121,6 +121,5 @@ _MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status
 
 
 def _told(run: Run, source: str) -> bool:
-    numbers = range(1, control.highest(run.dir.steering) + 1)
-    known = (control.read_steer(run.dir, number) for number in numbers)
+    known = (control.read_steer(run.dir, number) for number in control.numbers(run.dir.steering))
     return any(message is not None and message.source == source for message in known)

@@ -6,6 +6,7 @@ Later ones win: preset, longwatch.toml, the options that the run was started wit
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -294,7 +295,13 @@ def save_info(run: RunDir, info: RunInfo) -> None:
 
 
 def check_login(environ: Mapping[str, str] = os.environ) -> None:
-    """Make sure that something can pay for a model. Raises Mistake with what to set."""
+    """Make sure that something can pay for a model, at an address that can be one.
+
+    Raises Mistake with what to set.
+    """
+    base = environ.get("ANTHROPIC_BASE_URL", "")
+    if base and not re.match(r"https?://[^/\s]+", base):
+        raise Mistake(f"ANTHROPIC_BASE_URL is {base!r}: give an address that begins with http:// or https://")
     variables = (
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",

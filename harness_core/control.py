@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from harness_core.errors import Mistake
-from harness_core.files import MAX_TEXT, create_once, read_bounded, write_whole
+from harness_core.files import MAX_TEXT, clear_way, create_once, read_bounded, write_whole
 from harness_core.journal import now_iso
 from harness_core.layout import RunDir
 
@@ -112,14 +112,19 @@ def numbered(folder: Path, number: int) -> Path:
     return folder / f"{number:03d}.json"
 
 
-def highest(folder: Path) -> int:
-    """The highest number of a `NNN.json` in `folder`, 0 when there is none."""
+def numbers(folder: Path) -> list[int]:
+    """The numbers of all `NNN.json` in `folder`, in order."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
-        return 0
-    numbers = (name.removesuffix(".json") for name in names if name.endswith(".json"))
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+        return []
+    found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return sorted(int(number) for number in found if number.isdecimal())
+
+
+def highest(folder: Path) -> int:
+    """The highest number of a `NNN.json` in `folder`, 0 when there is none."""
+    return max(numbers(folder), default=0)
 
 
 def steer(
@@ -185,8 +190,15 @@ def decide(run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = 
         subject_hash=checkpoint.subject_hash,
         decided=now_iso(),
     )
-    if not create_once(decision_path(run, checkpoint.id), msgspec.json.encode(answer)):
+    path, data = decision_path(run, checkpoint.id), msgspec.json.encode(answer)
+    if create_once(path, data):
+        return
+    known = read_decision(run, checkpoint.id)
+    if known is not None and known.subject_hash == checkpoint.subject_hash:
         raise Mistake(f"checkpoint {checkpoint.id} already has a decision")
+    # What lies there answers nothing that was asked: somebody else's file must not lock the operator out.
+    clear_way(path)
+    write_whole(path, data)
 
 
 def save_receipt(run: RunDir, message: SteerMessage) -> None:

@@ -16,7 +16,19 @@ from harness_core.contract import Feature, Status
 from harness_core.errors import Exit, LongwatchError
 from harness_core.evaluation import read_verdict
 from harness_core.files import read_text, write_whole
-from harness_core.flow import Apply, Ask, Build, Close, Evaluate, Finish, Initialize, Plan, Skip, next_step
+from harness_core.flow import (
+    Apply,
+    Ask,
+    Build,
+    Close,
+    Evaluate,
+    Finish,
+    Initialize,
+    Plan,
+    Skip,
+    next_step,
+    refuted,
+)
 from harness_core.history import OUTSIDE, History
 from harness_core.ledger import Ledger
 from harness_core.run import Run
@@ -53,8 +65,7 @@ class Engine:
             end = await self._to_the_end()
         finally:
             watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
+            await asyncio.gather(watcher, return_exceptions=True)
             await self._clean_up()
         self.run.emit(ev.RunEnded(reason=end.reason, exit=int(end.code)))
         return end.code
@@ -106,8 +117,7 @@ class Engine:
         match next_step(self.run.state, self._plan()):
             case Initialize():
                 await self._initialize()
-            case Close(session):
-                self.history.note(session.role)
+            case Close():
                 self.sessions.end("cut_off")
             case Build(feature):
                 await self._build(feature)
@@ -125,7 +135,7 @@ class Engine:
 
     async def _initialize(self) -> None:
         """Have a frozen contract: one from outside, or one that an initializer writes."""
-        if self.run.dir.contract.exists() and self.run.state.open_session is None:
+        if self.run.dir.contract.exists() and not self.run.state.sessions:
             if (wrong := self.ledger.freeze(None)) is not None:
                 raise EndOfRun(Exit.FAILED, wrong)
             return
@@ -228,8 +238,7 @@ class Engine:
 
     def _open_findings(self, feature: Feature | None) -> str:
         verdict = self.run.state.verdict
-        about = feature is None or (verdict is not None and feature.id in verdict.scope)
-        if verdict is None or verdict.verdict != "NEEDS_WORK" or not about:
+        if verdict is None or (feature is not None and feature.id not in refuted(verdict)):
             return ""
         return (read_text(self.run.dir.findings) or "").strip()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -95,11 +97,27 @@ def create_once(path: Path, data: bytes) -> bool:
 
 def read_bounded(path: Path, limit: int = MAX_TEXT) -> bytes | None:
     """The first `limit` bytes of `path`, or None when there is no such regular file."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(limit)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    descriptor = _open_regular(path)
+    if descriptor is None:
         return None
+    with open(descriptor, "rb") as stream:
+        return stream.read(limit)
+
+
+def _open_regular(path: Path) -> int | None:
+    """A descriptor for reading a regular file. A pipe in its place would be waited for, perhaps for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str | None:
@@ -110,10 +128,10 @@ def read_text(path: Path, limit: int = MAX_TEXT) -> str | None:
 
 def read_end(path: Path, limit: int) -> bytes:
     """The last `limit` bytes of `path`; none when there is no such file."""
-    try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - limit))
-            return stream.read(limit)
-    except FileNotFoundError:
+    descriptor = _open_regular(path)
+    if descriptor is None:
         return b""
+    with open(descriptor, "rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - limit))
+        return stream.read(limit)

@@ -95,6 +95,8 @@ def next_step(state: RunState, plan: Plan) -> Step:
     for name, feature in state.features.items():
         if feature.status in (Status.FAILING, Status.REGRESSED) and feature.attempts >= plan.max_retries:
             return Skip(name, feature.attempts)
+    if (mend := _to_mend(state)) is not None:
+        return Build(mend)
     if plan.evaluates and (claimed := state.with_status(Status.CLAIMED)):
         return Evaluate(claimed[0])
     if to_build := [*state.with_status(Status.REGRESSED), *state.with_status(Status.FAILING)]:
@@ -102,6 +104,21 @@ def next_step(state: RunState, plan: Plan) -> Step:
     if state.sent_back:
         return Build(None)
     return _end(state, plan)
+
+
+def refuted(verdict: ev.Verdict) -> frozenset[str | None]:
+    """The features that a verdict doesn't let pass."""
+    named = {finding.feature for finding in verdict.findings}
+    return frozenset(named if verdict.verdict == "PASS" else {*verdict.scope, *named})
+
+
+def _to_mend(state: RunState) -> str | None:
+    """A feature that the newest verdict refuted: built before another verdict covers its findings."""
+    wrong = refuted(state.verdict) if state.verdict is not None else frozenset()
+    for name, feature in state.features.items():
+        if name in wrong and feature.status in (Status.FAILING, Status.REGRESSED):
+            return name
+    return None
 
 
 def _open(state: RunState) -> Step | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness_core import processes
 from harness_core.errors import Mistake
+from harness_core.files import read_text
 from harness_core.layout import NEVER_COMMITTED, RunDir
 
 # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
@@ -92,25 +93,17 @@ class GitRepo:
 
     def head(self) -> str | None:
         """The sha that HEAD stands for, read from files (no process); None before the first commit."""
-        try:
-            head = (self._git_dir / "HEAD").read_text().strip()
-        except OSError:
-            return None
+        head = (read_text(self._git_dir / "HEAD") or "").strip()
         if not head.startswith("ref: "):
             return head or None
         name = head.removeprefix("ref: ")
         common = Path(self._repo.common_dir)
-        try:
-            return (common / name).read_text().strip() or None
-        except OSError:
-            return self._packed(common / "packed-refs", name)
+        loose = (read_text(common / name) or "").strip()
+        return loose or self._packed(common / "packed-refs", name)
 
     @staticmethod
     def _packed(path: Path, name: str) -> str | None:
-        try:
-            lines = path.read_text().splitlines()
-        except OSError:
-            return None
+        lines = (read_text(path, 64 << 20) or "").splitlines()
         return next((line.split(" ", 1)[0] for line in lines if line.endswith(f" {name}")), None)
 
     def commits(self, since: str | None, until: str) -> list[CommitInfo]:

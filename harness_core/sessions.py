@@ -22,6 +22,7 @@ from harness_core.brake import EndOfRun
 from harness_core.contract import Status
 from harness_core.errors import Exit
 from harness_core.run import Run
+from harness_core.state import OpenSession
 
 SENT_BACK_AT_MOST = 3
 API_RETRIES = 5
@@ -81,7 +82,9 @@ class Sessions:
 
     async def _converse(self, session: Session, assignment: Assignment, words: str) -> Outcome:
         """The session's turns: its task, and one more each time that what came out is sent back."""
-        outcome = await session.converse(self._with_steering(words))
+        # An evaluator's conversation doesn't go on: what it is told, no builder would hear.
+        told = words if session.role == "evaluator" else self._with_steering(words, session)
+        outcome = await session.converse(told)
         sent_back = 0
         while outcome.end is End.DONE and (wrong := assignment.check(outcome)) is not None:
             if sent_back == SENT_BACK_AT_MOST:
@@ -90,9 +93,9 @@ class Sessions:
             outcome = await session.converse(prompting.sent_back(wrong))
         return outcome
 
-    def _with_steering(self, text: str) -> str:
+    def _with_steering(self, text: str, session: Session) -> str:
         self._steering.collect()
-        said = self._steering.hand_over(None, session_start=True)
+        said = self._steering.hand_over(None, session_start=not session.resumed)
         return f"{said}\n\n{text}" if said else text
 
     @contextlib.asynccontextmanager
@@ -109,15 +112,16 @@ class Sessions:
     async def _open(self, assignment: Assignment) -> tuple[Session, str]:
         """A connected session that has begun, and its first words: the open one resumed, or a fresh one."""
         unfinished = self._run.state.open_session
-        if unfinished is not None and (record := sdk.transcript(unfinished.sdk_session)) is not None:
+        record = sdk.transcript(unfinished.sdk_session) if unfinished else None
+        if (hit := self._brake.limit(new_session=record is None)) is not None:
+            self._brake.end_at(hit)
+        if unfinished is not None and record is not None:
             session = Session(self._parts, assignment.role, resume=unfinished.sdk_session)
             with record.open("rb") as lines:
                 self._steering.check_arrival(lines)
             await self._connect(session)
             number, words = unfinished.number, prompting.CONTINUE
         else:
-            if (hit := self._brake.limit()) is not None:
-                self._brake.end_at(hit)
             session = await self._fresh(assignment.role)
             number = unfinished.number if unfinished else self._run.state.sessions + 1
             self._steering.return_to_queue()
@@ -162,7 +166,11 @@ class Sessions:
 
         async def connect() -> Session:
             session = Session(self._parts, role)
-            await session.connect()
+            try:
+                await session.connect()
+            except Exception:
+                await session.close()
+                raise
             return session
 
         self._spare = (role, asyncio.create_task(connect()))
@@ -187,7 +195,7 @@ class Sessions:
         """The API or the CLI failed in a way that may pass: wait, then go on in the same session."""
         self._session = None
         await session.close()
-        self._run.emit(ev.Error(message=outcome.detail[:2000], kind=outcome.end.value))
+        self._run.emit(ev.Error(message=self._run.redact.text(outcome.detail)[:2000], kind=outcome.end.value))
         count = failures.count(self._run.state.turns)
         if count > API_RETRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
@@ -202,8 +210,6 @@ class Sessions:
         self._session = None
         if outcome.end is End.DONE:
             self._prepare_next()
-        self._parts.ledger.inspect(None)
-        self._commit_rest(session)
         self.end(outcome.end.value)
         self._in_background(session.close())
         if outcome.end is End.LIMIT and session.gate.limit is not None:
@@ -214,9 +220,11 @@ class Sessions:
             raise EndOfRun(Exit.FAILED, "a tool ran without its guard: the session was ended, see its trace")
 
     def end(self, reason: str) -> None:
-        """Journal that the open session has ended."""
+        """Journal that the open session has ended, after what it has left is safe."""
         ended = self._run.state.open_session
         assert ended is not None
+        self._parts.ledger.inspect(None)
+        self._commit_rest(ended)
         counts = self._run.state.counts
         self._run.emit(
             ev.SessionEnded(
@@ -229,14 +237,14 @@ class Sessions:
             )
         )
 
-    def _commit_rest(self, session: Session) -> None:
+    def _commit_rest(self, session: OpenSession) -> None:
         """The backstop of the handover: uncommitted work is committed by the engine, and says so."""
         self._parts.history.note(session.role)
         if not self._run.config.switches.commit_on_stop:
             return
-        number = self._run.state.sessions
+        what = f"uncommitted work of session {session.number} ({session.role})"
         try:
-            self._run.git.commit_all(f"longwatch: uncommitted work of session {number} ({session.role})")
+            self._run.git.commit_all(f"longwatch: {what}")
         except OSError as error:
             self._run.emit(ev.Error(message=str(error), kind="git"))
         self._parts.history.note("engine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from harness_core import __version__, config, control, guardian, processes
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core.engine import Engine
-from harness_core.errors import ContractError, Exit, Mistake
+from harness_core.errors import ContractError, Exit, LongwatchError, Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.fold import fold
 from harness_core.gitrepo import GitRepo
@@ -49,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             raise Mistake("a name on the command line isn't UTF-8: use another for DIR or FILE") from None
 
 
+_FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+"""Set where git itself starts a run, as in a hook: they would lead to that repository."""
 Listener = Callable[[ev.Event], None]
 
 
@@ -71,6 +74,8 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
 
     Raises LongwatchError where it can't start; then nothing was changed.
     """
+    for name in _FOREIGN_GIT:
+        os.environ.pop(name, None)
     plan = _checked(request)
     with RunLock(plan.directory) as owner:
         for note in _kept(plan):
@@ -263,7 +268,10 @@ def _drive(made: Run, known: bool) -> Exit:
         processes.terminate(left, grace=0.2)
     limits = made.config.limits.given()
     if made.state.started:
+        stopped = made.state.stop_confirmed is not None
         made.emit(ev.RunResumed(pid=os.getpid(), ended=[str(item) for item in left], limits=limits))
+        if stopped and control.stop_mode(made.dir) is None:
+            made.emit(ev.StopCleared())
     else:
         preset, head = made.config.preset, made.git.head()
         made.emit(ev.RunStarted(format=FORMAT, preset=preset, run_id=made.id, limits=limits, head=head))
@@ -280,6 +288,8 @@ async def _with_signals(made: Run) -> Exit:
 
     def interrupted() -> None:
         if engine.brake.ending is not None:
+            with contextlib.suppress(OSError, LongwatchError):
+                made.emit(ev.RunEnded(reason="interrupted", exit=int(Exit.INTERRUPTED)))
             # The guardian ends what is left; waiting for anything here could hang.
             os._exit(Exit.INTERRUPTED)
         engine.end_now(Exit.STOPPED, "pause")

@@ -128,6 +128,8 @@ class RunState(msgspec.Struct):
     survivors: list[str] = []
     steering: dict[str, SteerState] = {}
     steer_queued: int = 0
+    steer_newest: int = 0
+    """The highest number of a message that was queued."""
     steer_delivered: int = 0
     steer_acknowledged: int = 0
     checkpoint: OpenCheckpoint | None = None
@@ -295,9 +297,11 @@ def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     feature.note = event.note
     if event.to is Status.CLAIMED:
         feature.evidence = event.evidence
-    if event.to is Status.REGRESSED:
-        # It did hold once: mending it is work of its own, with attempts of its own.
+    if event.to is Status.REGRESSED and event.by == "operator":
         feature.attempts = 0
+    elif event.to is Status.REGRESSED and event.by == "evaluator":
+        # A verdict on another feature has refuted it: one more claim that didn't hold.
+        feature.attempts += 1
 
 
 def _stop_requested(state: RunState, event: ev.StopRequested) -> None:
@@ -317,6 +321,7 @@ def _stop_cleared(state: RunState, event: ev.StopCleared) -> None:
 
 def _steer_queued(state: RunState, event: ev.SteerQueued) -> None:
     state.steer_queued += 1
+    state.steer_newest = max(state.steer_newest, int(event.id) if event.id.isdecimal() else 0)
     state.steering[event.id] = SteerState(event.id, event.mode)
 
 
@@ -347,15 +352,18 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
     asked = state.checkpoint
     if asked is not None and asked.id == event.id:
         state.checkpoint = None
+        if event.decision == "stale":
+            # Until it is put again, it counts as never asked.
+            state.asked_seq = 0
         state.sent_back = asked.kind == "end" and event.decision == "reject"
 
 
 def _verdict(state: RunState, event: ev.Verdict) -> None:
     state.verdict = event
-    if event.verdict != "PASS":
-        for feature_id in event.scope:
-            if feature_id in state.features:
-                state.features[feature_id].attempts += 1
+    named = {finding.feature for finding in event.findings}
+    for feature_id in event.scope:
+        if feature_id in state.features and (event.verdict != "PASS" or feature_id in named):
+            state.features[feature_id].attempts += 1
 
 
 def _cost(state: RunState, event: ev.Cost) -> None:

@@ -93,7 +93,7 @@ def report(run: RunDir, state: RunState) -> Report:
     works = alive and not state.waits_for_operator
     stop_file = os.path.lexists(run.stop_file)
     asked = state.checkpoint
-    features, contract_error = _features(run, state)
+    features, contract_error = _features(run, state, alive)
     return Report(
         run_id=state.run_id,
         preset=state.preset,
@@ -136,15 +136,17 @@ def being_written(run: RunDir) -> Written | None:
         return None
 
 
-def _features(run: RunDir, state: RunState) -> tuple[dict[str, int], str]:
-    """Features by status, of a contract that no engine has frozen too; and what is wrong with that one."""
+def _features(run: RunDir, state: RunState, alive: bool) -> tuple[dict[str, int], str]:
+    """Features by status, and what is wrong with the agents' file where no engine looks after it."""
     counts = state.counts
-    if state.features or state.started or not run.contract.is_file():
+    if alive or not run.contract.is_file():
         return counts, ""
     try:
         found = ct.read(run.contract)
     except ContractError as error:
         return counts, str(error)
+    if state.started:
+        return counts, ""
     passing = len(ct.passing_ids(found))
     total = len(found.features)
     return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}, ""

@@ -45,6 +45,8 @@ class Steering:
         self._taken = 0
         self._pending: list[SteerMessage] = []
         self._unacknowledged: list[SteerMessage] = []
+        self._in_question: set[str] = set()
+        """Ids of the delivered messages that the reply under way has in front of it."""
         self._upto: dict[str, int] = {}
         """Up to which byte each claimed inbox has been queued."""
         self._claimed: dict[str, float] = {}
@@ -59,10 +61,10 @@ class Steering:
             message = control.read_steer(self._run.dir, int(message_id)) or self._journaled(message_id)
             if message is not None and message.text:
                 (self._unacknowledged if known.delivered else self._pending).append(message)
-        self._taken = self._run.state.steer_queued
+        self._taken = self._run.state.steer_newest
         claimed = sorted(path.name for path in self._run.dir.steering.glob("inbox-*"))
         self._newest = int(claimed[-1].split("-")[1]) if claimed else 0
-        for number in range(1, control.highest(self._run.dir.steering) + 1) if claimed else ():
+        for number in control.numbers(self._run.dir.steering) if claimed else ():
             message = control.read_steer(self._run.dir, number)
             if message is not None and message.source:
                 self._upto[message.source] = message.upto
@@ -80,7 +82,10 @@ class Steering:
     def collect(self) -> None:
         """Take in what the operator has written since the last call."""
         self._collect_inboxes()
-        for number in range(self._taken + 1, control.highest(self._run.dir.steering) + 1):
+        for number in control.numbers(self._run.dir.steering):
+            if number <= self._taken:
+                continue
+            self._tell_missing(self._taken + 1, number - 1)
             message = control.read_steer(self._run.dir, number)
             if message is None:
                 self._leave_out(number)
@@ -88,6 +93,11 @@ class Steering:
                 self._run.emit(ev.SteerQueued(id=message.id, mode=message.mode, text=message.text))
                 self._pending.append(message)
             self._taken = number
+
+    def _tell_missing(self, first: int, last: int) -> None:
+        if first <= last:
+            span = f"{first:03d}" if first == last else f"{first:03d} to {last:03d}"
+            self._run.emit(ev.Error(message=f"steering {span} is missing: nobody got it", kind="steering"))
 
     def _leave_out(self, number: int) -> None:
         """Tell that a message is lost, and put an empty one in its place, which counts as queued and is
@@ -181,18 +191,24 @@ class Steering:
             control.save_receipt(self._run.dir, receipt)
             self._pending.remove(message)
             self._unacknowledged.append(receipt)
+            self._in_question.discard(message.id)
             parts.append(
                 f"{heading(message.id)}\n{message.text}\n[end of message {message.id}: it outranks your "
                 "present plan; say in your next words how you take it up]"
             )
         return "\n\n".join(parts)
 
+    def reply_begins(self) -> None:
+        """The agent begins to answer: it has all that was delivered before."""
+        self._in_question = {message.id for message in self._unacknowledged}
+
     def acknowledge(self) -> None:
-        """The agent has spoken since the delivery: every delivered message has reached it."""
-        for message in self._unacknowledged:
+        """The agent has spoken: what was delivered before its reply began has reached it."""
+        reached = [message for message in self._unacknowledged if message.id in self._in_question]
+        for message in reached:
             self._run.emit(ev.SteerAcknowledged(id=message.id))
             control.save_receipt(self._run.dir, msgspec.structs.replace(message, acknowledged=now_iso()))
-        self._unacknowledged.clear()
+            self._unacknowledged.remove(message)
 
     def check_arrival(self, transcript: Iterable[bytes]) -> None:
         """Give again, at the next chance, what a resumed conversation doesn't hold."""

@@ -209,6 +209,16 @@ def test_sending_back_or_skipping_needs_a_reason(run: Run, decision: control.Dec
     assert control.read_decision(run.dir, "001") is None
 
 
+@pytest.mark.parametrize("there", [b"{", b"{}", b'{"decision": "approve"}'])
+def test_a_file_that_answers_nothing_does_not_lock_the_operator_out(run: Run, there: bytes) -> None:
+    control.decision_path(run.dir, "001").write_bytes(there)
+    first = ask(run)
+    assert not follow(run)
+    control.decide(run.dir, first, "approve", "mine")
+    assert follow(run)
+    assert answers(run)[-1].note == "mine"
+
+
 # --- Over crashes ----------------------------------------------------------------
 
 

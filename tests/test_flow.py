@@ -46,8 +46,8 @@ def frozen(*features: str) -> ev.Event:
     return ev.ContractFrozen(features=list(features), sha256="0", name="feature_list.json")
 
 
-def change(feature: str, to: Status) -> ev.Event:
-    return ev.FeatureChanged(feature=feature, from_=Status.FAILING, to=to, by="somebody")
+def change(feature: str, to: Status, by: str = "somebody") -> ev.Event:
+    return ev.FeatureChanged(feature=feature, from_=Status.FAILING, to=to, by=by)
 
 
 def started(number: int, role: str, feature: str | None = None) -> ev.Event:
@@ -58,8 +58,9 @@ def ended(number: int, reason: str = "done") -> ev.Event:
     return ev.SessionEnded(session=number, reason=reason, ms=0, turns=1, usd=0)
 
 
-def verdict(word: str, *scope: str, session: int = 1) -> ev.Event:
-    return ev.Verdict(session=session, verdict=word, scope=list(scope))
+def verdict(word: str, *scope: str, session: int = 1, named: str | None = None) -> ev.Event:
+    finding = ev.Finding(feature=named, criterion="c", where="w", reproduce="r")
+    return ev.Verdict(session=session, verdict=word, scope=list(scope), findings=[finding] if named else [])
 
 
 def asked(kind: str, *features: str) -> ev.Event:
@@ -154,12 +155,49 @@ def test_a_feature_is_given_up_after_so_many_fruitless_sessions() -> None:
     assert isinstance(step, Finish) and step.code is Exit.FAILED and "1 of 2" in step.reason
 
 
-def test_what_held_once_gets_attempts_of_its_own() -> None:
+def test_what_the_operator_sends_back_gets_attempts_of_its_own() -> None:
     tries: list[ev.Event] = []
     for number in (1, 2, 3):
         tries += [started(number, "generator", "A"), ended(number)]
-    state = fold(frozen("A"), *tries, change("A", Status.CLAIMED), change("A", Status.REGRESSED))
-    assert next_step(state, BARE) == Build("A")
+    back = (change("A", Status.CLAIMED), change("A", Status.REGRESSED, by="operator"))
+    assert next_step(fold(frozen("A"), *tries, *back), BARE) == Build("A")
+
+
+@pytest.mark.parametrize(("word", "named"), [("NEEDS_WORK", None), ("PASS", "A")])
+def test_a_claim_that_is_refuted_again_and_again_is_given_up(word: str, named: str | None) -> None:
+    rounds: list[ev.Event] = [frozen("A")]
+    for number in (1, 2, 3):
+        assert next_step(fold(*rounds), JUDGED) == Build("A")
+        judged = verdict(word, "A", session=number, named=named)
+        rounds += [change("A", Status.CLAIMED), judged, change("A", Status.FAILING)]
+    assert next_step(fold(*rounds), JUDGED) == Skip("A", 3)
+
+
+def test_features_that_verdicts_on_each_other_refute_are_given_up() -> None:
+    rounds: list[ev.Event] = [frozen("A", "B"), change("A", Status.VERIFIED), change("B", Status.VERIFIED)]
+    for _ in range(3):
+        rounds += [change("A", Status.REGRESSED, by="evaluator"), change("A", Status.CLAIMED)]
+        rounds += [change("A", Status.VERIFIED)]
+    state = fold(*rounds, change("A", Status.REGRESSED, by="evaluator"))
+    assert next_step(state, JUDGED) == Skip("A", 4)
+
+
+def test_what_a_verdict_refuted_is_mended_before_another_verdict_covers_its_findings() -> None:
+    claimed = (frozen("A", "B"), change("A", Status.CLAIMED), change("B", Status.CLAIMED))
+    refuted = fold(*claimed, verdict("NEEDS_WORK", "A"), change("A", Status.FAILING))
+    assert next_step(refuted, JUDGED) == Build("A")
+    other = fold(
+        *(frozen("A", "B", "C"), change("A", Status.CLAIMED), change("C", Status.CLAIMED)),
+        *(verdict("PASS", "A", named="B"), change("B", Status.REGRESSED), change("A", Status.VERIFIED)),
+    )
+    assert next_step(other, JUDGED) == Build("B")
+
+
+def test_a_question_that_went_stale_and_was_not_put_again_is_put_again() -> None:
+    plan = Plan(evaluates=True, checkpoints=["on-needs-work"], max_retries=3)
+    events = (frozen("A"), change("A", Status.CLAIMED), verdict("NEEDS_WORK", "A"))
+    state = fold(*events, change("A", Status.FAILING), asked("needs-work", "A"), decided("stale"))
+    assert isinstance(next_step(state, plan), Ask)
 
 
 def test_the_whole_is_asked_about_at_the_end_and_built_on_when_sent_back() -> None:

@@ -177,3 +177,14 @@ def test_a_contract_broken_between_two_engines_is_restored(tmp_path: Path) -> No
         assert "line 1" in stage.journal(named("contract_tampered"))[0]["what"]
         assert texts(stage) == sound(1) and stage.passing() == [True]
         assert len(stage.journal(named("session_started"))) == 1
+
+
+def test_what_an_initializer_left_unfinished_is_not_taken_for_a_contract_from_outside(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+pre-passed+wrong-count") as stage:
+        assert stage.run("--max-turns", "1", features=3).wait(60) == 4
+        assert stage.journal(named("contract_frozen")) == []
+        assert stage.run("--max-turns", "200", features=3).wait(90) == 0
+        frozen = stage.journal(named("contract_frozen"))
+        assert [(len(event["features"]), event["adopted"]) for event in frozen] == [(3, [])]
+        built = {event["feature"] for event in stage.journal(named("session_started", role="generator"))}
+        assert built == set(frozen[0]["features"])

@@ -315,3 +315,16 @@ def test_an_engine_outlives_its_watcher_and_waits_for_the_operator(tmp_path: Pat
         assert len(set(sdk_sessions(stage))) == 1
         assert stage.passing() == [True]
         until(lambda: not stage.alive() and not psutil.pid_exists(pid), 5, "all is gone")
+
+
+def test_what_is_said_while_an_evaluator_judges_is_kept_for_the_builder(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny") as stage:
+        stage.lay_out(2)
+        engine = stage.run("--set", "evaluator=feature", features=2)
+        stage.wait_for(named("session_started", role="evaluator"))
+        stage.do("steer", str(stage.root), "Use blue for the next one.")
+        assert engine.wait(60) == 0, engine.err
+        (delivered,) = stage.journal(named("steer_delivered"))
+        assert delivered["role"] == "generator"
+        heard = [role for role in ("generator", "evaluator") if "Use blue" in str(stage.bodies(role))]
+        assert heard == ["generator"]

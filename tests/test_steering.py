@@ -207,7 +207,8 @@ def test_a_message_that_can_not_be_read_holds_no_later_one_up(
     steering.collect()
     steering.collect()
     assert [text for text in queued(run) if text] == ["one", "three"]
-    assert len(errors(run)) == 1 and "message 002 can't be read" in errors(run)[0]
+    expected = "002 is missing" if damage is None else "message 002 can't be read"
+    assert len(errors(run)) == 1 and expected in errors(run)[0]
     kept = path.with_suffix(".damaged")
     assert (kept.read_bytes() if kept.exists() else None) == damage
     assert "\none\n" in (given := steering.hand_over("tool-1")) and "\nthree\n" in given
@@ -234,6 +235,7 @@ def test_a_message_that_is_damaged_after_it_was_queued_is_known_from_the_journal
     later = Steering(open_run(run.dir.root))
     later.check_arrival([])
     assert "\nhold on to this\n" in later.hand_over("tool-2")
+    later.reply_begins()
     later.acknowledge()
     receipt = control.read_steer(run.dir, 1)
     assert receipt is not None and receipt.acknowledged
@@ -261,7 +263,9 @@ def test_a_message_is_delivered_once_with_its_receipt_and_acknowledged_once(run:
     number = int(control.steer(run.dir, "be brief"))
     steering.collect()
     assert heading("001") in steering.hand_over("tool-7")
+    steering.reply_begins()
     steering.acknowledge()
+    steering.reply_begins()
     steering.acknowledge()
     assert steering.hand_over("tool-8") == ""
     told = [event for event in Tail(run.dir.journal).read_all() if type(event).__name__.startswith("Steer")]
@@ -292,6 +296,7 @@ def test_a_resumed_conversation_gets_again_only_what_it_does_not_hold(
     later.check_arrival(transcript("hello", *given[:arrived]))
     again = later.hand_over("tool-2")
     assert [number for number in (1, 2) if heading(f"{number:03d}") in again] == [1, 2][arrived:]
+    later.reply_begins()
     later.acknowledge()
     assert later.hand_over("tool-3") == ""
 
@@ -301,6 +306,7 @@ def test_what_was_acknowledged_is_never_searched_for_again(run: Run, open_run: O
     control.steer(run.dir, "done with")
     steering.collect()
     steering.hand_over("tool-1")
+    steering.reply_begins()
     steering.acknowledge()
     later = Steering(open_run(run.dir.root))
     later.check_arrival([])
@@ -357,6 +363,7 @@ def one_round(steering: Steering, conversation: list[str]) -> None:
     steering.collect()
     if given := steering.hand_over("tool-1"):
         conversation.append(given)
+        steering.reply_begins()
         steering.acknowledge()
 
 
@@ -385,6 +392,7 @@ def test_a_crash_at_any_step_loses_no_message_and_gives_none_twice(
         steering.check_arrival(transcript(*conversation))
         for _ in range(2):
             one_round(steering, conversation)
+        steering.reply_begins()
         steering.acknowledge()
         said = "\n".join(conversation)
         for text in ("from the file", "and its second line", "from the command"):
@@ -422,3 +430,16 @@ def test_a_clock_that_jumps_a_day_changes_nothing(
     append(run, "three\n")
     collect_until(steering, lambda: len(queued(run)) == 3)
     assert queued(run) == ["one", "two", "three"]
+
+
+def test_a_number_far_ahead_neither_floods_the_run_nor_is_taken_twice(run: Run, open_run: OpenRun) -> None:
+    control.steer(run.dir, "first")
+    forged = control.numbered(run.dir.steering, 20_000)
+    forged.write_bytes(control.numbered(run.dir.steering, 1).read_bytes().replace(b'"001"', b'"20000"'))
+    Steering(run).collect()
+    control.steer(run.dir, "last")
+    later = open_run(run.dir.root)
+    Steering(later).collect()
+    events = list(Tail(run.dir.journal).read_all())
+    assert [event.id for event in events if isinstance(event, ev.SteerQueued)] == ["001", "20000", "20001"]
+    assert len([event for event in events if isinstance(event, ev.Error)]) == 1

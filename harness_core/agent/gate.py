@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from harness_core.run import Run
 from harness_core.steering import Steering
 
 FILE_TOOLS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
+CLAIM = "mcp__longwatch__claim_feature"
 _INPUT_TEXT = 8000
 """Longest text of a tool's input that stands in a journal line; the session's trace has the whole."""
 _GUARDS = (("stop", stop.check), ("path", paths.check), ("shell", shell.check))
@@ -133,9 +134,9 @@ class Gate:
 
     async def post_batch(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """Last thing before the next request: limits end the turn, steering joins it."""
-        if self._halt_for_limit():
+        if self.halt_for_limit():
             return {"continue_": False, "stopReason": f"Longwatch: {self.limit}"}
-        if payload.get("agent_id"):
+        if payload.get("agent_id") or self.role == "evaluator":
             return _PASS
         self.steering.collect()
         if not self.brake.on and (text := self.steering.hand_over(self.last_call)):
@@ -144,7 +145,7 @@ class Gate:
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""
-        if self._halt_for_limit() or self.brake.on:
+        if self.halt_for_limit() or self.brake.on or self.role == "evaluator":
             return _PASS
         self.steering.collect()
         if text := self.steering.hand_over(None):
@@ -156,7 +157,7 @@ class Gate:
 
     def judge(self, call: ToolCall, cwd: str | None = None) -> tuple[Denial | None, ContractCall | None]:
         """The verdict of all guards on a call made where the shell stands. A guard that fails, denies."""
-        name = "stop"
+        name = "context"
         try:
             context = self._context(cwd)
             for guard, check in _GUARDS:
@@ -202,6 +203,13 @@ class Gate:
         marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
         return {child.pid for child in marked if processes.parent(child.pid) == os.getpid()}
 
+    def claim_under_way(self, feature: str) -> str:
+        """The id of the running call that claims `feature`; several calls may run at once."""
+        for tool_use_id, item in self.running.items():
+            if item.call.tool == CLAIM and str(item.call.input.get("feature")) == feature:
+                return tool_use_id
+        return ""
+
     def _target_is_contract(self, call: ToolCall) -> bool:
         if call.tool not in FILE_TOOLS:
             return False
@@ -218,7 +226,10 @@ class Gate:
         self.announced[call.tool_use_id] = Announced(time.monotonic(), call.agent)
         self.run.emit(
             ev.ToolUse(
-                tool_use_id=call.tool_use_id, tool=call.tool, input=_shortened(call.input), agent=call.agent
+                tool_use_id=call.tool_use_id,
+                tool=call.tool,
+                input=_shortened(call.input, self.run.redact.text),
+                agent=call.agent,
             )
         )
 
@@ -247,9 +258,7 @@ class Gate:
             written = list(typed_paths(str(call.input.get("command", "")), root, cwd))
         else:
             return
-        typed = [
-            path for item in written if (path := evd.relative_to(root, item)) and evd.evidence_kind(path)
-        ]
+        typed = [path for item in written if (path := evd.relative_to(root, item))]
         for path in typed:
             self.notes.note_typed(path, evd.fingerprint(root / path))
         if typed:
@@ -286,7 +295,8 @@ class Gate:
                 self.run.emit(ev.EvidenceCaptured(path=path, sha256=content.sha256, size=content.size))
         self._evidence_seen = now
 
-    def _halt_for_limit(self) -> bool:
+    def halt_for_limit(self) -> bool:
+        """Whether a limit leaves no room for another request; `limit` says which."""
         self.limit = reached(self.run.config.limits, self.run.state)
         return self.limit is not None
 
@@ -313,12 +323,14 @@ def _processes(found: list[processes.Found]) -> list[Process]:
     return [Process(item.pid, item.command) for item in found]
 
 
-def _shortened(value: Any) -> Any:
+def _shortened(value: Any, redacted: Callable[[str], str]) -> Any:
+    """`value` with its long texts cut; secrets go first, since half of one isn't known as one."""
     if isinstance(value, str):
+        value = redacted(value)
         more = len(value) - _INPUT_TEXT
         return value if more <= 0 else f"{value[:_INPUT_TEXT]}… [{more} more characters]"
     if isinstance(value, Mapping):
-        return {str(key): _shortened(item) for key, item in value.items()}
+        return {str(key): _shortened(item, redacted) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shortened(item) for item in value]
+        return [_shortened(item, redacted) for item in value]
     return value

@@ -37,6 +37,8 @@ class LiveText:
     def __init__(self, run: Run, role: str) -> None:
         self._run = run
         self._role = role
+        session = run.state.open_session
+        self._session = session.number if session else 0
         self._kind = ""
         self._typed: list[str] = []
         self._shown_at = 0.0
@@ -62,17 +64,19 @@ class LiveText:
             self._show("")
 
     def close(self) -> None:
-        self._run.dir.live.unlink(missing_ok=True)
+        session = self._run.state.open_session
+        if session is None or session.number == self._session:
+            self._run.dir.live.unlink(missing_ok=True)
 
     def _show(self, text: str) -> None:
         self._shown_at = time.monotonic() if text else 0.0
-        session = self._run.state.open_session
         writes_contract = self._kind == "Write" and self._run.dir.contract.name in text[:400]
         live = Live(
-            session=session.number if session else 0,
+            session=self._session,
             role=self._role,
             kind=self._kind if text else "",
-            text=self._run.redact.text(text[-TAIL:]),
+            # With what stands before it: half of a secret isn't known as one.
+            text=self._run.redact.text(text[-2 * TAIL :])[-TAIL:],
             written=count_written(text) if writes_contract else None,
             of=self._run.config.features if writes_contract else None,
         )

@@ -46,7 +46,7 @@ class Meter:
                 ev.Cost(
                     usd=price(model, usage),
                     tokens=usage.total,
-                    turns=0 if agent else 1,
+                    turns=1,
                     phase=self._phase,
                     context=0 if agent else usage.context,
                     agent=agent,

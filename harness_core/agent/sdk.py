@@ -139,4 +139,10 @@ def config_home(environ: Mapping[str, str] = os.environ) -> Path:
 def transcript(sdk_session: str) -> Path | None:
     """The CLI's own record of a session, or None when there is nothing to go on with."""
     found = config_home().glob(f"projects/*/{sdk_session}.jsonl")
-    return next((path for path in found if path.stat().st_size), None)
+    return next((path for path in found if _has_conversation(path)), None)
+
+
+def _has_conversation(record: Path) -> bool:
+    """Whether its first message was written down: before that there is nothing to resume."""
+    with record.open("rb") as lines:
+        return any(b'"type":"user"' in line and line.endswith(b"\n") for line in lines)

@@ -23,7 +23,7 @@ from harness_core import evidence as evd
 from harness_core import processes
 from harness_core.agent import sdk, tools
 from harness_core.agent.clocks import Clocks
-from harness_core.agent.gate import Gate
+from harness_core.agent.gate import CLAIM, Gate
 from harness_core.agent.transcriber import Transcriber
 from harness_core.answer import Answer
 from harness_core.app import App
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """Seconds between two looks at the timers."""
+SUBAGENTS = frozenset({"Agent", "Task"})
+"""The tool that starts a subagent, by both its names."""
 RESULT_WITHIN = 1.5
 """Seconds that an interrupted session has to come to rest before its processes are ended."""
 
@@ -90,7 +92,8 @@ class Session:
         self._run = parts.run
         self.role = role
         self.sdk_session = resume or str(uuid.uuid4())
-        self._resume = resume is not None
+        self.resumed = resume is not None
+        """Whether it goes on with a conversation that was there before."""
         self._schema = VERDICT_SCHEMA if role == "evaluator" else None
         self._client: ClaudeSDKClient | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -122,7 +125,7 @@ class Session:
             model=self.model,
             system_prompt=system_prompt(self._run.dir, self.role, self._run.config.features),
             sdk_session=self.sdk_session,
-            resume=self._resume,
+            resume=self.resumed,
             schema=self._schema,
         )
         hooks = sdk.Hooks(
@@ -158,8 +161,8 @@ class Session:
         if not answer.ok:
             self._run.emit(
                 ev.GuardDecision(
-                    tool_use_id=self._gate.last_call or "",
-                    tool="mcp__longwatch__claim_feature",
+                    tool_use_id=self._gate.claim_under_way(feature),
+                    tool=CLAIM,
                     guard="evidence",
                     reason=answer.text,
                 )
@@ -191,7 +194,7 @@ class Session:
                 model=self.model,
                 phase=phase,
                 feature=feature,
-                resumed=self._resume,
+                resumed=self.resumed,
             )
         )
         base = self._run.dir.sessions / f"{number:03d}-{self.role}"
@@ -205,7 +208,7 @@ class Session:
             self._parts.brake,
             self.role,
             self.sdk_session,
-            _load_notes(notes_path) if self._resume else started_now(),
+            _load_notes(notes_path) if self.resumed else started_now(),
             notes_path,
         )
         self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
@@ -243,6 +246,8 @@ class Session:
     async def converse(self, prompt: str) -> Outcome:
         """Send `prompt` and go on until the agent is done or something ends the turn."""
         assert self._client is not None
+        if self._parts.brake.on:
+            return Outcome(End.STOPPED)
         self._ending = None
         self._clocks.sign(time.monotonic())
         try:
@@ -280,6 +285,8 @@ class Session:
                 await self.halt(End.UNGUARDED)
             if self._transcriber.refused is not None:
                 await self.halt(End.API_ERROR)
+            if self._transcriber.tries_again and self._gate.halt_for_limit():
+                await self.halt(End.LIMIT)
             if isinstance(message, ResultMessage):
                 self._transcriber.settle(message)
                 return self._outcome(message)
@@ -319,12 +326,15 @@ class Session:
         """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not."""
         assert self._gate is not None
         while self._ending is None:
-            running = (item.since for item in self._gate.running.values())
+            # A subagent gives signs of life of its own.
+            running = (item.since for item in self._gate.running.values() if item.call.tool not in SUBAGENTS)
             if self._parts.brake.on:
                 await self.halt(End.STOPPED)
             elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
-                self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
-                await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
+                try:
+                    self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
+                finally:
+                    await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
             await asyncio.sleep(TICK)
 
 

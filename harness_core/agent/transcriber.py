@@ -53,8 +53,11 @@ class Transcriber:
         self._meter = Meter(run, phase)
         self._live = LiveText(run, gate.role)
         self._unnamed: dict[str, list[AssistantMessage]] = {}
+        self._reply: str | None = None
         self.unguarded: str | None = None
         self.refused: Refused | None = None
+        self.tries_again = False
+        """Whether the newest message announces another request for a reply that failed."""
 
     def close(self) -> None:
         os.close(self._trace)
@@ -75,17 +78,20 @@ class Transcriber:
 
         if isinstance(message, StreamEvent):
             if message.parent_tool_use_id is None:
+                if message.event.get("type") == "message_start":
+                    self._reply_begins((message.event.get("message") or {}).get("id"))
                 self._meter.hear(message.event)
                 self._live.hear(message.event)
             return 0.0
         self._keep(message)
+        self.tries_again = isinstance(message, SystemMessage) and message.subtype == "api_retry"
         if isinstance(message, AssistantMessage):
             self._assistant(message)
         elif isinstance(message, UserMessage):
             self._user(message)
         elif isinstance(message, RateLimitEvent):
             return self._rate_limit(message.rate_limit_info)
-        elif isinstance(message, SystemMessage) and message.subtype == "api_retry":
+        elif isinstance(message, SystemMessage) and self.tries_again:
             return self._retry(message.data)
         return 0.0
 
@@ -109,6 +115,7 @@ class Transcriber:
             self._subagent(message, starter)
             return
         if message.error is None:
+            self._reply_begins(message.message_id)
             self._gate.steering.acknowledge()
         for block in message.content:
             if isinstance(block, TextBlock) and block.text:
@@ -121,6 +128,12 @@ class Transcriber:
             elif isinstance(block, ToolUseBlock):
                 self._gate.announce(ToolCall(block.name, block.input, block.id))
         self._live.clear()
+
+    def _reply_begins(self, message_id: str | None) -> None:
+        # A reply that didn't come as a stream begins with its first block.
+        if message_id != self._reply:
+            self._reply = message_id
+            self._gate.steering.reply_begins()
 
     def _subagent(self, message: AssistantMessage, starter: str) -> None:
         """Keep a subagent's message until its hooks have named it, so that it has one name in the journal."""
@@ -168,8 +181,9 @@ class Transcriber:
             )
         gate.judged.discard(tool_use_id)
         text = _flatten(content)
-        data = text.encode("utf-8", "replace")
-        kept = blob(self._run, self._run.redact.data(data)) if len(data) > OUTPUT_BYTES else None
+        # Before it is cut: half a secret isn't known as one.
+        data = self._run.redact.text(text).encode("utf-8", "replace")
+        kept = blob(self._run, data) if len(data) > OUTPUT_BYTES else None
         self._run.emit(
             ev.ToolResult(
                 tool_use_id=tool_use_id,

@@ -224,8 +224,9 @@ def _default_outputs(name: str, args: Sequence[str]) -> set[str]:
 
 def _is_binary(path: Path) -> bool:
     """No script: a file in a binary format, or one that isn't there yet."""
-    if not path.exists():
-        return True
+    if not path.is_file():
+        # A pipe would be waited for.
+        return not path.exists()
     with path.open("rb") as file:
         return file.read(4) in BINARY_MAGIC
 
