@@ -14,7 +14,7 @@ from harness_core.ledger import count_written
 from harness_core.run import Run
 
 EVERY = 0.05
-"""Seconds between two writes."""
+"""Seconds between two writes; what is typed quicker than that is said before anybody could read it."""
 TAIL = 4000
 
 
@@ -42,6 +42,7 @@ class LiveText:
         self._kind = ""
         self._typed: list[str] = []
         self._shown_at = 0.0
+        self._shows = False
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Take in one event of the API's stream."""
@@ -50,6 +51,7 @@ class LiveText:
                 block = event.get("content_block") or {}
                 self._kind = str(block.get("name") or block.get("type") or "text")
                 self._typed = []
+                self._shown_at = time.monotonic()
             case "content_block_delta":
                 delta = event.get("delta") or {}
                 piece = delta.get("text") or delta.get("thinking") or delta.get("partial_json") or ""
@@ -59,8 +61,7 @@ class LiveText:
 
     def clear(self) -> None:
         """What was typed has been said."""
-        if self._shown_at:
-            self._typed = []
+        if self._shows:
             self._show("")
 
     def close(self) -> None:
@@ -69,7 +70,8 @@ class LiveText:
             self._run.dir.live.unlink(missing_ok=True)
 
     def _show(self, text: str) -> None:
-        self._shown_at = time.monotonic() if text else 0.0
+        self._shown_at = time.monotonic()
+        self._shows = bool(text)
         writes_contract = self._kind == "Write" and self._run.dir.contract.name in text[:400]
         live = Live(
             session=self._session,
