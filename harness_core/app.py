@@ -22,7 +22,9 @@ from harness_core.run import Run
 READY_WITHIN = 15.0
 """Seconds that a start waits for the script to end or for a port to be listened on."""
 LOG_TAIL = 4000
-"""Bytes of the log's end that an agent is shown."""
+"""Characters of the log's end that an agent is shown."""
+_READ = 64 << 10
+"""Bytes of it that are searched for secrets: half of one, where a text was cut, isn't known as one."""
 
 
 class App:
@@ -111,8 +113,8 @@ class App:
 
     def log(self) -> str:
         """The end of what the app has printed."""
-        data = read_end(self._run.dir.app_log, LOG_TAIL)
-        return self._run.redact.text(data.decode("utf-8", errors="replace"))
+        data = read_end(self._run.dir.app_log, _READ)
+        return self._run.redact.text(data.decode("utf-8", errors="replace"))[-LOG_TAIL:]
 
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not _is_private(name)}

@@ -59,8 +59,15 @@ def read_verdict(answer: Mapping[str, Any], scope: Sequence[str], commit: str | 
     except msgspec.ValidationError as error:
         unread = ev.Finding(None, "verdict", f"the evaluator's answer can't be read: {error}", "", "major")
         return ev.Verdict(verdict="NEEDS_WORK", scope=list(scope), findings=[unread], commit=commit)
+    passed = read.verdict == "PASS"
+    if not passed and not read.findings:
+        # The next build needs something to go by.
+        weak = min(read.scores, key=lambda score: score.score, default=None)
+        why = weak.reason if weak is not None else "the evaluator gave no reason; go through every step again"
+        criterion = weak.criterion if weak is not None else "verdict"
+        read.findings = [ev.Finding(feature, criterion, why, "", "major") for feature in scope]
     return ev.Verdict(
-        verdict="PASS" if read.verdict == "PASS" else "NEEDS_WORK",
+        verdict="PASS" if passed else "NEEDS_WORK",
         scope=list(scope),
         scores=read.scores,
         findings=read.findings,

@@ -20,13 +20,17 @@ class LimitHit:
         return f"{self.name.replace('_', '-')} {self.cap:g} is reached ({self.value:.4g} used)"
 
 
-def reached(limits: Limits, state: RunState, *, new_session: bool = False) -> LimitHit | None:
-    """The first limit that leaves no room for another request (or, asked for one, another session)."""
+def reached(limits: Limits, state: RunState, *, new_session: bool = False, at: str = "") -> LimitHit | None:
+    """The first limit that leaves no room for another request (or, asked for one, another session).
+
+    `at` is the present time, for a run that works without an event to show for it; without it the newest
+    event's time counts.
+    """
     used: dict[str, float] = {
         "max_usd": state.usd,
         "max_tokens": state.tokens,
         "max_turns": state.turns,
-        "max_hours": state.active_ms / 3_600_000,
+        "max_hours": state.active_at(at) / 3_600_000,
     }
     if new_session:
         used["max_sessions"] = state.sessions

@@ -164,6 +164,10 @@ class RunState(msgspec.Struct):
         """Whether nothing goes on until the operator says so: at a checkpoint, or stopped."""
         return self.checkpoint is not None or self.stop_confirmed is not None
 
+    def active_at(self, ts: str) -> int:
+        """`active_ms` at a time later than the newest event's, of a run that is working."""
+        return self.active_ms + _elapsed(self.last_ts, ts)
+
     @property
     def counts(self) -> dict[str, int]:
         """Features by status, with `total` and `passing`."""

@@ -12,7 +12,7 @@ import pytest
 
 from harness_core import events as ev
 from harness_core import processes
-from harness_core.app import App
+from harness_core.app import LOG_TAIL, App
 from harness_core.journal import Tail
 from harness_core.redact import Redactor
 from harness_core.run import Run
@@ -99,6 +99,17 @@ def test_a_script_that_fails_is_shown_with_the_end_of_its_log(run: Run) -> None:
     script(run, "seq -f 'line %.0f' 20000; echo the very end >&2; exit 3")
     play(run, story)
     assert journaled(run) == [("start", False)]
+
+
+def test_a_log_is_not_cut_through_a_secret(run: Run) -> None:
+    async def story(app: App) -> None:
+        assert (await app.act("start")).ok
+        assert "staple" not in app.log() and len(app.log()) == LOG_TAIL
+
+    run.redact = Redactor({"SHOP_PASSWORD": "correct-horse-battery-staple"})
+    # The last characters shown begin within the secret.
+    script(run, f"printf correct-horse-battery-staple; printf '%0{LOG_TAIL - 8}d' 0")
+    play(run, story)
 
 
 def test_what_can_not_be_started_gets_a_sentence(run: Run) -> None:

@@ -116,6 +116,17 @@ def test_a_silent_session_is_noticed_and_the_work_goes_on(tmp_path: Path) -> Non
         assert [event["session"] for event in stage.journal(named("stall_detected"))] == [1, 2]
 
 
+def test_hours_end_a_call_that_goes_on(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run("--max-hours", "0.003")
+        stage.wait_for(is_held)
+        assert engine.wait(60) == 4, engine.err
+        (limit,) = stage.journal(named("limit_reached"))
+        assert limit["limit"] == "max_hours" and limit["cap"] == 0.003
+        assert stage.alive() == []
+
+
 def test_a_tool_that_runs_is_not_silent(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()

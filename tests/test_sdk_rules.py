@@ -128,7 +128,7 @@ def test_no_call_runs_whose_hook_fails(
             resume=False,
             schema=None,
         )
-        hooks = sdk.Hooks(failing, silent, silent, silent, silent)
+        hooks = sdk.Hooks(failing, silent, silent, silent)
         server = tools.server(tools.Handlers(app=no_app))
         options = sdk.options(open_run(stage.root), setup, hooks, server, lambda line: None)
         refused = asyncio.run(results())

@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness import LONGWATCH, Stage, gapless, named, open_stage, until
 
-SET_UP = re.compile(r"preset .*\n.*model .*\n.*limits .*\n.*timeouts .*\n")
+SET_UP = re.compile(r"preset .*\n.*model .*\n.*limits .*\n.*timeouts .*\n.*shell .*\n")
 
 
 def stopped(stage: Stage, *more: str, within: float = 20) -> str:

@@ -384,6 +384,18 @@ def test_a_limit_is_reached_at_its_value(limits: Limits, hit: str | None) -> Non
 def test_only_a_whole_answer_that_says_pass_passes(answer: dict[str, object], verdict: str) -> None:
     found = read_verdict(answer, ["F1"], "abc")
     assert (found.verdict, found.scope, found.commit) == (verdict, ["F1"], "abc")
+    assert bool(found.findings) == (verdict != "PASS"), "a build that is sent back needs to know why"
+
+
+def test_a_refusal_without_findings_goes_by_its_lowest_score() -> None:
+    scores = [
+        {"criterion": "craft", "score": 7, "reason": "neat"},
+        {"criterion": "functionality", "score": 2, "reason": "it does not save"},
+    ]
+    found = read_verdict({"verdict": "NEEDS_WORK", "scores": scores, "findings": []}, ["F1"], "abc")
+    assert [(item.feature, item.criterion, item.where) for item in found.findings] == [
+        ("F1", "functionality", "it does not save")
+    ]
 
 
 # --- Status -------------------------------------------------------------------------------------------------

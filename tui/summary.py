@@ -38,12 +38,16 @@ def setup(config: RunConfig) -> list[str]:
         f"{name.replace('_', '-')} {value:,.15g}" for name, value in config.limits.given().items()
     )
     times = config.timeouts
+    shell = config.guards.shell
+    changes = (("also", shell.allow), ("not", shell.deny))
+    extra = [f"{word} {', '.join(names)}" for word, names in changes if names]
     bounds = {"session": times.session, "silence": times.stall, "tool call": times.tool}
     return [
         f"preset     {config.preset}",
         f"model      {one_line(config.model)}{f' ({one_line(others)})' if others else ''}",
         f"limits     {limits or 'no limit is set: the run may cost what it takes'}",
         f"timeouts   {', '.join(f'{name} {minutes:g} min' for name, minutes in bounds.items())}",
+        f"shell      profile {'; '.join([shell.profile, *map(one_line, extra)])}",
     ]
 
 

@@ -26,6 +26,7 @@ from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, 
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.shell_typed import typed_paths
 from harness_core.history import History
+from harness_core.journal import now_iso
 from harness_core.ledger import Ledger
 from harness_core.limits import LimitHit, reached
 from harness_core.run import Run
@@ -114,27 +115,25 @@ class Gate:
         }
 
     async def post_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
+        """A file tool has done its work: what it showed is noted, an edit of the contract is weighed."""
         call = _call(payload, tool_use_id)
-        running = self.running.pop(call.tool_use_id, None)
-        self._note(call, payload.get("tool_response"), running)
+        running = self.running.get(call.tool_use_id)
+        if call.tool == "Read":
+            self._note_read(call, payload.get("tool_response"))
         refused = None
         if running is not None and running.edit is not None:
             refused = self.ledger.settle_edit(running.edit, self.notes)
-        self.after_call(call.tool_use_id)
+        self.finish(call.tool_use_id)
         if refused is not None and not refused.ok:
             context = {"hookEventName": "PostToolUse", "additionalContext": refused.text}
             return {"hookSpecificOutput": context}
         return _PASS
 
-    async def post_failure(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
-        call = _call(payload, tool_use_id)
-        self._note_typed(call, self.running.pop(call.tool_use_id, None))
-        self.after_call(call.tool_use_id)
-        return _PASS
-
     async def post_batch(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """Last thing before the next request: limits end the turn, steering joins it."""
-        if self.halt_for_limit():
+        for call in payload["tool_calls"]:
+            self.finish(call["tool_use_id"])
+        if self.limit_now() is not None:
             return {"continue_": False, "stopReason": f"Longwatch: {self.limit}"}
         if payload.get("agent_id") or self.role == "evaluator":
             return _PASS
@@ -145,7 +144,7 @@ class Gate:
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""
-        if self.halt_for_limit() or self.brake.on or self.role == "evaluator":
+        if self.limit_now() is not None or self.brake.on or self.role == "evaluator":
             return _PASS
         self.steering.collect()
         if text := self.steering.hand_over(None):
@@ -233,10 +232,18 @@ class Gate:
             )
         )
 
-    def _note(self, call: ToolCall, response: object, running: Running | None) -> None:
-        if call.tool == "Read":
-            self._note_read(call, response)
-        self._note_typed(call, running)
+    def finish(self, tool_use_id: str) -> None:
+        """A call has ended, well or not: note what it typed, and what it changed behind everybody's back.
+
+        Its hook, its result and its batch each tell of that; the first one counts.
+        """
+        running = self.running.pop(tool_use_id, None)
+        if running is None:
+            return
+        self._note_typed(running)
+        self.ledger.inspect(tool_use_id)
+        self.history.note(self.role)
+        self._note_evidence()
 
     def _note_read(self, call: ToolCall, response: object) -> None:
         path = evd.relative_to(self.run.dir.root, str(call.input.get("file_path", "")))
@@ -249,9 +256,9 @@ class Gate:
         self._save_notes()
         self.run.emit(ev.EvidenceRead(path=path, sha256=content.sha256, tool_use_id=call.tool_use_id))
 
-    def _note_typed(self, call: ToolCall, running: Running | None) -> None:
-        root = self.run.dir.root
-        cwd = Path(running.cwd) if running and running.cwd else root
+    def _note_typed(self, running: Running) -> None:
+        call, root = running.call, self.run.dir.root
+        cwd = Path(running.cwd) if running.cwd else root
         if call.tool in FILE_TOOLS:
             written = [str(call.input.get("file_path") or call.input.get("notebook_path") or "")]
         elif call.tool == "Bash":
@@ -266,12 +273,6 @@ class Gate:
 
     def _save_notes(self) -> None:
         write_whole(self.notes_path, msgspec.json.encode(self.notes), durable=False)
-
-    def after_call(self, tool_use_id: str) -> None:
-        """What any call may have changed behind its back: the contract, the history, the evidence."""
-        self.ledger.inspect(tool_use_id)
-        self.history.note(self.role)
-        self._note_evidence()
 
     def _scan_evidence(self) -> dict[str, tuple[int, int]]:
         found = {}
@@ -295,10 +296,10 @@ class Gate:
                 self.run.emit(ev.EvidenceCaptured(path=path, sha256=content.sha256, size=content.size))
         self._evidence_seen = now
 
-    def halt_for_limit(self) -> bool:
-        """Whether a limit leaves no room for another request; `limit` says which."""
-        self.limit = reached(self.run.config.limits, self.run.state)
-        return self.limit is not None
+    def limit_now(self) -> LimitHit | None:
+        """The limit that leaves no room for another request; `limit` keeps it."""
+        self.limit = reached(self.run.config.limits, self.run.state, at=now_iso())
+        return self.limit
 
 
 def blob(run: Run, data: bytes) -> str:

@@ -28,6 +28,9 @@ SERVER = "longwatch"
 """Name of the in-process MCP server; its tools are `mcp__longwatch__*`."""
 BUILDER_TOOLS = ("Bash", "Read", "Edit", "Write", "Grep", "Glob", "Agent")
 READER_TOOLS = ("Read", "Grep", "Glob")
+FILE_CALLS = "Read|Write|Edit|MultiEdit|NotebookEdit"
+"""The calls whose own outcome the gate has to see. For all others PostToolBatch is soon enough, and each hook
+is a round trip to the CLI that the agent waits for."""
 _WRAPPER = """#!/bin/sh
 # Own session, so that a terminal's ctrl+c stays with the engine; dies with the engine.
 if command -v setpriv >/dev/null 2>&1; then
@@ -43,7 +46,6 @@ class Hooks:
 
     pre_tool: HookCallback
     post_tool: HookCallback
-    post_failure: HookCallback
     post_batch: HookCallback
     stop: HookCallback
 
@@ -76,8 +78,9 @@ def options(
     tools = list(READER_TOOLS if setup.role == "evaluator" else BUILDER_TOOLS)
     matchers: dict[Any, list[HookMatcher]] = {
         "PreToolUse": [HookMatcher(hooks=[hooks.pre_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
-        "PostToolUse": [HookMatcher(hooks=[hooks.post_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
-        "PostToolUseFailure": [HookMatcher(hooks=[hooks.post_failure], timeout=HOOK_TIMEOUT)],
+        "PostToolUse": [
+            HookMatcher(FILE_CALLS, hooks=[hooks.post_tool], timeout=HOOK_TIMEOUT, on_failure="block")
+        ],
         "PostToolBatch": [HookMatcher(hooks=[hooks.post_batch], timeout=HOOK_TIMEOUT)],
         "Stop": [HookMatcher(hooks=[hooks.stop], timeout=STOP_HOOK_TIMEOUT)],
     }

@@ -73,6 +73,13 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Unanswered:
+    """Stands in the queue of messages where an interrupted session's result should have come."""
+
+    end: End
+
+
+@dataclasses.dataclass(frozen=True)
 class Parts:
     """What an engine lends to its sessions."""
 
@@ -97,7 +104,7 @@ class Session:
         self._schema = VERDICT_SCHEMA if role == "evaluator" else None
         self._client: ClaudeSDKClient | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
+        self._messages: asyncio.Queue[Message | Exception | _Unanswered] = asyncio.Queue()
         self._gate: Gate | None = None
         self._transcriber: Transcriber | None = None
         self._stderr: list[str] = []
@@ -131,7 +138,6 @@ class Session:
         hooks = sdk.Hooks(
             pre_tool=self._hook("pre_tool"),
             post_tool=self._hook("post_tool"),
-            post_failure=self._hook("post_failure"),
             post_batch=self._hook("post_batch"),
             stop=self._hook("stop"),
         )
@@ -266,17 +272,13 @@ class Session:
         from claude_agent_sdk import ResultMessage  # noqa: PLC0415
 
         assert self._gate is not None and self._transcriber is not None
-        deadline = float("inf")
         while True:
-            if self._ending is not None:
-                deadline = min(deadline, time.monotonic() + RESULT_WITHIN)
-                if time.monotonic() >= deadline:
-                    survivors = await self.end_processes()
-                    return Outcome(self._ending, "ended by force", survivors=tuple(survivors))
-            try:
-                message = await asyncio.wait_for(self._messages.get(), TICK)
-            except TimeoutError:
-                continue
+            message = await self._messages.get()
+            if isinstance(message, _Unanswered):
+                if self._ending is None:
+                    continue  # It came after all, in the turn before.
+                survivors = await self.end_processes()
+                return Outcome(message.end, "ended by force", survivors=tuple(survivors))
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
             wait = self._transcriber.take(message)
@@ -285,7 +287,7 @@ class Session:
                 await self.halt(End.UNGUARDED)
             if self._transcriber.refused is not None:
                 await self.halt(End.API_ERROR)
-            if self._transcriber.tries_again and self._gate.halt_for_limit():
+            if self._transcriber.tries_again and self._gate.limit_now() is not None:
                 await self.halt(End.LIMIT)
             if isinstance(message, ResultMessage):
                 self._transcriber.settle(message)
@@ -301,12 +303,13 @@ class Session:
             return Outcome(self._ending, str(refused), status=refused.status)
         if self._ending is not None:
             return Outcome(self._ending)
-        if self._gate.limit is not None:
+        answer = result.structured_output
+        judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
+        if self._gate.limit is not None and not judged:
             return Outcome(End.LIMIT, str(self._gate.limit))
         if result.is_error:
             said = result.result or "; ".join(result.errors or []) or result.subtype
             return Outcome(End.API_ERROR, said, status=result.api_error_status)
-        answer = result.structured_output
         if self._schema is not None and not isinstance(answer, dict):
             return Outcome(End.REFUSED, "the agent gave no structured answer")
         return Outcome(End.DONE, result.result or "", answer=answer if isinstance(answer, dict) else None)
@@ -322,20 +325,30 @@ class Session:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._client.interrupt(), RESULT_WITHIN)
 
+    def _out_of_time(self) -> bool:
+        """Whether the run's hours are over, which no message says; other limits wait for a call's end."""
+        hit = self.gate.limit_now()
+        return hit is not None and hit.name == "max_hours"
+
     async def _supervise(self) -> None:
-        """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not."""
+        """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not, and
+        gives up on a session that doesn't come to rest."""
         assert self._gate is not None
         while self._ending is None:
             # A subagent gives signs of life of its own.
             running = (item.since for item in self._gate.running.values() if item.call.tool not in SUBAGENTS)
             if self._parts.brake.on:
                 await self.halt(End.STOPPED)
+            elif self._out_of_time():
+                await self.halt(End.LIMIT)
             elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
                 try:
                     self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
                 finally:
                     await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
             await asyncio.sleep(TICK)
+        await asyncio.sleep(RESULT_WITHIN)
+        self._messages.put_nowait(_Unanswered(self._ending))
 
 
 def _load_notes(path: Path) -> evd.SessionEvidence:

@@ -172,7 +172,7 @@ class Transcriber:
     def _result(self, tool_use_id: str, content: Any, failed: bool) -> None:
         gate = self._gate
         self._journal_subagent(tool_use_id)
-        gate.running.pop(tool_use_id, None)
+        gate.finish(tool_use_id)
         known = gate.announced.pop(tool_use_id, None)
         if known is not None and not failed and tool_use_id not in gate.judged:
             self.unguarded = tool_use_id
