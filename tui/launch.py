@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import msgspec
 
+from harness_core import config, processes
 from harness_core import events as ev
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.layout import RunDir
+from harness_core.lock import owner_of
 from harness_core.output import tell
 from harness_core.start import Listener, Request, run
 
@@ -83,6 +86,28 @@ class Detached:
                 f"the engine was killed (signal {-code}): go on with `longwatch resume {self.run.root}`"
             )
         return _exit(code)
+
+
+END_WITHIN = 15.0
+"""Seconds that an engine has to end by itself before its processes are killed."""
+
+
+def end_engine(run: RunDir) -> list[str]:
+    """End a run's engine and every process that it has started; returns what survived even that."""
+    owner = owner_of(run)
+    info = config.load_info(run)
+    if owner is not None and owner.alive:
+        os.kill(owner.pid, signal.SIGTERM)
+        deadline = time.monotonic() + END_WITHIN
+        while owner.alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if owner.alive:
+            os.kill(owner.pid, signal.SIGKILL)
+    if info is None:
+        return []
+    return [
+        str(left) for left in processes.terminate(processes.marked(processes.RUN_MARK, f"{info.run_id}:"))
+    ]
 
 
 def _exit(code: int) -> Exit:

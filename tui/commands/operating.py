@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 
 import click
 
-from harness_core import config, control
+from harness_core import control
 from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT
-from harness_core.layout import RunDir
-from harness_core.lock import engine_alive, owner_of
+from harness_core.lock import engine_alive
 from harness_core.safe import one_line
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
-
-_STOP_WITHIN = 15.0
-"""Seconds that an engine has to end after `stop --now` before its processes are killed."""
 
 
 @click.command()
@@ -69,26 +62,12 @@ def stop(directory: str, finish: bool, now: bool) -> None:
     else:
         control.request_stop(run_dir)
         if now:
-            _end_engine(run_dir)
+            from tui.launch import end_engine  # noqa: PLC0415  (loads the engine)
+
+            for left in end_engine(run_dir):
+                say(f"Still alive: {one_line(left)}", err=True)
         say("AGENT_STOP is there: no tool call starts until it is gone.")
     say(f"To go on: longwatch resume {directory}")
-
-
-def _end_engine(run_dir: RunDir) -> None:
-    from harness_core import processes  # noqa: PLC0415
-
-    owner = owner_of(run_dir)
-    info = config.load_info(run_dir)
-    if owner is not None and owner.alive:
-        os.kill(owner.pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_WITHIN
-        while owner.alive and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if owner.alive:
-            os.kill(owner.pid, signal.SIGKILL)
-    if info is not None:
-        for left in processes.terminate(processes.marked(processes.RUN_MARK, f"{info.run_id}:")):
-            say(f"Still alive: {one_line(str(left))}", err=True)
 
 
 @click.command()

@@ -1,0 +1,53 @@
+"""The console's program: themes, the door for text, and which screen stands first."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.app import App
+from textual.filter import LineFilter
+
+from harness_core.layout import RunDir
+from tui.console.sinks import VisibleOnly
+from tui.console.themes import NAMES, THEMES
+from tui.settings import Settings
+
+
+class Console(App[int]):
+    """Shows one run, or, without one, the start screen."""
+
+    CSS_PATH = Path(__file__).with_name("console.tcss")
+    TITLE = "Longwatch"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
+
+    def __init__(self, run: RunDir | None, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.run_dir = run
+        self.settings = settings or Settings()
+        self._visible_only = VisibleOnly()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = NAMES[self.settings.theme]
+        self.set_keymap(self.settings.keys)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [self._visible_only, *super().get_line_filters()]
+
+    def on_mount(self) -> None:
+        # What was made so far stays to the end; there is no need to look through it again and again.
+        gc.freeze()
+        if self.run_dir is not None:
+            self.open_run(self.run_dir)
+        else:
+            from tui.console.screens.start import StartScreen  # noqa: PLC0415
+
+            self.push_screen(StartScreen())
+
+    def open_run(self, run: RunDir) -> None:
+        """Show a run."""
+        from tui.console.screens.run import RunScreen  # noqa: PLC0415
+
+        self.push_screen(RunScreen(run))

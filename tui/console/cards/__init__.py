@@ -1,0 +1,1 @@
+"""Questions that the console asks beside what it shows, so that nothing is hidden while one answers."""

@@ -1,0 +1,32 @@
+"""What all cards have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+
+class Card(Vertical, can_focus=True):
+    """A question at the foot of the screen. `escape` puts it away; nothing is decided by that."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
+    DEFAULT_CSS = """
+    Card {
+        dock: bottom;
+        height: auto;
+        max-height: 50%;
+        margin-bottom: 1;
+        padding: 0 1;
+        border: round $warning;
+        border-title-style: bold;
+        background: $surface;
+    }
+    """
+
+    def on_mount(self) -> None:
+        self.focus()
+
+    def action_put_away(self) -> None:
+        self.remove()

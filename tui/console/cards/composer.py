@@ -1,0 +1,85 @@
+"""A few lines to write: to the agent, or why something is sent back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static, TextArea
+
+from harness_core.safe import safe
+from tui.console.cards.card import Card
+from tui.console.sinks import words
+
+
+class _Lines(TextArea):
+    """Enter sends; a new line is ctrl+j."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        card = self.query_ancestor(Composer)
+        if event.key == "enter":
+            event.prevent_default().stop()
+            card.send()
+        elif event.key == "ctrl+j":
+            event.prevent_default().stop()
+            self.insert("\n")
+        elif event.key == "tab":
+            event.prevent_default().stop()
+            card.turn()
+        else:
+            await super()._on_key(event)
+
+
+class Composer(Card):
+    """Asks for words. `send` is called with them and the mode chosen; it returns what is wrong with them, or
+    "" when they are on their way."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
+    DEFAULT_CSS = """
+    Composer TextArea { height: 5; border: none; background: $surface; padding: 0; }
+    Composer #how { color: $text-muted; }
+    Composer #wrong { color: $error; display: none; }
+    """
+
+    def __init__(self, title: str, send: Callable[[str, str], str], modes: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.border_title = words(title)
+        self._send = send
+        self._modes = modes
+        self._mode = 0
+
+    def compose(self) -> ComposeResult:
+        yield _Lines(soft_wrap=True, tab_behavior="focus", compact=True)
+        yield Static(self._how(), id="how")
+        yield Static(id="wrong")
+
+    def on_mount(self) -> None:
+        self.query_one(_Lines).focus()
+
+    def _how(self) -> str:
+        how = "enter sends · ctrl+j new line · esc back"
+        if not self._modes:
+            return how
+        listed = "  ".join(
+            f"({'•' if place == self._mode else ' '}) {mode}" for place, mode in enumerate(self._modes)
+        )
+        return f"{listed}   tab changes · {how}"
+
+    def turn(self) -> None:
+        """Choose the next mode."""
+        if self._modes:
+            self._mode = (self._mode + 1) % len(self._modes)
+            self.query_one("#how", Static).update(words(self._how()))
+
+    def send(self) -> None:
+        mode = self._modes[self._mode] if self._modes else ""
+        wrong = self._send(safe(self.query_one(_Lines).text), mode)
+        if not wrong:
+            self.remove()
+            return
+        note = self.query_one("#wrong", Static)
+        note.update(words(wrong))
+        note.display = True

@@ -1,0 +1,87 @@
+"""What the console knows of a run, read anew as often as anything changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from harness_core.agent.live import Live
+from harness_core.files import read_bounded
+from harness_core.fold import Follower
+from harness_core.layout import RunDir
+from harness_core.state import RunState
+from harness_core.status import Report, report
+
+REPORT_EVERY = 0.5
+"""Seconds after which clocks, pids and stop files are looked at again, though no event came."""
+_NOTHING = Live(session=0, role="", kind="", text="")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One look at a run. `state` is the fold itself: read it, and don't keep it."""
+
+    run: RunDir
+    report: Report
+    state: RunState
+    live: Live
+    """The block that an agent is typing; its text is empty where none is."""
+    reading: bool
+    """Whether older events are still being read, so that sums aren't whole yet."""
+
+
+class Feed:
+    """Reads a run on, cheaply, as often as it is asked."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._follower = Follower(run)
+        self._reported = 0.0
+        self._seen: tuple[object, ...] = ()
+        self._live_mark: tuple[int, int] | None = None
+        self._live = _NOTHING
+        self._report: Report | None = None
+
+    def poll(self) -> Facts | None:
+        """What is known now, or None when nothing has changed since the last look.
+
+        Raises LongwatchError for a run that a newer Longwatch wrote.
+        """
+        new = self._follower.poll()
+        behind = bool(new) and self._behind()
+        typed = self._read_live()
+        stop = (os.path.lexists(self.run.stop_file), os.path.lexists(self.run.finish_file))
+        now = time.monotonic()
+        due = now - self._reported >= REPORT_EVERY
+        if not (new or typed or due or stop != self._seen):
+            return None
+        if self._report is None or new or due or stop != self._seen:
+            self._reported, self._seen = now, stop
+            self._report = report(self.run, self._follower.state)
+        return Facts(self.run, self._report, self._follower.state, self._live, behind)
+
+    def _behind(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.run.journal.stat().st_size > self._follower.tail.offset
+        return False
+
+    def _read_live(self) -> bool:
+        """Whether what is being typed has changed."""
+        try:
+            found = os.stat(self.run.live)
+            mark = (found.st_ino, found.st_mtime_ns)
+        except OSError:
+            mark = None
+        if mark == self._live_mark:
+            return False
+        self._live_mark = mark
+        live = _NOTHING
+        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            live = msgspec.json.decode(read_bounded(self.run.live) or b"", type=Live)
+        changed = live != self._live
+        self._live = live
+        return changed

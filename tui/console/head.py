@@ -1,0 +1,200 @@
+"""The head of the console: in one glance what is happening, what is true, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from textual.content import Content
+from textual.widget import Widget
+
+from harness_core.safe import one_line
+from harness_core.state import Lifecycle
+from harness_core.status import Report
+from tui.console.facts import Facts
+
+
+class Pill(NamedTuple):
+    """A lifecycle's looks: the glyph says it without colour."""
+
+    glyph: str
+    words: str
+    style: str
+
+
+PILLS = {
+    Lifecycle.STARTING: Pill("◌", "starting", "$primary"),
+    Lifecycle.RUNNING: Pill("●", "running", "$success"),
+    Lifecycle.WAITING_APPROVAL: Pill("?", "waiting for you", "$warning"),
+    Lifecycle.WAITING_LIMIT: Pill("◷", "waiting for a limit", "$warning"),
+    Lifecycle.STOPPING: Pill("◐", "stopping", "$warning"),
+    Lifecycle.STOPPED: Pill("■", "stopped", "$warning"),
+    Lifecycle.COMPLETE: Pill("✓", "complete", "$success"),
+    Lifecycle.FAILED: Pill("✗", "failed", "$error"),
+    Lifecycle.IDLE: Pill("○", "idle", "$text-muted"),
+    Lifecycle.LOST: Pill("†", "engine lost", "$error"),
+}
+
+Part = tuple[str, str]
+"""Text and its style."""
+
+
+class Head(Widget):
+    """Two lines. What has no room is left out, the least needed first."""
+
+    DEFAULT_CSS = """
+    Head {
+        dock: top;
+        height: 2;
+        padding: 0 1;
+        background: $panel;
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: Facts | None = None
+
+    def look(self, facts: Facts) -> None:
+        self._facts = facts
+        self.refresh()
+
+    def render(self) -> Content:
+        if self._facts is None:
+            return Content("reading the run …")
+        width = self.content_size.width
+        first, second = first_line(self._facts), second_line(self._facts)
+        return Content("\n").join([fitted(first, width), fitted(second, width)])
+
+
+def first_line(facts: Facts) -> list[Part]:
+    """What is happening, the most needed first."""
+    report = facts.report
+    pill = PILLS[Lifecycle(report.lifecycle)]
+    parts = [(f" {pill.glyph} {pill.words} ", f"bold reverse {pill.style}"), _passing(report)]
+    if report.contract_error:
+        parts.append((f"✗ {one_line(report.contract_error, 60)}", "bold $error"))
+    if report.role:
+        parts.append((f"{report.role} · session {report.session}", "bold"))
+    feature = _at_work(facts)
+    if feature:
+        parts.append((feature, "$text"))
+    if report.phase:
+        parts.append((report.phase, "$text-muted"))
+    if report.tampered:
+        parts.append((f"⚠ contract tampered {report.tampered}×, restored", "bold $error"))
+    if facts.reading:
+        parts.append(("reading the journal …", "italic $text-muted"))
+    return parts
+
+
+def second_line(facts: Facts) -> list[Part]:
+    """What it takes, and how far the operator's words have come."""
+    report = facts.report
+    parts = [_stop(report), _steering(report), (_span(report.elapsed_s), "$text")]
+    parts.append(_cost(report))
+    parts.append((f"{amount(report.tokens)} tokens", "$text-muted"))
+    if report.context:
+        parts.append((f"context {amount(report.context)}", "$text-muted"))
+    if report.waiting_until:
+        parts.insert(0, (f"◷ limit resets in {_until(report.waiting_until)}", "bold $warning"))
+    if report.denials:
+        parts.append((f"{report.denials} denied", "$text-muted"))
+    if report.errors:
+        parts.append((f"{report.errors} errors", "$error"))
+    if report.damaged:
+        parts.append((f"{report.damaged} damaged lines", "$error"))
+    return [part for part in parts if part[0]]
+
+
+def fitted(parts: Sequence[Part], width: int) -> Content:
+    """As many parts as have room, from the first on."""
+    shown: list[Content] = []
+    room = width
+    for text, style in parts:
+        piece = Content.styled(text, style) if style else Content(text)
+        need = piece.cell_length + (2 if shown else 0)
+        if need > room:
+            continue
+        shown.append(piece)
+        room -= need
+    return Content("  ").join(shown)
+
+
+def _passing(report: Report) -> Part:
+    if report.writing:
+        return f"{report.writing.written} of {report.writing.of} written", "$primary"
+    total = report.features["total"]
+    if not total:
+        return "no contract yet", "$text-muted"
+    passing = report.features["passing"]
+    return f"{passing}/{total}", "bold $success" if passing == total else "bold"
+
+
+def _at_work(facts: Facts) -> str:
+    session = facts.state.open_session
+    if session is None or not session.feature:
+        return ""
+    names = list(facts.state.features)
+    place = f" ({names.index(session.feature) + 1}/{len(names)})" if session.feature in names else ""
+    return f"{one_line(session.feature, 24)}{place}"
+
+
+def _stop(report: Report) -> Part:
+    """Asked and done are never the same picture."""
+    stop = report.stop
+    if stop.confirmed:
+        left = f", {len(stop.survivors)} processes left" if stop.survivors else ""
+        return f"■ stop ({stop.confirmed}) confirmed{left}", "bold $warning"
+    if stop.requested and report.engine.alive:
+        return f"□ stop ({stop.requested}) requested …", "$warning"
+    if stop.requested:
+        return "□ AGENT_STOP is there", "$warning"
+    return "", ""
+
+
+def _steering(report: Report) -> Part:
+    queued = report.steering.queued - report.steering.delivered
+    delivered = report.steering.delivered - report.steering.acknowledged
+    words = []
+    if queued > 0:
+        words.append(f"{queued} queued")
+    if delivered > 0:
+        words.append(f"{delivered} delivered, not yet acknowledged")
+    if words:
+        return f"✎ {', '.join(words)}", "$warning"
+    count = report.steering.acknowledged
+    return (f"✎ {count} acknowledged", "$text-muted") if count else ("", "")
+
+
+def _cost(report: Report) -> Part:
+    cap = report.limits.get("max_usd")
+    if not cap:
+        return f"${report.cost_usd:.2f}", "$text"
+    share = report.cost_usd / cap
+    style = "bold $error" if share >= 1 else "$warning" if share >= 0.8 else "$text"
+    return f"${report.cost_usd:.2f} of ${cap:g}", style
+
+
+def amount(number: int) -> str:
+    """A count in a few characters: 950, 12.3k, 4.1M."""
+    if number < 1000:
+        return str(number)
+    if number < 1_000_000:
+        return f"{number / 1000:.1f}k"
+    return f"{number / 1_000_000:.1f}M"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _until(ts: str) -> str:
+    try:
+        left = (datetime.fromisoformat(ts) - datetime.now(UTC)).total_seconds()
+    except ValueError:
+        return "unknown"
+    return _span(max(0.0, left))

@@ -1,0 +1,126 @@
+"""Every key of the console, once: bindings, hints, help, the palette and the docs come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key does. `id` is the name under which users give it another key."""
+
+    id: str
+    keys: str
+    """As Textual names them, several separated by commas."""
+    action: str
+    label: str
+    """One or two words, for the hints at the bottom."""
+    help: str
+    """A sentence, for the help page and the palette."""
+    hint: bool = False
+    """Whether it stands among the hints."""
+    shown_as: str = ""
+
+    def binding(self) -> Binding:
+        return Binding(
+            self.keys,
+            self.action,
+            self.label,
+            show=self.hint,
+            key_display=self.shown_as or None,
+            tooltip=self.help,
+            id=self.id,
+        )
+
+
+RUN = (
+    Key("steer", "s", "steer", "steer", "Write to the agent; it reads you at its next tool call.", hint=True),
+    Key("pause", "p", "pause", "pause", "Pause the run (AGENT_STOP), or go on with a paused one.", hint=True),
+    Key(
+        "stop",
+        "K",
+        "stop",
+        "stop",
+        "Choose how to stop: after this feature, now, or end everything.",
+        hint=True,
+    ),
+    Key("approve", "a", "approve", "approve", "Agree with what waits for you.", hint=True),
+    Key("reject", "r", "reject", "send back", "Send back what waits for you, with a reason.", hint=True),
+    Key("skip", "x", "skip", "skip", "Give up the feature in question for now, with a reason."),
+    Key("costs", "c", "costs", "costs", "Costs by phase: time, turns, tokens, dollars."),
+    Key("brief", "b", "brief", "brief", "What happened since you last looked."),
+    Key("trace", "t", "trace", "trace", "The whole journal, with search."),
+    Key("edit", "e", "edit", "edit", "Open what the pane shows in your editor ($EDITOR)."),
+    Key("copy", "y", "copy", "copy", "Copy what is selected to the clipboard."),
+    Key("zoom", "z", "zoom", "zoom", "Give the pane the whole screen, or take it back.", hint=True),
+    Key("stream", "1", "pane('stream')", "stream", "Go to the stream."),
+    Key("features", "2", "pane('features')", "features", "Go to the features."),
+    Key("progress", "3", "pane('progress')", "progress", "Go to the progress notes."),
+    Key("git", "4", "pane('git')", "git", "Go to the git log."),
+    Key("evidence", "5", "pane('evidence')", "evidence", "Go to the evidence."),
+    Key("next_pane", "tab", "next_pane(1)", "next pane", "Go to the next pane."),
+    Key("previous_pane", "shift+tab", "next_pane(-1)", "previous pane", "Go to the pane before."),
+    Key("help", "question_mark,f1", "help", "help", "All keys.", hint=True, shown_as="?"),
+    Key(
+        "leave",
+        "q,ctrl+q",
+        "leave",
+        "leave",
+        "Leave the console; a run that is alive goes on if you say so.",
+        hint=True,
+        shown_as="q",
+    ),
+)
+"""On a run."""
+
+LINES = (
+    Key("up", "up,k", "move(-1)", "up", "A line up."),
+    Key("down", "down,j", "move(1)", "down", "A line down."),
+    Key("page_up", "pageup,ctrl+u", "page(-1)", "page up", "A page up."),
+    Key("page_down", "pagedown,ctrl+d", "page(1)", "page down", "A page down."),
+    Key("first", "home,g", "first", "top", "To the beginning."),
+    Key("last", "end,G", "last", "end", "To the end."),
+    Key("open", "enter", "open", "open", "Open what is under the cursor."),
+    Key("search", "slash", "search", "search", "Search.", shown_as="/"),
+    Key("next_match", "n", "match(1)", "next match", "The next match."),
+    Key("previous_match", "N", "match(-1)", "previous match", "The match before."),
+    Key("filter", "f", "filter", "filter", "Show only some."),
+)
+"""In every pane of lines."""
+
+STREAM = (
+    Key(
+        "next_trouble",
+        "right_square_bracket",
+        "trouble(1)",
+        "next trouble",
+        "The next error or denial.",
+        shown_as="]",
+    ),
+    Key(
+        "previous_trouble",
+        "left_square_bracket",
+        "trouble(-1)",
+        "trouble before",
+        "The error or denial before.",
+        shown_as="[",
+    ),
+)
+"""In the stream."""
+
+EVIDENCE = (
+    Key("outside", "o", "outside", "open outside", "Open the file with the desktop's own program."),
+    Key("compare", "m", "compare", "compare", "Before and after of the same feature, side by side."),
+)
+"""In the evidence."""
+
+GROUPS = {"The run": RUN, "In a pane": LINES, "In the stream": STREAM, "In the evidence": EVIDENCE}
+"""All of them, by where they count."""
+
+
+def bindings(*groups: Iterable[Key]) -> list[BindingType]:
+    """Bindings for a class's BINDINGS."""
+    return [key.binding() for group in groups for key in group]

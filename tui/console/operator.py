@@ -1,0 +1,72 @@
+"""What the operator's keys do to a run: the same files as the commands write."""
+
+from __future__ import annotations
+
+from harness_core import config, control
+from harness_core.errors import Mistake
+from harness_core.layout import RunDir
+from harness_core.lock import engine_alive
+from tui.launch import Detached, end_engine
+
+
+class Operator:
+    """Acts on one run. Methods that wait say so: call those in a thread."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+
+    @property
+    def alive(self) -> bool:
+        """Whether an engine works on the run."""
+        return engine_alive(self.run)
+
+    @property
+    def ours(self) -> bool:
+        """Whether Longwatch runs it, not another harness."""
+        return self.run.run_json.exists()
+
+    def steer(self, text: str, mode: control.SteerMode) -> None:
+        """Say something to the agent. Raises Mistake when it says nothing."""
+        if self.ours:
+            control.steer(self.run, text, mode)
+            return
+        control.check_words(text)
+        path = self.run.steer_next_file if mode == "next" else self.run.steer_file
+        with path.open("a", encoding="utf-8", errors="replace") as stream:
+            stream.write(text.rstrip("\n") + "\n")
+
+    def pause(self) -> None:
+        control.request_stop(self.run)
+
+    def finish(self) -> None:
+        control.request_finish(self.run)
+
+    def clear_stop(self) -> None:
+        control.clear_stop(self.run)
+
+    def go_on(self) -> None:
+        """Clear the stop and start an engine where there is none. Waits for it.
+
+        Raises LongwatchError when the engine refuses.
+        """
+        from harness_core.start import Request  # noqa: PLC0415  (loads the engine)
+
+        if self.alive or not self.ours:
+            control.clear_stop(self.run)
+            return
+        info = config.load_info(self.run)
+        rehearsal = info.rehearsal if info else None
+        request = Request(directory=str(self.run.root), console=True, rehearsal=rehearsal, clear_stop=True)
+        Detached(request, fast=False)
+
+    def end(self) -> list[str]:
+        """Stop, and end the engine and all that the run has started. Waits; returns what survived."""
+        control.request_stop(self.run)
+        return end_engine(self.run)
+
+    def decide(self, checkpoint: str, subject_hash: str, decision: control.Decision, note: str = "") -> None:
+        """Answer the checkpoint that was shown. Raises Mistake when that isn't what is asked any more."""
+        asked = control.read_checkpoint(self.run, int(checkpoint))
+        if asked is None or asked.subject_hash != subject_hash:
+            raise Mistake("what was shown has changed since: look again")
+        control.decide(self.run, asked, decision, note)

@@ -1,0 +1,23 @@
+"""The evidence pane."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from harness_core.layout import RunDir
+from tui.console.panes.pane import Pane
+
+
+class EvidencePane(Pane, can_focus=True):
+    """To come."""
+
+    NAME = "evidence"
+    TITLE = "Evidence"
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run_dir = run
+
+    def compose(self) -> ComposeResult:
+        yield Static("evidence")

@@ -1,0 +1,274 @@
+"""A run: its head, its panes, and the keys of the operator."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import click
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from harness_core.control import SteerMode
+from harness_core.errors import LongwatchError
+from harness_core.layout import RunDir
+from harness_core.safe import one_line
+from tui.console import keys
+from tui.console.cards.card import Card
+from tui.console.cards.choice import ChoiceCard, Option
+from tui.console.cards.composer import Composer
+from tui.console.facts import Facts, Feed
+from tui.console.head import Head
+from tui.console.operator import Operator
+from tui.console.panes.evidence import EvidencePane
+from tui.console.panes.features import FeaturesPane
+from tui.console.panes.git import GitPane
+from tui.console.panes.pane import Pane
+from tui.console.panes.progress import ProgressPane
+from tui.console.panes.stream import StreamPane
+from tui.console.sinks import words
+from tui.console.watching import changes
+
+POLL = 1 / 30
+"""Seconds between two looks at the journal."""
+ORDERS = {
+    "-narrow": ("stream", "features", "progress", "git", "evidence"),
+    "-normal": ("features", "stream", "git", "evidence", "progress"),
+    "-wide": ("features", "stream", "progress", "git", "evidence"),
+}
+"""The panes as the grid takes them, by the width of the terminal."""
+TABS = ORDERS["-narrow"]
+MODES: dict[str, SteerMode] = {"now": "now", "next session": "next"}
+SMALLEST = (80, 24)
+
+
+class RunScreen(Screen[None]):
+    """Watches one run. Whatever happens here, the run goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.RUN)
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run_dir = run
+        self.operator = Operator(run)
+        self.facts: Facts | None = None
+        self._feed = Feed(run)
+        self._shown = "stream"
+
+    # --- What stands where ----------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield Head()
+        yield Static(id="tabs")
+        with Container(id="panes"):
+            yield StreamPane(self.run_dir)
+            yield FeaturesPane(self.run_dir)
+            yield ProgressPane(self.run_dir)
+            yield GitPane(self.run_dir)
+            yield EvidencePane(self.run_dir)
+        yield Static(id="too-small")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.action_pane("stream")
+        self._poll()
+        self.set_interval(POLL, self._poll)
+        self._watch()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._arrange)
+
+    def _arrange(self) -> None:
+        size = self.app.size
+        small = size.width < SMALLEST[0] or size.height < SMALLEST[1]
+        self.set_class(small, "-too-small")
+        need, have = f"{SMALLEST[0]}×{SMALLEST[1]}", f"{size.width}×{size.height}"
+        self.query_one("#too-small", Static).update(
+            words(f"The console needs {need} characters; here are {have}.\np pauses the run, K stops it.")
+        )
+        order = next((order for name, order in ORDERS.items() if self.has_class(name)), TABS)
+        self.query_one("#panes").sort_children(key=lambda pane: order.index(pane.id or ""))
+
+    @property
+    def panes(self) -> list[Pane]:
+        return list(self.query(Pane))
+
+    @property
+    def pane(self) -> Pane:
+        """The pane that the keys go to."""
+        return self.query_one(f"#{self._shown}", Pane)
+
+    # --- What happens in the run ------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        try:
+            facts = self._feed.poll()
+        except LongwatchError as error:
+            self.app.exit(1, message=f"longwatch: {one_line(str(error))}")
+            return
+        if facts is None:
+            return
+        self.facts = facts
+        self.query_one(Head).look(facts)
+        for pane in self.panes:
+            pane.look(facts)
+        self.refresh_bindings()
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _watch(self) -> None:
+        async for paths in changes(self.run_dir):
+            for pane in self.panes:
+                pane.files_changed(paths)
+
+    # --- Panes --------------------------------------------------------------------------------------------
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self._shown = name
+        for pane in self.panes:
+            pane.set_class(pane.id == name, "-shown")
+        self.query_one("#tabs", Static).update(
+            words("  ".join(f"[{n} {p}]" if p == name else f" {n} {p} " for n, p in enumerate(TABS, 1)))
+        )
+        self.pane.focus_inside()
+
+    def action_next_pane(self, step: int) -> None:
+        self.action_pane(TABS[(TABS.index(self._shown) + step) % len(TABS)])
+
+    def on_descendant_focus(self) -> None:
+        around = self.focused.ancestors_with_self if self.focused else ()
+        pane = next((node for node in around if isinstance(node, Pane)), None)
+        if pane is not None:
+            self._shown = pane.NAME
+
+    def action_zoom(self) -> None:
+        panes = self.query_one("#panes")
+        panes.toggle_class("-zoomed")
+        self.action_pane(self._shown)
+
+    # --- The operator -------------------------------------------------------------------------------------
+
+    def ask(self, card: Card) -> None:
+        """Put a card up, in the place of one that is there."""
+        for other in self.query(Card):
+            other.remove()
+        self.mount(card)
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """A word that goes by itself."""
+        self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
+
+    def action_steer(self) -> None:
+        def send(text: str, mode: str) -> str:
+            try:
+                self.operator.steer(text, MODES[mode])
+            except LongwatchError as error:
+                return str(error)
+            return ""
+
+        self.ask(Composer("Steer the agent", send, tuple(MODES)))
+
+    def action_pause(self) -> None:
+        report = self.facts.report if self.facts else None
+        if report is not None and report.stop.requested:
+            self._go_on()
+        else:
+            self.operator.pause()
+            self.say("AGENT_STOP is there: nothing starts any more")
+
+    @work(thread=True, exit_on_error=False)
+    def _go_on(self) -> None:
+        try:
+            self.operator.go_on()
+        except LongwatchError as error:
+            self.app.call_from_thread(self.say, str(error), wrong=True)
+
+    @work(thread=True, exit_on_error=False)
+    def _end_all(self, *, and_leave: bool = False) -> None:
+        left = self.operator.end()
+        if left:
+            self.app.call_from_thread(self.say, f"still alive: {', '.join(left)}", wrong=True)
+        if and_leave:
+            self.app.call_from_thread(self.app.exit, 0)
+
+    def action_stop(self) -> None:
+        self.ask(
+            ChoiceCard(
+                "Stop the run?",
+                (
+                    Option("f", "finish the feature in hand, then stop", self.operator.finish),
+                    Option("p", "pause: no tool call starts while AGENT_STOP is there", self.operator.pause),
+                    Option(
+                        "n", "now: end the engine and every process of the run", self._end_all, grave=True
+                    ),
+                ),
+            )
+        )
+
+    def action_leave(self) -> None:
+        if not self.operator.alive:
+            self.app.exit(0)
+            return
+        self.ask(
+            ChoiceCard(
+                "Leave? The run is alive.",
+                (
+                    Option("d", "detach: the run goes on", lambda: self.app.exit(0)),
+                    Option("f", "finish this feature, then stop", self._finish_and_leave),
+                    Option(
+                        "n", "stop now and end everything", lambda: self._end_all(and_leave=True), grave=True
+                    ),
+                ),
+            )
+        )
+
+    def _finish_and_leave(self) -> None:
+        self.operator.finish()
+        self.app.exit(0)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("approve", "reject", "skip"):
+            return self.facts is not None and self.facts.report.checkpoint is not None
+        return True
+
+    def _decide(self, decision: str, note: str = "") -> str:
+        asked = self.facts.state.checkpoint if self.facts else None
+        if asked is None:
+            return "nothing waits for you"
+        try:
+            self.operator.decide(asked.id, asked.subject_hash, decision, note)  # type: ignore[arg-type]
+        except LongwatchError as error:
+            return str(error)
+        return ""
+
+    def action_approve(self) -> None:
+        if wrong := self._decide("approve"):
+            self.say(wrong, wrong=True)
+
+    def action_reject(self) -> None:
+        self.ask(Composer("Send back: what is wrong?", lambda note, _: self._decide("reject", note)))
+
+    def action_skip(self) -> None:
+        self.ask(Composer("Skip the feature: why?", lambda note, _: self._decide("skip", note)))
+
+    def action_help(self) -> None:
+        from tui.console.screens.help import HelpScreen  # noqa: PLC0415
+
+        self.app.push_screen(HelpScreen())
+
+    def action_copy(self) -> None:
+        text = self.pane.copied()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.say("copied")
+
+    def action_edit(self) -> None:
+        path = self.pane.subject()
+        if path is None:
+            self.say("there is no file to edit here")
+            return
+        with self.app.suspend():
+            click.edit(filename=str(path))

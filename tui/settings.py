@@ -1,0 +1,53 @@
+"""The user's own settings of the console: `config.toml` in the user's configuration folder.
+
+theme = "dark"          # dark, light, contrast
+bell = true             # the terminal's bell when something waits for you
+title = true            # the terminal's title
+notify = true           # the terminal's own notification (OSC 9)
+
+[keys]
+pause = "space"         # an action's name as `?` shows it, and its keys
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import platformdirs
+
+from harness_core.errors import Mistake
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the console looks and makes itself heard."""
+
+    theme: Literal["dark", "light", "contrast"] = "dark"
+    bell: bool = True
+    title: bool = True
+    notify: bool = True
+    keys: dict[str, str] = {}
+
+
+def path() -> Path:
+    """Where the settings lie. `LONGWATCH_CONFIG` names another file."""
+    named = os.environ.get("LONGWATCH_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("longwatch") / "config.toml"
+
+
+def load() -> Settings:
+    """The settings; all defaults when there are none. Raises Mistake for what can't be read."""
+    place = path()
+    try:
+        found = tomllib.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Mistake(f"{place} can't be read ({error}): mend it or take it away") from None
+    try:
+        return msgspec.convert(found, Settings)
+    except msgspec.ValidationError as error:
+        raise Mistake(f"{place}: {error}: mend it or take the line away") from None
