@@ -12,9 +12,12 @@ from harness_core import control
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.control import Checkpoint, DecisionFile
+from harness_core.evaluation import overruled
 from harness_core.evidence import fingerprint
+from harness_core.files import write_whole
 from harness_core.journal import now_iso
 from harness_core.ledger import Ledger
+from harness_core.prompting import findings_page
 from harness_core.run import Run
 from harness_core.state import PASSING, OpenCheckpoint
 
@@ -97,18 +100,34 @@ def follow_decision(run: Run, ledger: Ledger) -> bool:
         open_checkpoint(run, asked.kind, asked.features, asked.summary)
         return False
     _follow(run, ledger, asked, answer)
-    run.emit(ev.CheckpointDecided(id=asked.id, decision=answer.decision, by=answer.by, note=answer.note))
+    run.emit(
+        ev.CheckpointDecided(
+            id=asked.id,
+            decision=answer.decision,
+            by=answer.by,
+            note=answer.note,
+            overrides=answer.overrides,
+        )
+    )
     return True
 
 
 def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFile) -> None:
-    """Approving agrees with what was shown: good work is approved, findings go to the builder.
+    """Approving agrees with what was shown: good work is approved, findings go to the builder, but for those
+    that the operator overrode; where that leaves none, the work is approved.
     Sending back opens what was asked about again, with the operator's words; the whole is sent back whole."""
     source = f"checkpoint-{asked.id}"
+    verdict = run.state.verdict
+    cleared = False
+    if answer.overrides and verdict is not None:
+        left = overruled(verdict, answer.overrides)
+        cleared = left.verdict == "PASS"
+        _calibrate(run, verdict, answer)
+        write_findings(run, left)
     if answer.note and answer.decision != "skip" and not _told(run, source):
         said = f"The operator on {', '.join(asked.features)}: {answer.note}"
         control.steer(run.dir, said, "next", answer.by, source)
-    agreed = answer.decision == "approve" and asked.kind == "needs-work"
+    agreed = answer.decision == "approve" and asked.kind == "needs-work" and not cleared
     if agreed or (answer.decision == "reject" and asked.kind == "end"):
         return
     to = _MEANING[answer.decision]
@@ -118,6 +137,19 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
 
 
 _MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status.REGRESSED}
+
+
+def _calibrate(run: Run, verdict: ev.Verdict, answer: DecisionFile) -> None:
+    """Keep a verdict that the operator overrode, for the evaluator's examples."""
+    case = {"verdict": verdict, "answer": answer}
+    write_whole(run.dir.calibration / f"{answer.id}.json", msgspec.json.format(msgspec.json.encode(case)))
+
+
+def write_findings(run: Run, verdict: ev.Verdict) -> None:
+    """Put a verdict's findings where the next build looks for them."""
+    listed = [msgspec.structs.astuple(finding) for finding in verdict.findings]
+    if listed or run.dir.findings.exists():
+        write_whole(run.dir.findings, findings_page(listed).encode())
 
 
 def _told(run: Run, source: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -67,6 +68,8 @@ class DecisionFile(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     subject_hash: str
     decided: str
+    overrides: list[str] = []
+    """Criteria on which the operator disagrees with the evaluator."""
 
 
 def operator_name() -> str:
@@ -176,8 +179,13 @@ def read_decision(run: RunDir, checkpoint: str) -> DecisionFile | None:
     return _read(decision_path(run, checkpoint), DecisionFile)
 
 
-def decide(run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = "") -> None:
-    """Answer a checkpoint, once. Raises Mistake when it has an answer or a needed note is missing."""
+def decide(
+    run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = "", overrides: Sequence[str] = ()
+) -> None:
+    """Answer a checkpoint, once. `overrides` are criteria on which the evaluator was wrong.
+
+    Raises Mistake when it has an answer or a needed note is missing.
+    """
     if decision != "approve" and not note.strip():
         raise Mistake(
             f"say why with --note: the agents work from it ({decision} of checkpoint {checkpoint.id})"
@@ -189,6 +197,7 @@ def decide(run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = 
         note=_characters(note),
         subject_hash=checkpoint.subject_hash,
         decided=now_iso(),
+        overrides=[_characters(criterion) for criterion in overrides],
     )
     path, data = decision_path(run, checkpoint.id), msgspec.json.encode(answer)
     if create_once(path, data):

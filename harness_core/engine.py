@@ -15,7 +15,7 @@ from harness_core.brake import POLL, Brake, EndOfRun
 from harness_core.contract import Feature, Status
 from harness_core.errors import Exit, LongwatchError
 from harness_core.evaluation import read_verdict
-from harness_core.files import read_text, write_whole
+from harness_core.files import read_text
 from harness_core.flow import (
     Apply,
     Ask,
@@ -200,7 +200,7 @@ class Engine:
 
     def _apply(self, verdict: ev.Verdict) -> None:
         """What a verdict means for the features. Those in its scope come last: they show that it is done."""
-        self._write_findings(verdict)
+        checkpoints.write_findings(self.run, verdict)
         named = {finding.feature for finding in verdict.findings}
         for other in named - set(verdict.scope):
             if other is not None and self.ledger.feature(other) is not None:
@@ -211,11 +211,6 @@ class Engine:
             elif self.ledger.status(feature_id) in PASSING:
                 note = "; ".join(item.where for item in verdict.findings if item.feature == feature_id)
                 self.ledger.change(feature_id, Status.FAILING, by="evaluator", note=note or "needs work")
-
-    def _write_findings(self, verdict: ev.Verdict) -> None:
-        listed = [msgspec.structs.astuple(finding) for finding in verdict.findings]
-        if listed or self.run.dir.findings.exists():
-            write_whole(self.run.dir.findings, prompting.findings_page(listed).encode())
 
     async def _ask(self, question: Ask) -> None:
         """Open a checkpoint, or take up the open one, and wait for the answer that counts."""

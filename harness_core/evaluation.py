@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +50,12 @@ class _Answer(msgspec.Struct):
     verdict: str
     scores: list[ev.Score] = []
     findings: list[ev.Finding] = []
+
+
+def overruled(verdict: ev.Verdict, criteria: Collection[str]) -> ev.Verdict:
+    """The verdict without what it found wrong by these criteria; with nothing left it passes."""
+    left = [finding for finding in verdict.findings if finding.criterion not in criteria]
+    return msgspec.structs.replace(verdict, verdict=verdict.verdict if left else "PASS", findings=left)
 
 
 def read_verdict(answer: Mapping[str, Any], scope: Sequence[str], commit: str | None) -> ev.Verdict:

@@ -207,6 +207,8 @@ class CheckpointDecided(Event, frozen=True, kw_only=True, tag="checkpoint_decide
     """`approve`, `reject`, or `stale` when what was shown has changed and it is asked again."""
     by: str
     note: str = ""
+    overrides: list[str] = []
+    """Criteria on which the operator disagrees with the evaluator: their findings count no more."""
 
 
 class Score(msgspec.Struct, frozen=True):

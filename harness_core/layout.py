@@ -137,6 +137,11 @@ class RunDir:
         return self.private / "steering"
 
     @property
+    def calibration(self) -> Path:
+        """Verdicts that the operator overrode."""
+        return self.private / "calibration"
+
+    @property
     def attempts(self) -> Path:
         return self.private / "attempts"
 

@@ -11,6 +11,7 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core.contract import Status
+from harness_core.evaluation import overruled
 from harness_core.journal import check_format
 from harness_core.layout import FORMAT
 
@@ -359,6 +360,8 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
         if event.decision == "stale":
             # Until it is put again, it counts as never asked.
             state.asked_seq = 0
+        if event.overrides and state.verdict is not None:
+            state.verdict = overruled(state.verdict, event.overrides)
         state.sent_back = asked.kind == "end" and event.decision == "reject"
 
 

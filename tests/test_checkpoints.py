@@ -132,6 +132,39 @@ def test_an_answer_with_another_hash_than_was_asked_is_void(run: Run) -> None:
     assert open_id(run) == "002"
 
 
+# --- The evaluator overruled -----------------------------------------------------------------------
+
+
+def refuse(run: Run, *criteria: str) -> control.Checkpoint:
+    """A verdict that finds F1 wrong by these criteria, followed as an engine does, and the question on it."""
+    findings = [ev.Finding("F1", criterion, f"wrong by {criterion}", "look") for criterion in criteria]
+    verdict = run.emit(ev.Verdict(verdict="NEEDS_WORK", scope=["F1"], findings=findings))
+    checkpoints.write_findings(run, verdict)
+    refuted = msgspec.structs.replace(CLAIM, from_=Status.CLAIMED, to=Status.FAILING, by="evaluator")
+    run.emit(refuted)
+    return checkpoints.open_checkpoint(run, "needs-work", ["F1"], "more work?")
+
+
+def test_overruling_all_that_was_found_approves_the_work_and_is_kept(run: Run) -> None:
+    control.decide(run.dir, refuse(run, "craft"), "approve", "it is fine", ["craft"])
+    assert follow(run)
+    assert answers(run)[-1].overrides == ["craft"]
+    assert run.state.features["F1"].status is Status.APPROVED
+    assert run.state.verdict is not None and run.state.verdict.verdict == "PASS"
+    assert "wrong by" not in run.dir.findings.read_text()
+    case = json.loads((run.dir.calibration / "001.json").read_bytes())
+    assert case["verdict"]["findings"][0]["criterion"] == "craft" and case["answer"]["note"] == "it is fine"
+
+
+def test_overruling_a_part_leaves_the_rest_to_mend(run: Run) -> None:
+    control.decide(run.dir, refuse(run, "craft", "functionality"), "approve", overrides=["craft"])
+    assert follow(run)
+    assert run.state.features["F1"].status is Status.FAILING
+    assert run.state.verdict is not None and run.state.verdict.verdict == "NEEDS_WORK"
+    page = run.dir.findings.read_text()
+    assert "wrong by functionality" in page and "wrong by craft" not in page
+
+
 # --- Only an answer answers ----------------------------------------------------------------
 
 

@@ -74,12 +74,19 @@ def stop(directory: str, finish: bool, now: bool) -> None:
 @directory_argument
 @click.argument("number", metavar="[N]", required=False)
 @click.option("--note", default="", help="A word for the agents.")
-def approve(directory: str, number: str | None, note: str) -> None:
+@click.option(
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="CRITERION",
+    help="The evaluator is wrong by this criterion: its findings count no more. Can be repeated.",
+)
+def approve(directory: str, number: str | None, note: str, overrides: tuple[str, ...]) -> None:
     """Agree with what waits for you.
 
     That is the open checkpoint; with a number N only if it is that one.
     """
-    _decide(directory, number, "approve", note)
+    _decide(directory, number, "approve", note, overrides)
 
 
 @click.command()
@@ -94,17 +101,29 @@ def reject(directory: str, number: str | None, note: str) -> None:
     _decide(directory, number, "reject", note)
 
 
-def _decide(directory: str, number: str | None, decision: control.Decision, note: str) -> None:
+def _decide(
+    directory: str,
+    number: str | None,
+    decision: control.Decision,
+    note: str,
+    overrides: tuple[str, ...] = (),
+) -> None:
     from harness_core.fold import fold  # noqa: PLC0415
 
     run_dir = known_run(directory)
-    asked = fold(run_dir).checkpoint
+    state = fold(run_dir)
+    asked = state.checkpoint
     checkpoint = control.read_checkpoint(run_dir, int(asked.id)) if asked else None
     if checkpoint is None:
         raise Mistake(f"{directory} has no open checkpoint: nothing waits for you")
     if number is not None and number.lstrip("0") != checkpoint.id.lstrip("0"):
         raise Mistake(f"{number} is not the open checkpoint: the one that waits for you is {checkpoint.id}")
-    control.decide(run_dir, checkpoint, decision, note)
+    known = {finding.criterion for finding in state.verdict.findings} if state.verdict else set()
+    for criterion in overrides:
+        if criterion not in known:
+            there = ", ".join(sorted(known)) or "none"
+            raise Mistake(f"--override {criterion}: the findings name no such criterion; there are {there}")
+    control.decide(run_dir, checkpoint, decision, note, overrides)
     say(f"Checkpoint {checkpoint.id}: {decision}.")
     if not engine_alive(run_dir):
         say_no_engine(directory)
