@@ -39,7 +39,9 @@ __all__ = [
     "choose",
     "evidence_kind",
     "fingerprint",
+    "is_made",
     "newest_source",
+    "note_copied",
     "relative_to",
     "spend",
     "walk_files",
@@ -82,6 +84,19 @@ def fingerprint(path: Path) -> Fingerprint | None:
         if isinstance(found, str)
         else Fingerprint(hashlib.sha256(found.data).hexdigest(), len(found.data))
     )
+
+
+def is_made(root: Path, path: str, session: SessionEvidence) -> bool:
+    """Whether there is a file at `path` that a program made in this session, as far as is known."""
+    found = _load(root / path)
+    return not isinstance(found, str) and _is_new(found, session) and not _is_typed(path, found, session)
+
+
+def note_copied(root: Path, path: str, session: SessionEvidence) -> None:
+    """Take in that the agent copied what is at `path` from a file that proves nothing."""
+    found = _load(root / path)
+    if not isinstance(found, str):
+        session.note_copied(hashlib.sha256(found.data).hexdigest(), found.mtime_ns)
 
 
 def relative_to(root: Path, text: str) -> str | None:
@@ -231,22 +246,23 @@ def _check_piece(
         mtime_ns=found.mtime_ns,
         kind=kind,
     )
-    return _check_content(piece, found.data, session, newest, now)
+    return _check_content(piece, found, session, newest, now)
 
 
 def _check_content(
-    piece: Piece, data: bytes, session: SessionEvidence, newest: SourceFile | None, now: int
+    piece: Piece, found: _Loaded, session: SessionEvidence, newest: SourceFile | None, now: int
 ) -> Piece | Refusal:
-    path = piece.path
-    if piece.mtime_ns < session.started_ns - CLOCK_SLACK_NS:
+    path, data = piece.path, found.data
+    if not _is_new(found, session):
         return Refusal(
             f"{path} is from before this session: make it again now, open it with Read, then claim."
         )
     if piece.mtime_ns > now + FUTURE_SLACK_NS:
         return Refusal(f"{path} has a time in the future: make it again, and leave its time as it is.")
-    if _is_typed(piece, data, session):
+    if _is_typed(path, found, session):
         return Refusal(
-            f"{path} was typed by you, not made by a program: let a test run, the app or a browser make it."
+            f"{path} was typed by you or copied from what proves nothing, not made by a program: "
+            "let a test run, the app or a browser make it."
         )
     if newest is not None and piece.mtime_ns < newest.mtime_ns:
         return Refusal(
@@ -269,19 +285,22 @@ def _check_content(
     return piece
 
 
-def _is_typed(piece: Piece, data: bytes, session: SessionEvidence) -> bool:
+def _is_new(found: _Loaded, session: SessionEvidence) -> bool:
+    return found.mtime_ns >= session.started_ns - CLOCK_SLACK_NS
+
+
+def _is_typed(path: str, found: _Loaded, session: SessionEvidence) -> bool:
     """Whether the agent typed this content: here, at another path from which it was copied, or as the
-    beginning to which a program only added."""
-    for typed in session.typed.get(piece.path, ()):
+    beginning to which a program only added; or whether it is a copy of what proves nothing."""
+    data, sha256 = found.data, hashlib.sha256(found.data).hexdigest()
+    for typed in session.typed.get(path, ()):
         if typed is None:
             return True
         if 0 < typed.size < len(data) and hashlib.sha256(data[: typed.size]).hexdigest() == typed.sha256:
             return True
-    return any(
-        typed is not None and typed.sha256 == piece.sha256
-        for known in session.typed.values()
-        for typed in known
-    )
+    elsewhere = (typed for known in session.typed.values() for typed in known if typed is not None)
+    copied = found.mtime_ns in session.copied.get(sha256, ())
+    return copied or any(typed.sha256 == sha256 for typed in elsewhere)
 
 
 def _last_line(data: bytes) -> int:

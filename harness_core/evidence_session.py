@@ -40,6 +40,9 @@ class SessionEvidence(msgspec.Struct):
     """By path, in the order of their first reading."""
     typed: dict[str, tuple[Fingerprint | None, ...]] = {}
     """By path, what was there after each time that the agent typed it; None where that isn't known."""
+    copied: dict[str, tuple[int, ...]] = {}
+    """By the sha256 of what the agent copied from files that prove nothing, when each copy was written, in ns
+    since the epoch. The same content written anew by a program is none of them."""
 
     def note_read(self, path: str, sha256: str, response: object) -> None:
         """Take in a successful Read of `path`: `sha256` of its content right after, and the tool's response.
@@ -56,6 +59,12 @@ class SessionEvidence(msgspec.Struct):
         known = self.typed.get(path, ())
         if content not in known:
             self.typed[path] = (*known, content)
+
+    def note_copied(self, sha256: str, mtime_ns: int) -> None:
+        """Take in that the agent copied this content from a file that proves nothing."""
+        known = self.copied.get(sha256, ())
+        if mtime_ns not in known:
+            self.copied[sha256] = (*known, mtime_ns)
 
 
 def _merged(runs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -183,6 +183,18 @@ def typed_then_added_to(run: Run) -> str:
     return run.given("a.log", LOG + b"done\n")
 
 
+def copied(run: Run) -> str:
+    path = run.given("a.log", LOG)
+    evidence.note_copied(run.root, path, run.session)
+    return path
+
+
+def copied_then_moved(run: Run) -> str:
+    os.rename(run.root / copied(run), run.root / "b.log")
+    run.see("b.log")
+    return "b.log"
+
+
 def unseen(run: Run) -> str:
     run.make("a.png", picture())
     return "a.png"
@@ -234,6 +246,8 @@ BROKEN: dict[str, tuple[Callable[[Run], str], str]] = {
     "typed, content unknown": (typed_unknown, "was typed by you"),
     "typed elsewhere": (typed_elsewhere, "was typed by you"),
     "typed then added to": (typed_then_added_to, "was typed by you"),
+    "copied": (copied, "copied from what proves nothing"),
+    "copied then moved": (copied_then_moved, "copied from what proves nothing"),
     "unseen": (unseen, "hasn't been opened"),
     "changed since seen": (seen_before_change, "has changed since you opened it"),
     "nothing shown": (seen_as("a.log", LINES, shown(1, 0, 50, "")), "to its end"),
@@ -286,6 +300,21 @@ def test_a_typed_file_that_a_program_made_anew_counts(run: Run):
     run.session.note_typed("a.log", Fingerprint("0" * 64, 4))
     run.session.note_typed("empty.log", Fingerprint(evidence.hashlib.sha256(b"").hexdigest(), 0))
     assert run.claim(run.given("a.log", LOG), run.given("empty.log", LOG)) == ["a.log", "empty.log"]
+
+
+def test_what_was_copied_counts_when_a_program_writes_the_same_anew(run: Run):
+    path = copied(run)
+    run.make(path, LOG, MADE + 1)
+    assert run.claim(path) == [path]
+
+
+def test_only_what_a_program_made_in_this_session_is_worth_a_copy(run: Run):
+    run.make("made.log", LOG)
+    run.make("old.log", LOG, START - SECOND)
+    run.make("mine.log", b"mine\n")
+    run.session.note_typed("mine.log", evidence.fingerprint(run.root / "mine.log"))
+    names = ("made.log", "old.log", "mine.log", "none.log", ".")
+    assert [name for name in names if evidence.is_made(run.root, name, run.session)] == ["made.log"]
 
 
 def test_file_times_may_lag_a_tick(run: Run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +14,19 @@ import pytest
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core import evidence as evd
+from harness_core.agent.gate import Gate, Running
+from harness_core.brake import Brake
 from harness_core.config import RunConfig, Switches
 from harness_core.contract import Status
 from harness_core.errors import ContractError
 from harness_core.guards import ToolCall
 from harness_core.guards.contract import Kind
+from harness_core.history import History
 from harness_core.journal import Tail
 from harness_core.ledger import Ledger, started_now
 from harness_core.redact import Redactor
 from harness_core.run import Run
+from harness_core.steering import Steering
 from tests.conftest import OpenRun
 
 FEATURES = [{"id": f"F{number}", "description": f"number {number}", "passes": False} for number in (1, 2, 3)]
@@ -46,9 +51,14 @@ class Built:
         target = self.run.dir.root / path
         target.parent.mkdir(exist_ok=True)
         target.write_text(content)
+        return self.read(path)
+
+    def read(self, path: str) -> str:
+        """Have the agent read a file to its end."""
+        target = self.run.dir.root / path
         found = evd.fingerprint(target)
         assert found is not None
-        lines = content.count("\n")
+        lines = target.read_text().count("\n")
         file = {"numLines": lines, "startLine": 1, "totalLines": lines}
         self.session.note_read(path, found.sha256, {"type": "text", "file": file})
         return path
@@ -88,6 +98,22 @@ class Built:
     @property
     def tampered(self) -> int:
         return len(self.journaled(ev.ContractTampered))
+
+
+def gate_of(built: Built) -> Gate:
+    """What the calls of that session pass."""
+    run = built.run
+    return Gate(
+        run,
+        built.ledger,
+        Steering(run),
+        History(run),
+        Brake(run),
+        "generator",
+        "sdk-1",
+        built.session,
+        run.dir.private / "notes.json",
+    )
 
 
 Build = Callable[..., Built]
@@ -184,6 +210,34 @@ def test_a_claim_without_proof_is_refused_and_changes_nothing(built: Built) -> N
     assert "also_for names F8" in str(built.claim("F1", built.shown(), also_for=("F8",)))
     assert built.run.journal.last_seq == before
     assert built.passing == []
+
+
+@pytest.mark.parametrize(
+    ("command", "accepted"),
+    [
+        ("cp /etc/hostname screenshots/f1.log", False),
+        ("head -2 notes.txt > screenshots/f1.log", False),
+        ("head -2 notes.txt > part.log && mv part.log screenshots/f1.log", False),
+        ("cp screenshots/old.log screenshots/f1.log", False),
+        ("python3 -c 'print(6 * 7)' | tee screenshots/f1.log", True),
+        ("python3 -c 'print(6 * 7)' > part.log && cp part.log screenshots/f1.log", True),
+    ],
+)
+def test_a_copy_is_worth_what_it_was_made_from(built: Built, command: str, accepted: bool) -> None:
+    root = built.run.dir.root
+    os.utime(root / built.shown("old.log"), ns=(1, 1))
+    gate = gate_of(built)
+    typed = ToolCall("Write", {"file_path": str(root / "notes.txt")}, "tool-1")
+    shell = ToolCall("Bash", {"command": command}, "tool-2")
+    for call, doing in (
+        (typed, "printf '3 passed\\nall of it\\nin three lines\\n' > notes.txt"),
+        (shell, command),
+    ):
+        gate.running[call.tool_use_id] = Running(call, 0.0)
+        subprocess.run(["bash", "-c", doing], cwd=root, check=True)
+        gate.finish(call.tool_use_id)
+    refused = built.claim("F1", built.read("screenshots/f1.log"))
+    assert refused is None if accepted else "not made by a program" in str(refused)
 
 
 def test_evidence_is_spent_once_unless_the_claim_says_so_openly(built: Built) -> None:

@@ -24,7 +24,7 @@ from harness_core.brake import Brake
 from harness_core.files import write_whole
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, shell, stop
 from harness_core.guards.contract import ContractCall, is_contract
-from harness_core.guards.shell_typed import typed_paths
+from harness_core.guards.shell_typed import Origin, unproven
 from harness_core.history import History
 from harness_core.journal import now_iso
 from harness_core.ledger import Ledger
@@ -260,15 +260,22 @@ class Gate:
         call, root = running.call, self.run.dir.root
         cwd = Path(running.cwd) if running.cwd else root
         if call.tool in FILE_TOOLS:
-            written = [str(call.input.get("file_path") or call.input.get("notebook_path") or "")]
+            file = str(call.input.get("file_path") or call.input.get("notebook_path") or "")
+            written = {file: Origin.TYPED}
         elif call.tool == "Bash":
-            written = list(typed_paths(str(call.input.get("command", "")), root, cwd))
+            command = str(call.input.get("command", ""))
+            written = unproven(command, root, lambda path: evd.is_made(root, path, self.notes), cwd)
         else:
             return
-        typed = [path for item in written if (path := evd.relative_to(root, item))]
-        for path in typed:
-            self.notes.note_typed(path, evd.fingerprint(root / path))
-        if typed:
+        for item, origin in written.items():
+            path = evd.relative_to(root, item)
+            if path is None:
+                continue
+            if origin is Origin.COPIED:
+                evd.note_copied(root, path, self.notes)
+            else:
+                self.notes.note_typed(path, evd.fingerprint(root / path))
+        if written:
             self._save_notes()
 
     def _save_notes(self) -> None:
