@@ -107,10 +107,10 @@ class GitRepo:
         return next((line.split(" ", 1)[0] for line in lines if line.endswith(f" {name}")), None)
 
     def commits(self, since: str | None, until: str) -> list[CommitInfo]:
-        """The commits after `since` up to `until`, oldest first; at most 200."""
-        span = f"{since}..{until}" if since else until
+        """The commits up to `until` that `since` doesn't hold, oldest first; all where `since` is gone."""
+        span = (until, f"^{since}") if since else (until,)
         try:
-            listing: str = self._repo.git.log("--reverse", "-n200", "--format=%H%x00%s", span)
+            listing: str = self._repo.git.log("--reverse", "--ignore-missing", "--format=%H%x00%s", *span)
         except git.GitError:
             return []
         return [CommitInfo(*line.split("\0", 1)) for line in listing.splitlines() if "\0" in line]

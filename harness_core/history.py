@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness_core import events as ev
+from harness_core.gitrepo import CommitInfo
+from harness_core.journal import Tail
 from harness_core.run import Run
 
 OUTSIDE = "outside"
@@ -14,13 +18,26 @@ class History:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._seen = run.state.head or None
+        self._newest = run.state.head or None
+        """The last commit that is journaled; HEAD may have gone back behind it."""
+        self._head: str | None = None
 
     def note(self, by: str) -> None:
         """Journal, as made by `by`, the commits that came since the last look."""
         head = self._run.git.head()
-        if head is None or head == self._seen:
+        if head in (None, self._head, self._newest):
             return
-        for commit in self._run.git.commits(self._seen, head):
+        self._head = head
+        came = self._run.git.commits(self._newest, head)
+        for commit in self._new(came):
             self._run.emit(ev.Commit(sha=commit.sha, subject=commit.subject, by=by))
-        self._seen = head
+        if came:
+            self._newest = head
+
+    def _new(self, came: Sequence[CommitInfo]) -> list[CommitInfo]:
+        """Those that aren't journaled: HEAD may have come back to another branch's."""
+        if not came:
+            return []
+        events = Tail(self._run.dir.journal).read_all()
+        known = {event.sha for event in events if isinstance(event, ev.Commit)}
+        return [commit for commit in came if commit.sha not in known]

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from harness_core import events as ev
 from harness_core.errors import Mistake
 from harness_core.gitrepo import GitRepo
+from harness_core.history import History
+from harness_core.journal import Tail
 from harness_core.layout import NEVER_COMMITTED, RunDir
+from harness_core.run import Run
+from tests.conftest import OpenRun
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +108,51 @@ def test_commits_are_told_oldest_first_with_their_subjects(root: Path) -> None:
     told = repo.commits(first, last)
     assert [info.subject for info in told] == ["two: ünïcode", 'three "quoted" $(x)']
     assert told[-1].sha == last
-    assert repo.commits("0" * 40, last) == []
+    assert len(repo.commits("0" * 40, last)) == 3
+
+
+def journaled(run: Run) -> list[str]:
+    return [event.sha for event in Tail(run.dir.journal).read_all() if isinstance(event, ev.Commit)]
+
+
+def test_a_commit_is_journaled_once_wherever_head_goes(root: Path, open_run: OpenRun) -> None:
+    run = open_run(root)
+    history = History(run)
+    shas = []
+
+    def work(name: str) -> None:
+        shas.append(commit(run.git, name))
+        history.note("generator")
+
+    def go(sha: str) -> None:
+        git(root, "reset", "-q", "--hard", sha)
+        history.note("generator")
+
+    work("a.txt")
+    work("b.txt")
+    go(shas[0])
+    go(shas[1])
+    assert journaled(run) == shas
+    go(shas[0])
+    work("c.txt")
+    go(shas[1])
+    history = History(open_run(root))
+    go(shas[2])
+    git(root, "merge", "-q", "-m", "Both", shas[1])
+    history.note("generator")
+    assert journaled(run) == [*shas, git(root, "rev-parse", "HEAD")]
+
+
+def test_no_commit_of_many_is_left_out(root: Path, open_run: OpenRun) -> None:
+    run = open_run(root)
+    many = "".join(
+        f"commit refs/heads/main\ncommitter A <a@localhost> {number} +0000\ndata 2\n{number % 10}\n\n"
+        for number in range(1, 302)
+    )
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=root, check=True, input=many.encode())
+    History(run).note("generator")
+    assert journaled(run) == git(root, "rev-list", "--reverse", "main").splitlines()
+    assert len(journaled(run)) == 301
 
 
 def test_head_follows_packed_refs_and_a_detached_head(root: Path) -> None:
