@@ -54,18 +54,18 @@ class Head(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._facts: Facts | None = None
+        self._lines: tuple[list[Part], list[Part]] = ([("reading the run …", "")], [])
 
     def look(self, facts: Facts) -> None:
-        self._facts = facts
-        self.refresh()
+        """Take in what is known now; drawn anew only where that looks different."""
+        lines = (first_line(facts), second_line(facts))
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
 
     def render(self) -> Content:
-        if self._facts is None:
-            return Content("reading the run …")
         width = self.content_size.width
-        first, second = first_line(self._facts), second_line(self._facts)
-        return Content("\n").join([fitted(first, width), fitted(second, width)])
+        return Content("\n").join([fitted(parts, width) for parts in self._lines])
 
 
 def first_line(facts: Facts) -> list[Part]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness_core import config, control
-from harness_core.errors import Mistake
 from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
 from tui.launch import Detached, end_engine
@@ -64,9 +65,11 @@ class Operator:
         control.request_stop(self.run)
         return end_engine(self.run)
 
-    def decide(self, checkpoint: str, subject_hash: str, decision: control.Decision, note: str = "") -> None:
-        """Answer the checkpoint that was shown. Raises Mistake when that isn't what is asked any more."""
-        asked = control.read_checkpoint(self.run, int(checkpoint))
-        if asked is None or asked.subject_hash != subject_hash:
-            raise Mistake("what was shown has changed since: look again")
-        control.decide(self.run, asked, decision, note)
+    def decide(
+        self, shown: control.Checkpoint, decision: control.Decision, note: str, overrides: Sequence[str]
+    ) -> None:
+        """Answer the checkpoint that was shown: if that has changed meanwhile, the engine asks again.
+
+        Raises Mistake when it has an answer or the note is missing.
+        """
+        control.decide(self.run, shown, decision, note, overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import click
@@ -12,12 +13,14 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from harness_core import control
 from harness_core.control import SteerMode
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.cards.card import Card
+from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.cards.composer import Composer
 from tui.console.facts import Facts, Feed
@@ -29,6 +32,7 @@ from tui.console.panes.git import GitPane
 from tui.console.panes.pane import Pane
 from tui.console.panes.progress import ProgressPane
 from tui.console.panes.stream import StreamPane
+from tui.console.screens.review import ANSWERS, ReviewScreen
 from tui.console.sinks import words
 from tui.console.watching import changes
 
@@ -57,6 +61,9 @@ class RunScreen(Screen[None]):
         self.facts: Facts | None = None
         self._feed = Feed(run)
         self._shown = "stream"
+        self._asked: control.Checkpoint | None = None
+        """The open question, as it is shown."""
+        self._overrides: list[str] = []
 
     # --- What stands where ----------------------------------------------------------------------------
 
@@ -113,9 +120,9 @@ class RunScreen(Screen[None]):
             return
         self.facts = facts
         self.query_one(Head).look(facts)
+        self._show_checkpoint(facts)
         for pane in self.panes:
             pane.look(facts)
-        self.refresh_bindings()
 
     @work(exclusive=True, exit_on_error=False)
     async def _watch(self) -> None:
@@ -230,18 +237,30 @@ class RunScreen(Screen[None]):
         self.app.exit(0)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("approve", "reject", "skip"):
-            return self.facts is not None and self.facts.report.checkpoint is not None
-        return True
+        return action not in ("review", *ANSWERS) or self._asked is not None
 
-    def _decide(self, decision: str, note: str = "") -> str:
-        asked = self.facts.state.checkpoint if self.facts else None
-        if asked is None:
+    def _show_checkpoint(self, facts: Facts) -> None:
+        """Keep a card up as long as a question is open, and only then."""
+        now = facts.state.checkpoint
+        if (now.id if now else None) == (self._asked.id if self._asked else None):
+            return
+        self._asked = control.read_checkpoint(self.run_dir, int(now.id)) if now else None
+        for card in self.query(CheckpointCard):
+            card.remove()
+        if self._asked is not None:
+            self._overrides = []
+            self.mount(CheckpointCard(self._asked, facts.state.verdict))
+        self.refresh_bindings()
+
+    def _decide(self, decision: control.Decision, note: str = "") -> str:
+        """Answer what is shown; returns what is wrong with that, or ""."""
+        if self._asked is None:
             return "nothing waits for you"
         try:
-            self.operator.decide(asked.id, asked.subject_hash, decision, note)  # type: ignore[arg-type]
+            self.operator.decide(self._asked, decision, note, self._overrides)
         except LongwatchError as error:
             return str(error)
+        self.say(f"checkpoint {self._asked.id}: {decision}")
         return ""
 
     def action_approve(self) -> None:
@@ -253,6 +272,32 @@ class RunScreen(Screen[None]):
 
     def action_skip(self) -> None:
         self.ask(Composer("Skip the feature: why?", lambda note, _: self._decide("skip", note)))
+
+    def action_override(self) -> None:
+        verdict = self.facts.state.verdict if self.facts else None
+        criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
+        options = [
+            Option(
+                str(number), f"by {criterion}: its findings go", partial(self._override, criterion)
+            )
+            for number, criterion in enumerate(criteria, 1)
+        ]
+        if options:
+            self.ask(ChoiceCard("Where is the evaluator wrong?", options[:9]))
+        else:
+            self.say("there is no finding to override")
+
+    def _override(self, criterion: str) -> None:
+        self._overrides.append(criterion)
+        self.say(f"{criterion} is overridden with your answer: now approve or send back")
+
+    def action_review(self) -> None:
+        def answer(chosen: str | None) -> None:
+            if chosen:
+                self.call_after_refresh(getattr(self, f"action_{chosen}"))
+
+        if self._asked is not None and self.facts is not None:
+            self.app.push_screen(ReviewScreen(self.run_dir, self._asked, self.facts.state.verdict), answer)
 
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415

@@ -1,0 +1,63 @@
+"""What waits for the operator, in a few lines, and the keys that answer it."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from harness_core.control import Checkpoint
+from harness_core.events import Verdict
+from tui.console.sinks import line, words
+
+_FINDINGS = 3
+"""Findings that the card has room for; the review has them all."""
+
+
+class CheckpointCard(Vertical):
+    """Stays until the question is answered. It takes no keys: the stream goes on and can be read."""
+
+    DEFAULT_CSS = """
+    CheckpointCard {
+        dock: bottom;
+        height: auto;
+        max-height: 10;
+        margin-bottom: 1;
+        padding: 0 1;
+        border: round $warning;
+        border-title-color: $warning;
+        border-title-style: bold;
+        background: $surface;
+    }
+    """
+
+    def __init__(self, asked: Checkpoint, verdict: Verdict | None) -> None:
+        super().__init__()
+        self.asked = asked
+        self._verdict = verdict
+        self.border_title = line(f"? checkpoint {asked.id} · {asked.kind}")
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._said())
+
+    def _said(self) -> Content:
+        rows = [words(self.asked.summary, "bold")]
+        if self._verdict is not None and self._verdict.scores:
+            rows.append(scores_line(self._verdict))
+        rows.extend(line(f"✗ {finding}", "$warning", 200) for finding in self.asked.findings[:_FINDINGS])
+        more = len(self.asked.findings) - _FINDINGS
+        rows.append(
+            words(
+                (f"{more} more findings · " if more > 0 else "")
+                + "v review · a approve · r send back · o override a criterion · x skip",
+                "$text-muted",
+            )
+        )
+        return Content("\n").join(rows)
+
+
+def scores_line(verdict: Verdict) -> Content:
+    """The evaluator's scores on one line."""
+    listed = " · ".join(f"{score.criterion} {score.score:g}" for score in verdict.scores)
+    return line(f"⚖ {verdict.verdict}  {listed}")

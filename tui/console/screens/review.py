@@ -1,0 +1,123 @@
+"""All that a decision on a checkpoint needs: verdict, scores, findings, evidence, diff."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from harness_core.control import Checkpoint
+from harness_core.events import Verdict
+from harness_core.layout import RunDir
+from tui.console import keys, review
+from tui.console.sinks import line, words
+
+ANSWERS = ("approve", "reject", "override", "skip")
+_COLOURS = {"+": "$success", "-": "$error", "@": "$accent"}
+
+
+class ReviewScreen(Screen[str]):
+    """Ends with the answer that the operator goes for, or "" for none yet. Enter never answers."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *keys.bindings([key for key in keys.RUN if key.id in ANSWERS]),
+        Binding("escape,q,v", "dismiss('')", "back"),
+        Binding("down,j", "scroll_lines(1)", "down", show=False),
+        Binding("up,k", "scroll_lines(-1)", "up", show=False),
+    ]
+    DEFAULT_CSS = """
+    ReviewScreen > VerticalScroll { padding: 0 2; }
+    ReviewScreen Static { margin-bottom: 1; }
+    ReviewScreen > #asked {
+        dock: top; height: 2; padding: 0 1; background: $panel; margin-bottom: 0;
+    }
+    """
+
+    def __init__(self, run: RunDir, asked: Checkpoint, verdict: Verdict | None) -> None:
+        super().__init__()
+        self._run_dir = run
+        self._asked = asked
+        self._verdict = verdict
+
+    def compose(self) -> ComposeResult:
+        asked = self._asked
+        head = line(f"? checkpoint {asked.id} · {asked.kind} · {', '.join(asked.features)}", "bold $warning")
+        yield Static(Content("\n").join([head, words(asked.summary)]), id="asked")
+        with VerticalScroll():
+            if self._verdict is not None:
+                yield Static(_verdict(self._verdict))
+                yield Static(_findings(self._verdict))
+            yield Static(_evidence(asked))
+            yield Static(words("reading the changes …", "italic $text-muted"), id="diff")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self._read_diff()
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _read_diff(self) -> None:
+        found = review.diff(self._run_dir, self._asked.features, self._asked.commit)
+        self.app.call_from_thread(self.query_one("#diff", Static).update, _diff(found))
+
+    def action_scroll_lines(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_approve(self) -> None:
+        self.dismiss("approve")
+
+    def action_reject(self) -> None:
+        self.dismiss("reject")
+
+    def action_override(self) -> None:
+        self.dismiss("override")
+
+    def action_skip(self) -> None:
+        self.dismiss("skip")
+
+
+def _verdict(verdict: Verdict) -> Content:
+    style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
+    rows = [line(f"⚖ {verdict.verdict} on {', '.join(verdict.scope)}", style)]
+    rows.extend(
+        line(f"  {score.criterion:16} {score.score:>4g} of 10   {score.reason}") for score in verdict.scores
+    )
+    return Content("\n").join(rows)
+
+
+def _findings(verdict: Verdict) -> Content:
+    if not verdict.findings:
+        return words("No findings.", "$text-muted")
+    rows = [words("Findings", "bold")]
+    for finding in verdict.findings:
+        place = finding.feature or "the whole"
+        rows.append(line(f"✗ {place} · {finding.criterion} · {finding.severity}", "$warning"))
+        rows.append(words(f"  {finding.where}"))
+        if finding.reproduce:
+            rows.append(words(f"  to see it: {finding.reproduce}", "$text-muted"))
+    return Content("\n").join(rows)
+
+
+def _evidence(asked: Checkpoint) -> Content:
+    rows = [words("Evidence", "bold")]
+    for piece in asked.evidence:
+        path, _, digest = piece.rpartition(" ")
+        gone = digest == "gone"
+        rows.append(line(f"  {path}  {'is gone' if gone else digest[:12]}", "$error" if gone else ""))
+    return Content("\n").join(rows if asked.evidence else [*rows, words("  none", "$text-muted")])
+
+
+def _diff(found: review.Diff) -> Content:
+    rows = [words(f"Changes {found.title}", "bold")]
+    for row in found.lines:
+        heading = row.startswith(("diff ", "+++", "---", "index "))
+        rows.append(words(row, "bold" if heading else _COLOURS.get(row[:1], "")))
+    if found.more:
+        rows.append(words(f"cut here: {found.more} lines more", "italic $text-muted"))
+    return Content("\n").join(rows)
