@@ -11,10 +11,11 @@ import msgspec
 
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import print_event, tell, unhindered
+from harness_core.request import Request
 
 
 def main(arguments: list[str]) -> int:
-    from harness_core.start import Request, run  # noqa: PLC0415  (its imports take longer than a usage error)
+    from harness_core.start import run  # noqa: PLC0415  (its imports take longer than a usage error)
 
     if len(arguments) != 1:
         tell("usage: python -m harness_core REQUEST (a JSON object with at least `directory`)")

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from harness_core import __version__, config, control, guardian, processes
 from harness_core import contract as ct
 from harness_core import events as ev
@@ -28,27 +26,8 @@ from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
 from harness_core.lock import Owner, RunLock
 from harness_core.output import tell
 from harness_core.redact import Redactor
+from harness_core.request import Request
 from harness_core.run import Run
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants an engine to do."""
-
-    directory: str
-    spec: str | None = None
-    options: config.Options = config.Options()
-    console: bool = False
-    rehearsal: str | None = None
-    clear_stop: bool = False
-    """Take AGENT_STOP and AGENT_FINISH away, once nothing else hinders the start."""
-
-    def encoded(self) -> str:
-        """The request as JSON. Raises Mistake for text that isn't UTF-8."""
-        try:
-            return msgspec.json.encode(self).decode()
-        except UnicodeEncodeError:
-            raise Mistake("a name on the command line isn't UTF-8: use another for DIR or FILE") from None
-
 
 _FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Set where git itself starts a run, as in a hook: they would lead to that repository."""

@@ -19,7 +19,7 @@ from harness_core import config
 from harness_core.config import Options
 from harness_core.layout import RunDir
 from harness_core.lock import RunLock
-from harness_core.start import Request
+from harness_core.request import Request
 from tests.commands import Done, engine_alone, environment, longwatch, sentence
 from tests.harness import LONGWATCH
 

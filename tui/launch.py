@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,8 +19,9 @@ from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.layout import RunDir
 from harness_core.lock import owner_of
 from harness_core.output import tell
-from harness_core.start import Listener, Request, run
+from harness_core.request import Request
 
+Listener = Callable[[ev.Event], None]
 LOG_NAME = "engine.log"
 """Below `.longwatch/`: what an engine without a terminal has said outside its journal."""
 _STARTED = b"."
@@ -29,6 +31,9 @@ _FOREIGN = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL"
 
 def in_process(request: Request, listeners: list[Listener], fast: bool = True) -> Exit:
     """Run the engine here, and the model of a rehearsal beside it."""
+    # Who starts an engine as a process of its own, a console above all, needn't load it.
+    from harness_core.start import run  # noqa: PLC0415
+
     if request.rehearsal is None:
         return run(request, listeners)
     from harness_core import rehearsal  # noqa: PLC0415

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness_core.files import write_whole
-from harness_core.ledger import count_written
-from harness_core.run import Run
+
+if TYPE_CHECKING:
+    from harness_core.run import Run
 
 EVERY = 0.05
 """Seconds between two writes; what is typed quicker than that is said before anybody could read it."""
@@ -70,6 +71,9 @@ class LiveText:
             self._run.dir.live.unlink(missing_ok=True)
 
     def _show(self, text: str) -> None:
+        # Who only reads the file, as a console does, needn't load an engine.
+        from harness_core.ledger import count_written  # noqa: PLC0415
+
         self._shown_at = time.monotonic()
         self._shows = bool(text)
         writes_contract = self._kind == "Write" and self._run.dir.contract.name in text[:400]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -11,10 +11,8 @@ from harness_core import config, control
 from harness_core.errors import Exit, LongwatchError, Mistake
 from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
+from harness_core.request import Request
 from tui.commands.common import directory_argument, known_run, say, show_stream, stream_printer
-
-if TYPE_CHECKING:
-    from harness_core.start import Request
 
 _LIMITS = ("max_usd", "max_tokens", "max_turns", "max_sessions", "max_hours")
 
@@ -94,7 +92,6 @@ def demo(directory: str, headless: bool, fast: bool, as_json: bool) -> None:
     made where it doesn't exist.
     """
     from harness_core.rehearsal.scenarios.demo import SPEC  # noqa: PLC0415
-    from harness_core.start import Request  # noqa: PLC0415
 
     checkpoints = "never" if headless else "on-needs-work"
     request = Request(
@@ -119,7 +116,6 @@ def run(directory: str, spec: str | None, headless: bool, as_json: bool, **given
     The agents build in DIR what the specification says. Without --headless the engine is a process of its
     own and this one shows what it does: ctrl+c ends the showing, not the run.
     """
-    from harness_core.start import Request  # noqa: PLC0415
 
     request = Request(
         directory=directory,
@@ -139,7 +135,6 @@ def resume(directory: str, headless: bool) -> None:
 
     The session that was stopped goes on; where no engine is running, one is started.
     """
-    from harness_core.start import Request  # noqa: PLC0415
 
     run_dir = known_run(directory)
     if run_dir.run_json.exists() and not engine_alive(run_dir):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness_core import config, control
 from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
+from harness_core.request import Request
 from tui.launch import Detached, end_engine
 
 
@@ -50,8 +51,6 @@ class Operator:
 
         Raises LongwatchError when the engine refuses.
         """
-        from harness_core.start import Request  # noqa: PLC0415  (loads the engine)
-
         if self.alive or not self.ours:
             control.clear_stop(self.run)
             return
