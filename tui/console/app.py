@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.filter import LineFilter
+from textual.screen import Screen
 
 from harness_core.layout import RunDir
+from tui.console import keys
 from tui.console.sinks import VisibleOnly
 from tui.console.themes import NAMES, THEMES
 from tui.settings import Settings
@@ -46,8 +49,18 @@ class Console(App[int]):
 
             self.push_screen(StartScreen())
 
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every key that counts where the user is, then Textual's own commands."""
+        offered = {active.binding.id: active for active in screen.active_bindings.values() if active.enabled}
+        for group in keys.GROUPS.values():
+            for key in group:
+                if (active := offered.get(key.id)) is not None:
+                    do = partial(self.run_action, key.action, active.node)
+                    yield SystemCommand(f"{key.label} ({self.get_key_display(active.binding)})", key.help, do)
+        yield from super().get_system_commands(screen)
+
     def open_run(self, run: RunDir) -> None:
         """Show a run."""
         from tui.console.screens.run import RunScreen  # noqa: PLC0415
 
-        self.push_screen(RunScreen(run))
+        self.push_screen(RunScreen(run, self.settings))

@@ -13,6 +13,7 @@ from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from harness_core.status import Report
 from tui.console.facts import Facts
+from tui.console.sinks import MUTED
 
 
 class Pill(NamedTuple):
@@ -32,7 +33,7 @@ PILLS = {
     Lifecycle.STOPPED: Pill("■", "stopped", "$warning"),
     Lifecycle.COMPLETE: Pill("✓", "complete", "$success"),
     Lifecycle.FAILED: Pill("✗", "failed", "$error"),
-    Lifecycle.IDLE: Pill("○", "idle", "$text-muted"),
+    Lifecycle.IDLE: Pill("○", "idle", MUTED),
     Lifecycle.LOST: Pill("†", "engine lost", "$error"),
 }
 
@@ -81,11 +82,11 @@ def first_line(facts: Facts) -> list[Part]:
     if feature:
         parts.append((feature, "$text"))
     if report.phase:
-        parts.append((report.phase, "$text-muted"))
+        parts.append((report.phase, MUTED))
     if report.tampered:
         parts.append((f"⚠ contract tampered {report.tampered}×, restored", "bold $error"))
     if facts.reading:
-        parts.append(("reading the journal …", "italic $text-muted"))
+        parts.append(("reading the journal …", f"italic {MUTED}"))
     return parts
 
 
@@ -94,13 +95,13 @@ def second_line(facts: Facts) -> list[Part]:
     report = facts.report
     parts = [_stop(report), _steering(report), (_span(report.elapsed_s), "$text")]
     parts.append(_cost(report))
-    parts.append((f"{amount(report.tokens)} tokens", "$text-muted"))
+    parts.append((f"{amount(report.tokens)} tokens", MUTED))
     if report.context:
-        parts.append((f"context {amount(report.context)}", "$text-muted"))
+        parts.append((f"context {amount(report.context)}", MUTED))
     if report.waiting_until:
         parts.insert(0, (f"◷ limit resets in {_until(report.waiting_until)}", "bold $warning"))
     if report.denials:
-        parts.append((f"{report.denials} denied", "$text-muted"))
+        parts.append((f"{report.denials} denied", MUTED))
     if report.errors:
         parts.append((f"{report.errors} errors", "$error"))
     if report.damaged:
@@ -127,7 +128,7 @@ def _passing(report: Report) -> Part:
         return f"{report.writing.written} of {report.writing.of} written", "$primary"
     total = report.features["total"]
     if not total:
-        return "no contract yet", "$text-muted"
+        return "no contract yet", MUTED
     passing = report.features["passing"]
     return f"{passing}/{total}", "bold $success" if passing == total else "bold"
 
@@ -165,7 +166,7 @@ def _steering(report: Report) -> Part:
     if words:
         return f"✎ {', '.join(words)}", "$warning"
     count = report.steering.acknowledged
-    return (f"✎ {count} acknowledged", "$text-muted") if count else ("", "")
+    return (f"✎ {count} acknowledged", MUTED) if count else ("", "")
 
 
 def _cost(report: Report) -> Part:

@@ -14,6 +14,9 @@ from textual.filter import LineFilter
 
 from harness_core.safe import one_line, safe
 
+MUTED = "$foreground 60%"
+"""The style of what matters less. ($text-muted is made for CSS: as a style of text it shines.)"""
+
 
 def words(text: str, style: str = "") -> Content:
     """Text of several lines, as what it is: neither markup nor control characters act."""

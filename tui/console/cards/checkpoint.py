@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from harness_core.control import Checkpoint
 from harness_core.events import Verdict
-from tui.console.sinks import line, words
+from tui.console.sinks import MUTED, line, words
 
 _FINDINGS = 3
 """Findings that the card has room for; the review has them all."""
@@ -51,7 +51,7 @@ class CheckpointCard(Vertical):
             words(
                 (f"{more} more findings · " if more > 0 else "")
                 + "v review · a approve · r send back · o override a criterion · x skip",
-                "$text-muted",
+                MUTED,
             )
         )
         return Content("\n").join(rows)

@@ -16,7 +16,7 @@ from harness_core.control import Checkpoint
 from harness_core.events import Verdict
 from harness_core.layout import RunDir
 from tui.console import keys, review
-from tui.console.sinks import line, words
+from tui.console.sinks import MUTED, line, words
 
 ANSWERS = ("approve", "reject", "override", "skip")
 _COLOURS = {"+": "$success", "-": "$error", "@": "$accent"}
@@ -54,7 +54,7 @@ class ReviewScreen(Screen[str]):
                 yield Static(_verdict(self._verdict))
                 yield Static(_findings(self._verdict))
             yield Static(_evidence(asked))
-            yield Static(words("reading the changes …", "italic $text-muted"), id="diff")
+            yield Static(words("reading the changes …", f"italic {MUTED}"), id="diff")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -93,14 +93,14 @@ def _verdict(verdict: Verdict) -> Content:
 
 def _findings(verdict: Verdict) -> Content:
     if not verdict.findings:
-        return words("No findings.", "$text-muted")
+        return words("No findings.", MUTED)
     rows = [words("Findings", "bold")]
     for finding in verdict.findings:
         place = finding.feature or "the whole"
         rows.append(line(f"✗ {place} · {finding.criterion} · {finding.severity}", "$warning"))
         rows.append(words(f"  {finding.where}"))
         if finding.reproduce:
-            rows.append(words(f"  to see it: {finding.reproduce}", "$text-muted"))
+            rows.append(words(f"  to see it: {finding.reproduce}", MUTED))
     return Content("\n").join(rows)
 
 
@@ -110,7 +110,7 @@ def _evidence(asked: Checkpoint) -> Content:
         path, _, digest = piece.rpartition(" ")
         gone = digest == "gone"
         rows.append(line(f"  {path}  {'is gone' if gone else digest[:12]}", "$error" if gone else ""))
-    return Content("\n").join(rows if asked.evidence else [*rows, words("  none", "$text-muted")])
+    return Content("\n").join(rows if asked.evidence else [*rows, words("  none", MUTED)])
 
 
 def _diff(found: review.Diff) -> Content:
@@ -119,5 +119,5 @@ def _diff(found: review.Diff) -> Content:
         heading = row.startswith(("diff ", "+++", "---", "index "))
         rows.append(words(row, "bold" if heading else _COLOURS.get(row[:1], "")))
     if found.more:
-        rows.append(words(f"cut here: {found.more} lines more", "italic $text-muted"))
+        rows.append(words(f"cut here: {found.more} lines more", f"italic {MUTED}"))
     return Content("\n").join(rows)

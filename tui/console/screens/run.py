@@ -19,6 +19,7 @@ from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.safe import one_line
 from tui.console import keys
+from tui.console.attention import Attention
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
@@ -35,6 +36,7 @@ from tui.console.panes.stream import StreamPane
 from tui.console.screens.review import ANSWERS, ReviewScreen
 from tui.console.sinks import words
 from tui.console.watching import changes
+from tui.settings import Settings
 
 POLL = 1 / 30
 """Seconds between two looks at the journal."""
@@ -54,8 +56,9 @@ class RunScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.RUN)
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, settings: Settings) -> None:
         super().__init__()
+        self._settings = settings
         self.run_dir = run
         self.operator = Operator(run)
         self.facts: Facts | None = None
@@ -80,6 +83,7 @@ class RunScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
+        self._attention = Attention(self.app, self._settings)
         self.action_pane("stream")
         self._poll()
         self.set_interval(POLL, self._poll)
@@ -121,6 +125,7 @@ class RunScreen(Screen[None]):
         self.facts = facts
         self.query_one(Head).look(facts)
         self._show_checkpoint(facts)
+        self._attention.look(facts)
         for pane in self.panes:
             pane.look(facts)
 
@@ -277,9 +282,7 @@ class RunScreen(Screen[None]):
         verdict = self.facts.state.verdict if self.facts else None
         criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
         options = [
-            Option(
-                str(number), f"by {criterion}: its findings go", partial(self._override, criterion)
-            )
+            Option(str(number), f"by {criterion}: its findings go", partial(self._override, criterion))
             for number, criterion in enumerate(criteria, 1)
         ]
         if options:

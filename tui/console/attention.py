@@ -1,0 +1,49 @@
+"""Calls an operator who looks elsewhere: the terminal's bell, its title, its own notification (OSC 9)."""
+
+from __future__ import annotations
+
+from textual.app import App
+
+from harness_core.safe import one_line
+from harness_core.state import Lifecycle
+from tui.console.facts import Facts
+from tui.console.head import PILLS
+from tui.settings import Settings
+
+CALLS = frozenset((Lifecycle.WAITING_APPROVAL, Lifecycle.COMPLETE, Lifecycle.FAILED, Lifecycle.LOST))
+"""States that an operator wants to hear of."""
+_LENGTH = 120
+
+
+class Attention:
+    """Says each new state once."""
+
+    def __init__(self, app: App[object], settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._title = ""
+        self._state: Lifecycle | None = None
+
+    def look(self, facts: Facts) -> None:
+        """Take in what is known now."""
+        report = facts.report
+        state = Lifecycle(report.lifecycle)
+        pill = PILLS[state]
+        features = report.features
+        title = f"{pill.glyph} {facts.run.root.name} {features['passing']}/{features['total']} {pill.words}"
+        if self._settings.title and title != self._title:
+            self._tell(f"\x1b]0;{one_line(title, _LENGTH)}\x07")
+        self._title = title
+        if state is not self._state and self._state is not None and state in CALLS:
+            if self._settings.bell:
+                self._app.bell()
+            if self._settings.notify:
+                asked = report.checkpoint.summary if report.checkpoint else report.reason
+                self._tell(f"\x1b]9;{one_line(f'{title}: {asked}' if asked else title, _LENGTH)}\x07")
+        self._state = state
+
+    def _tell(self, sequence: str) -> None:
+        # Through Textual's own writer, so that it can't come in the middle of what that draws.
+        driver = self._app._driver
+        if driver is not None and not self._app.is_headless:
+            driver.write(sequence)
