@@ -113,13 +113,40 @@ STREAM = (
 )
 """In the stream."""
 
+PROGRESS = (
+    Key(
+        "next_heading",
+        "right_square_bracket",
+        "heading(1)",
+        "next heading",
+        "The next heading.",
+        shown_as="]",
+    ),
+    Key(
+        "previous_heading",
+        "left_square_bracket",
+        "heading(-1)",
+        "heading before",
+        "The heading before.",
+        shown_as="[",
+    ),
+    Key("follow", "f", "follow", "follow", "Follow what changes in the notes, or stay."),
+)
+"""In the progress notes."""
+
 EVIDENCE = (
     Key("outside", "o", "outside", "open outside", "Open the file with the desktop's own program."),
     Key("compare", "m", "compare", "compare", "Before and after of the same feature, side by side."),
 )
 """In the evidence."""
 
-GROUPS = {"The run": RUN, "In a pane": LINES, "In the stream": STREAM, "In the evidence": EVIDENCE}
+GROUPS = {
+    "The run": RUN,
+    "In a pane": LINES,
+    "In the stream": STREAM,
+    "In the notes": PROGRESS,
+    "In the evidence": EVIDENCE,
+}
 """All of them, by where they count."""
 
 
