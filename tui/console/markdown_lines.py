@@ -48,7 +48,7 @@ class Block:
     """The heading that it begins with."""
 
 
-# --- Splitting ----------------------------------------------------------------------------------------------
+# --- Splitting ------------------------------------------------------------------------------
 
 
 def split(text: str) -> list[Block]:
@@ -119,7 +119,7 @@ def first_look(blocks: Sequence[Block]) -> int:
     return numbered[-1][1] if rising else 0
 
 
-# --- The whole, as far as it is known -------------------------------------------------------------------------
+# --- The whole, as far as it is known -----------------------------------------------------------------------
 
 
 class Paper:
@@ -202,6 +202,28 @@ class Paper:
             behind += self._heights[preceding]
         return max(0, min(self._tops[place] + inside, self.height - rows))
 
+    def find(self, wanted: str, y: int, step: int) -> int | None:
+        """The next line with `wanted` in it from line `y` on, going round; None where there is none.
+
+        What is looked through is the text as it was written; only blocks that hold it are made.
+        """
+        if not self.blocks:
+            return None
+        start, _ = self.at(max(0, min(y, self.height - 1)))
+        count = len(self.blocks)
+        for turn in range(count + 1):
+            place = (start + step * turn) % count
+            if wanted.casefold() not in self.blocks[place].text.casefold():
+                continue
+            self.make(place)
+            lines = self.made[self.blocks[place].text]
+            hits = [self._tops[place] + n for n, line in enumerate(lines) if marked(line, wanted) != line]
+            if turn == 0:
+                hits = [hit for hit in hits if (hit >= y if step > 0 else hit <= y)]
+            if hits:
+                return hits[0] if step > 0 else hits[-1]
+        return None
+
     def headings(self) -> list[int]:
         """The blocks that begin with a heading."""
         return [place for place, block in enumerate(self.blocks) if block.heading]
@@ -226,7 +248,7 @@ class Paper:
         return min(same, key=lambda place: abs(place - near)) if same else min(near, last)
 
 
-# --- One block ------------------------------------------------------------------------------------------------
+# --- One block ------------------------------------------------------------------------------
 
 
 def rendered(text: str, width: int) -> list[Line]:
