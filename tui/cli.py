@@ -14,7 +14,7 @@ from harness_core import __version__
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
-from tui.commands.common import say
+from tui.commands.common import for_console, say
 from tui.commands.looking import attach, status, trace
 from tui.commands.operating import approve, reject, steer, stop
 from tui.commands.starting import demo, resume, run
@@ -39,10 +39,18 @@ class _Commands(click.Group):
 def cli(ctx: click.Context) -> None:
     """Watch, steer and stop agents that build for hours.
 
+    Alone, in a terminal: opens the start screen.
+
     Exit codes: 0 done, 1 failed or features left, 2 your mistake, 3 stopped, 4 a limit was reached,
     5 waiting for you, 130 interrupted.
     """
-    if ctx.invoked_subcommand is None:
+    if ctx.invoked_subcommand is not None:
+        return
+    if for_console(plain=False):
+        from tui.console import launching  # noqa: PLC0415
+
+        launching.begin()
+    else:
         say(ctx.get_help())
 
 

@@ -46,6 +46,17 @@ def in_process(request: Request, listeners: list[Listener], fast: bool = True) -
         return run(request, listeners)
 
 
+def demo_request(directory: str, *, console: bool) -> Request:
+    """The demo as a request; with a console, it asks on the way."""
+    from harness_core.rehearsal.scenarios.demo import SPEC  # noqa: PLC0415
+
+    checkpoints = "on-needs-work" if console else "never"
+    options = config.Options(
+        preset="two-agent", features=10, sets=["evaluator=feature", f"checkpoints={checkpoints}"]
+    )
+    return Request(directory=directory, spec=str(SPEC), options=options, console=console, rehearsal="demo")
+
+
 class Detached:
     """An engine that outlives this process."""
 

@@ -4,6 +4,7 @@ theme = "dark"          # dark, light, contrast
 bell = true             # the terminal's bell when something waits for you
 title = true            # the terminal's title
 notify = true           # the terminal's own notification (OSC 9)
+images = "auto"         # as the terminal can: auto, blocks (half-blocks, everywhere), off
 
 [keys]
 pause = "space"         # an action's name as `?` shows it, and its keys
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bell: bool = True
     title: bool = True
     notify: bool = True
+    images: Literal["auto", "blocks", "off"] = "auto"
     keys: dict[str, str] = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tui.stream import StreamPrinter
 
 directory_argument = click.argument("directory", metavar="DIR")
+plain_option = click.option(
+    "--plain", is_flag=True, help="Print the stream, in a terminal too, instead of opening the console."
+)
 
 
 def say(text: str, err: bool = False) -> None:
@@ -36,6 +40,11 @@ def known_run(directory: str) -> RunDir:
     if info is None and not run_dir.contract.exists():
         raise Mistake(f"{run_dir.root} holds no run: start one with `longwatch run {directory} --spec FILE`")
     return run_dir
+
+
+def for_console(plain: bool) -> bool:
+    """Whether a command shows its run in the console: there is a terminal at both ends that can hold it."""
+    return not plain and os.isatty(0) and os.isatty(1) and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def say_no_engine(directory: str) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import click
 
 from harness_core.errors import Mistake
+from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
-from harness_core.safe import safe_json
+from harness_core.safe import one_line, safe_json
 from tui.commands.common import (
     directory_argument,
+    for_console,
     known_run,
+    plain_option,
     say,
     say_no_engine,
     show_stream,
@@ -21,23 +25,58 @@ from tui.commands.common import (
 
 
 @click.command()
-@directory_argument
-def attach(directory: str) -> None:
-    """Watch a run that is going on.
+@click.argument("directory", metavar="[DIR]", required=False)
+@plain_option
+def attach(directory: str | None, plain: bool) -> None:
+    """Watch a run that is there, Longwatch's or another harness's.
 
-    Says where it stands, then shows what happens. Ctrl+c ends the watching, not the run.
+    Without DIR: choose among the runs below this directory and those opened lately. Leaving ends the
+    watching, not the run.
     """
+    console = for_console(plain)
+    if directory is None and console:
+        from tui.console import launching  # noqa: PLC0415
+
+        launching.begin()
+        return
+    run_dir = known_run(directory) if directory is not None else _only_run()
+    if console:
+        from tui.console import launching  # noqa: PLC0415
+
+        launching.attach(run_dir)
+    else:
+        _stream(run_dir)
+
+
+def _only_run() -> RunDir:
+    """The one run below this directory. Lists what there is and raises Mistake where one must choose."""
+    from tui import recent  # noqa: PLC0415
+
+    here = recent.found(Path.cwd())
+    if len(here) == 1:
+        return here[0]
+    offered = recent.candidates(Path.cwd())
+    if not offered:
+        raise Mistake("no run is below this directory, and none was opened lately: name one (DIR)")
+    for run in offered:
+        known = recent.look(run)
+        count = f"{known.passing}/{known.total}" if known.total else "-"
+        say(f"{one_line(known.lifecycle) or 'unreadable':16}  {count:>7}  {one_line(str(run.root))}")
+    raise Mistake(f"there is more than one run to choose from: name one, such as {offered[0].root}")
+
+
+def _stream(run_dir: RunDir) -> None:
+    """Print where a run stands, then what happens in it."""
     from harness_core.fold import Follower  # noqa: PLC0415
     from harness_core.status import report  # noqa: PLC0415
     from tui.summary import summary  # noqa: PLC0415
 
-    run_dir = known_run(directory)
     follower = Follower(run_dir)
     say(summary(report(run_dir, follower.catch_up())))
     if engine_alive(run_dir):
         show_stream(follower, lambda: engine_alive(run_dir))
     else:
-        say_no_engine(directory)
+        say_no_engine(str(run_dir.root))
 
 
 @click.command()

@@ -12,7 +12,15 @@ from harness_core.errors import Exit, LongwatchError, Mistake
 from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
 from harness_core.request import Request
-from tui.commands.common import directory_argument, known_run, say, show_stream, stream_printer
+from tui.commands.common import (
+    directory_argument,
+    for_console,
+    known_run,
+    plain_option,
+    say,
+    show_stream,
+    stream_printer,
+)
 
 _LIMITS = ("max_usd", "max_tokens", "max_turns", "max_sessions", "max_hours")
 
@@ -60,6 +68,7 @@ def _run_options(function: Any) -> Any:
         ),
         click.option("--max-retries", type=int, metavar="N", help="Sessions that may try a feature (3)."),
         _headless,
+        plain_option,
         _as_json,
     ]
     for option in reversed(options):
@@ -83,38 +92,31 @@ def _options(given: dict[str, Any]) -> config.Options:
 @click.command()
 @click.argument("directory", metavar="[DIR]", default="longwatch-demo")
 @_headless
+@plain_option
 @click.option("--fast", is_flag=True, help="As fast as it goes, not at a human pace.")
 @_as_json
-def demo(directory: str, headless: bool, fast: bool, as_json: bool) -> None:
+def demo(directory: str, headless: bool, plain: bool, fast: bool, as_json: bool) -> None:
     """Watch a rehearsal: no key, no cost.
 
     The real engine, SDK and CLI build something small; only the model is scripted. DIR (longwatch-demo) is
     made where it doesn't exist.
     """
-    from harness_core.rehearsal.scenarios.demo import SPEC  # noqa: PLC0415
+    from tui.launch import demo_request  # noqa: PLC0415
 
-    checkpoints = "never" if headless else "on-needs-work"
-    request = Request(
-        directory=directory,
-        spec=str(SPEC),
-        options=config.Options(
-            preset="two-agent", features=10, sets=["evaluator=feature", f"checkpoints={checkpoints}"]
-        ),
-        console=not headless,
-        rehearsal="demo",
-    )
-    _start(request, as_json=as_json, fast=fast)
+    request = demo_request(directory, console=not headless)
+    _start(request, as_json=as_json, fast=fast, plain=plain)
 
 
 @click.command()
 @directory_argument
 @click.option("--spec", metavar="FILE", help="What to build, in words.")
 @_run_options
-def run(directory: str, spec: str | None, headless: bool, as_json: bool, **given: Any) -> None:
+def run(directory: str, spec: str | None, headless: bool, plain: bool, as_json: bool, **given: Any) -> None:
     """Start a run, or go on with one.
 
     The agents build in DIR what the specification says. Without --headless the engine is a process of its
-    own and this one shows what it does: ctrl+c ends the showing, not the run.
+    own, and the console shows what it does; where there is no terminal, lines do. Leaving ends the showing,
+    not the run.
     """
 
     request = Request(
@@ -124,13 +126,14 @@ def run(directory: str, spec: str | None, headless: bool, as_json: bool, **given
         console=not headless,
         rehearsal=_rehearsal(directory),
     )
-    _start(request, as_json=as_json, fast=headless)
+    _start(request, as_json=as_json, fast=headless, plain=plain)
 
 
 @click.command()
 @directory_argument
 @_headless
-def resume(directory: str, headless: bool) -> None:
+@plain_option
+def resume(directory: str, headless: bool, plain: bool) -> None:
     """Clear the stop and go on.
 
     The session that was stopped goes on; where no engine is running, one is started.
@@ -141,7 +144,7 @@ def resume(directory: str, headless: bool) -> None:
         request = Request(
             directory=directory, console=not headless, rehearsal=_rehearsal(directory), clear_stop=True
         )
-        _start(request, fast=headless)
+        _start(request, fast=headless, plain=plain)
     there = control.clear_stop(run_dir)
     say("The stop is cleared." if there else "There was no stop to clear.")
 
@@ -151,11 +154,21 @@ def _rehearsal(directory: str) -> str | None:
     return info.rehearsal if info else None
 
 
-def _start(request: Request, *, as_json: bool = False, fast: bool) -> NoReturn:
+def _start(request: Request, *, as_json: bool = False, fast: bool, plain: bool) -> NoReturn:
     """Start an engine, here or as a process of its own, and end with its exit code."""
     if as_json and request.console:
         raise Mistake("--json needs --headless: without it the run is shown to people")
-    code = _watched(request, fast) if request.console else _headless_run(request, as_json, fast)
+    if not request.console:
+        code = _headless_run(request, as_json, fast)
+    elif not for_console(plain):
+        code = _watched(request, fast)
+    else:
+        from tui.console import launching  # noqa: PLC0415
+
+        ended = launching.start(request, fast)
+        if ended is None:
+            sys.exit(Exit.DONE)
+        code = ended
     if not as_json and (hint := _hint(code, request)):
         say(hint, err=True)
     sys.exit(code)

@@ -59,8 +59,18 @@ class Console(App[int]):
                     yield SystemCommand(f"{key.label} ({self.get_key_display(active.binding)})", key.help, do)
         yield from super().get_system_commands(screen)
 
+    @property
+    def broken(self) -> Exception | None:
+        """What a mistake of ours raised and nobody caught, once the console has ended by it."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        # Whoever opened the console says it in a sentence; Textual would print the whole traceback.
+        self._close_messages_no_wait()
+
     def open_run(self, run: RunDir) -> None:
         """Show a run."""
         from tui.console.screens.run import RunScreen  # noqa: PLC0415
 
+        self.run_dir = run
         self.push_screen(RunScreen(run, self.settings))

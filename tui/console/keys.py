@@ -140,12 +140,23 @@ EVIDENCE = (
 )
 """In the evidence."""
 
+START = (
+    Key("new", "n", "new", "new run", "Say what to build, and start.", hint=True),
+    Key("demo", "d", "demo", "demo", "Watch a rehearsal: no key, no cost.", hint=True),
+    Key("doctor", "c", "doctor", "doctor", "Check what a run needs: Python, git, CLI, login.", hint=True),
+    Key("again", "R", "again", "look again", "Look for runs anew."),
+    Key("keys", "question_mark,f1", "help", "help", "All keys.", hint=True, shown_as="?"),
+    Key("quit", "q,ctrl+q", "leave", "leave", "Leave.", hint=True, shown_as="q"),
+)
+"""On the start screen."""
+
 GROUPS = {
     "The run": RUN,
     "In a pane": LINES,
     "In the stream": STREAM,
     "In the notes": PROGRESS,
     "In the evidence": EVIDENCE,
+    "On the start screen": START,
 }
 """All of them, by where they count."""
 

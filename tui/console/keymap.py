@@ -1,0 +1,71 @@
+"""Whether the keys that a user has chosen can be had."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from textual.keys import Keys, _normalize_key_list
+
+from harness_core.errors import Mistake
+from tui.console import keys
+
+_MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
+_NAMES = {key.value.rpartition("+")[2] for key in Keys} | {"space", "minus", "plus", "slash"}
+_CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
+    (keys.RUN, keys.LINES),
+    (keys.RUN, keys.LINES, keys.STREAM),
+    (keys.RUN, keys.LINES, keys.EVIDENCE),
+    (keys.START, keys.LINES),
+)
+"""Keys that count at the same time."""
+
+
+def check(chosen: Mapping[str, str], where: str) -> None:
+    """Refuse a key for no action, what is no key, and a key for two actions at once.
+
+    `where` begins the sentence. Raises Mistake.
+    """
+    known = {key.id for context in _CONTEXTS for group in context for key in group}
+    for name, given in chosen.items():
+        if name not in known:
+            raise Mistake(
+                f"{where}: keys.{name}: there is no such action: choose of {', '.join(sorted(known))}"
+            )
+        for key in _split(given):
+            if not _is_key(key):
+                raise Mistake(f"{where}: keys.{name}: `{key}` is no key: write x, K, space, f5 or ctrl+x")
+    for context in _CONTEXTS:
+        _check_context([key for group in context for key in group], chosen, where)
+
+
+def _check_context(together: Iterable[keys.Key], chosen: Mapping[str, str], where: str) -> None:
+    taken: dict[str, str] = {}
+    for action in together:
+        for key in _split(chosen.get(action.id, action.keys)):
+            other = taken.setdefault(key, action.id)
+            if other != action.id and (other in chosen or action.id in chosen):
+                raise Mistake(
+                    f"{where}: keys: `{key}` is for {other} and for {action.id}: give one another key"
+                )
+
+
+def _split(given: str) -> list[str]:
+    return _normalize_key_list(given).split(",")
+
+
+def _is_key(key: str) -> bool:
+    *modifiers, name = key.split("+")
+    if not set(modifiers) <= _MODIFIERS:
+        return False
+    if len(name) == 1:
+        return name.isprintable() and not (modifiers and name.isupper())
+    return name in _NAMES or _is_character(name)
+
+
+def _is_character(name: str) -> bool:
+    try:
+        unicodedata.lookup(name.replace("_", " "))
+    except KeyError:
+        return False
+    return True

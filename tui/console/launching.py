@@ -1,0 +1,97 @@
+"""The way into the console for commands: what it opens on, and what is said after it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from harness_core.errors import Exit, LongwatchError
+from harness_core.fold import fold
+from harness_core.layout import RunDir
+from harness_core.lock import engine_alive
+from harness_core.request import Request
+from tui import recent, settings
+from tui.commands.common import say
+from tui.foreign import watchable
+from tui.launch import Detached
+
+
+def start(request: Request, fast: bool) -> Exit | None:
+    """Start an engine of its own and watch it in the console.
+
+    Returns the run's exit code, or None for a run that goes on. Raises LongwatchError, with nothing opened,
+    when the engine refuses; and when it broke down.
+    """
+    wanted = _settings()
+    with ThreadPoolExecutor(1) as other:
+        # Either takes half a second, and neither needs the other.
+        starting = other.submit(Detached, request, fast)
+        _load()
+        engine = starting.result()
+    _open(engine.run, wanted)
+    for note in engine.notes:
+        say(note, err=True)
+    state = fold(engine.run)
+    if state.ended:
+        return Exit(state.exit) if state.exit in set(Exit) else Exit.FAILED
+    if engine_alive(engine.run):
+        _say_way_back(engine.run)
+        return None
+    engine.wait()
+    raise LongwatchError(f"the engine broke down: what it said is in {engine.log}")
+
+
+def attach(run: RunDir) -> None:
+    """Watch a run that is there."""
+    wanted = _settings()
+    _load()
+    _open(run, wanted)
+    if engine_alive(run):
+        _say_way_back(run)
+
+
+def begin() -> None:
+    """Open the start screen; the run that was opened from there is told of when it goes on."""
+    wanted = _settings()
+    _load()
+    shown = _open(None, wanted)
+    if shown is not None and engine_alive(shown):
+        _say_way_back(shown)
+
+
+def opened(run: RunDir) -> RunDir:
+    """`run` as the console reads it, noted as opened."""
+    recent.note(run)
+    return watchable(run)
+
+
+def _say_way_back(run: RunDir) -> None:
+    say(f"The run goes on. Back: longwatch attach {run.root}", err=True)
+
+
+def _settings() -> settings.Settings:
+    """The user's settings. Raises Mistake for what isn't one."""
+    wanted = settings.load()
+    if wanted.keys:
+        from tui.console import keymap  # noqa: PLC0415
+
+        keymap.check(wanted.keys, str(settings.path()))
+    return wanted
+
+
+def _load() -> None:
+    """Load what the console is made of: nothing else of Longwatch needs a terminal's widgets."""
+    from tui.console import app  # noqa: F401, PLC0415
+    from tui.console.screens import run, start  # noqa: F401, PLC0415
+
+
+def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:
+    """Show the console until it is left; returns the run that it showed last."""
+    from tui.console.app import Console  # noqa: PLC0415
+
+    console = Console(opened(run) if run else None, wanted)
+    console.run()
+    if console.broken is not None:
+        if console.run_dir is not None and engine_alive(console.run_dir):
+            _say_way_back(console.run_dir)
+        raise console.broken
+    return console.run_dir
