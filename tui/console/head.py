@@ -76,6 +76,8 @@ def first_line(facts: Facts) -> list[Part]:
     parts = [(f" {pill.glyph} {pill.words} ", f"bold reverse {pill.style}"), _passing(report)]
     if report.contract_error:
         parts.append((f"✗ {one_line(report.contract_error, 60)}", "bold $error"))
+    if report.tampered:
+        parts.append((f"⚠ tampered {report.tampered}×, restored", "bold $error"))
     if report.role:
         parts.append((f"{report.role} · session {report.session}", "bold"))
     feature = _at_work(facts)
@@ -83,8 +85,6 @@ def first_line(facts: Facts) -> list[Part]:
         parts.append((feature, "$text"))
     if report.phase:
         parts.append((report.phase, MUTED))
-    if report.tampered:
-        parts.append((f"⚠ contract tampered {report.tampered}×, restored", "bold $error"))
     if facts.reading:
         parts.append(("reading the journal …", f"italic {MUTED}"))
     return parts

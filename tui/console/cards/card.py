@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.widget import Widget
 
 
 class Card(Vertical, can_focus=True):
@@ -25,8 +26,10 @@ class Card(Vertical, can_focus=True):
     }
     """
 
-    def on_mount(self) -> None:
-        self.focus()
+    @property
+    def first(self) -> Widget:
+        """What takes the keys when the card is put up."""
+        return self
 
     def action_put_away(self) -> None:
         self.remove()

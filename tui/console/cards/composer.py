@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from harness_core.safe import safe
@@ -56,8 +57,9 @@ class Composer(Card):
         yield Static(self._how(), id="how")
         yield Static(id="wrong")
 
-    def on_mount(self) -> None:
-        self.query_one(_Lines).focus()
+    @property
+    def first(self) -> Widget:
+        return self.query_one(_Lines)
 
     def _how(self) -> str:
         how = "enter sends · ctrl+j new line · esc back"

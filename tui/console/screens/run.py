@@ -163,17 +163,18 @@ class RunScreen(Screen[None]):
 
     # --- The operator -------------------------------------------------------------------------------------
 
-    def ask(self, card: Card) -> None:
-        """Put a card up, in the place of one that is there."""
-        for other in self.query(Card):
-            other.remove()
-        self.mount(card)
+    async def ask(self, card: Card) -> None:
+        """Put a card up, in the place of one that is there. When this returns it has the keys: what is typed
+        ahead must not be taken for an answer to something else."""
+        await self.query(Card).remove()
+        await self.mount(card)
+        self.set_focus(card.first)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """A word that goes by itself."""
         self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
 
-    def action_steer(self) -> None:
+    async def action_steer(self) -> None:
         def send(text: str, mode: str) -> str:
             try:
                 self.operator.steer(text, MODES[mode])
@@ -181,7 +182,7 @@ class RunScreen(Screen[None]):
                 return str(error)
             return ""
 
-        self.ask(Composer("Steer the agent", send, tuple(MODES)))
+        await self.ask(Composer("Steer the agent", send, tuple(MODES)))
 
     def action_pause(self) -> None:
         report = self.facts.report if self.facts else None
@@ -206,8 +207,8 @@ class RunScreen(Screen[None]):
         if and_leave:
             self.app.call_from_thread(self.app.exit, 0)
 
-    def action_stop(self) -> None:
-        self.ask(
+    async def action_stop(self) -> None:
+        await self.ask(
             ChoiceCard(
                 "Stop the run?",
                 (
@@ -220,11 +221,11 @@ class RunScreen(Screen[None]):
             )
         )
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         if not self.operator.alive:
             self.app.exit(0)
             return
-        self.ask(
+        await self.ask(
             ChoiceCard(
                 "Leave? The run is alive.",
                 (
@@ -272,13 +273,13 @@ class RunScreen(Screen[None]):
         if wrong := self._decide("approve"):
             self.say(wrong, wrong=True)
 
-    def action_reject(self) -> None:
-        self.ask(Composer("Send back: what is wrong?", lambda note, _: self._decide("reject", note)))
+    async def action_reject(self) -> None:
+        await self.ask(Composer("Send back: what is wrong?", lambda note, _: self._decide("reject", note)))
 
-    def action_skip(self) -> None:
-        self.ask(Composer("Skip the feature: why?", lambda note, _: self._decide("skip", note)))
+    async def action_skip(self) -> None:
+        await self.ask(Composer("Skip the feature: why?", lambda note, _: self._decide("skip", note)))
 
-    def action_override(self) -> None:
+    async def action_override(self) -> None:
         verdict = self.facts.state.verdict if self.facts else None
         criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
         options = [
@@ -286,7 +287,7 @@ class RunScreen(Screen[None]):
             for number, criterion in enumerate(criteria, 1)
         ]
         if options:
-            self.ask(ChoiceCard("Where is the evaluator wrong?", options[:9]))
+            await self.ask(ChoiceCard("Where is the evaluator wrong?", options[:9]))
         else:
             self.say("there is no finding to override")
 

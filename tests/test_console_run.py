@@ -1,0 +1,342 @@
+"""The console on a run: every key of the operator, and what it leaves on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static, TextArea
+
+from harness_core import control
+from tests import scenes
+from tests.scenes import Scene
+from tui.console.app import Console
+from tui.console.cards.card import Card
+from tui.console.cards.checkpoint import CheckpointCard
+from tui.console.head import Head
+from tui.console.keys import RUN
+from tui.console.panes.pane import Pane
+from tui.console.screens.help import HelpScreen
+from tui.console.screens.review import ReviewScreen
+from tui.console.screens.run import TABS, RunScreen
+from tui.settings import Settings
+
+Story = Callable[[Pilot[int]], Awaitable[None]]
+
+
+def watch(scene: Scene, story: Story, size: tuple[int, int] = (120, 40), **settings: object) -> None:
+    """Tell a story to a console on that run."""
+
+    async def told() -> None:
+        app = Console(scene.run, Settings(**settings))  # type: ignore[arg-type]
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.facts is not None)
+            await story(pilot)
+
+    asyncio.run(told())
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], object]) -> None:
+    """Wait for a condition. Fails after a while."""
+    for _ in range(250):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never came")
+
+
+def screen(pilot: Pilot[int]) -> RunScreen:
+    found = next(item for item in pilot.app.screen_stack if isinstance(item, RunScreen))
+    return found
+
+
+def head(pilot: Pilot[int]) -> str:
+    return str(screen(pilot).query_one(Head).render())
+
+
+# --- What the head says -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty", "idle"),
+        ("running", "engine lost"),
+        ("waiting", "waiting for you"),
+        ("stopped", "stopped"),
+        ("complete", "complete"),
+        ("failed", "failed"),
+        ("tampered", "tampered"),
+    ],
+)
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_the_head_says_how_a_run_stands_at_every_size(
+    tmp_path: Path, name: str, says: str, size: tuple[int, int]
+) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: says in head(pilot))
+        if name not in ("empty",):
+            passing = {"waiting": "2/4", "complete": "4/4"}.get(name, "1/4")
+            assert passing in head(pilot)
+
+    watch(scenes.SCENES[name](tmp_path / "run"), story, size)
+
+
+def test_what_is_asked_and_what_is_done_are_never_the_same_picture(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "AGENT_STOP is there" in head(pilot))
+        assert "confirmed" not in head(pilot)
+        scene.add(scenes.ev.StopRequested(mode="pause"), scenes.ev.StopConfirmed(mode="pause"))
+        await until(pilot, lambda: "stop (pause) confirmed" in head(pilot))
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+# --- The brake and the wheel ------------------------------------------------------------------------
+
+
+def test_p_pauses_and_goes_on(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, scene.run.stop_file.exists)
+        await until(pilot, lambda: "AGENT_STOP" in head(pilot))
+        await pilot.press("p")
+        await until(pilot, lambda: not scene.run.stop_file.exists())
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_the_ladder_asks_first_and_escape_does_nothing(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K")
+        await until(pilot, lambda: screen(pilot).query(Card))
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen(pilot).query(Card))
+        assert not scene.run.stop_file.exists() and not scene.run.finish_file.exists()
+        await pilot.press("K", "f")
+        await until(pilot, scene.run.finish_file.exists)
+        await pilot.press("K", "p")
+        await until(pilot, scene.run.stop_file.exists)
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_to_end_everything_takes_the_key_twice(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K", "n")
+        await pilot.pause()
+        assert not scene.run.stop_file.exists() and screen(pilot).query(Card)
+        await pilot.press("n")
+        await until(pilot, scene.run.stop_file.exists)
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_s_writes_to_the_agent_now_or_at_the_next_session(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("s", *"darker", "ctrl+j", *"blue", "enter")
+        await until(pilot, scene.run.steer_file.exists)
+        assert scene.run.steer_file.read_text() == "darker\nblue\n"
+        await pilot.press("s", "tab", *"later", "enter")
+        await until(pilot, scene.run.steer_next_file.exists)
+        assert scene.run.steer_next_file.read_text() == "later\n"
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_a_message_to_a_run_of_longwatch_is_queued_with_a_receipt(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("s", *"hello", "enter")
+        await until(pilot, lambda: control.read_steer(scene.run, 1))
+        message = control.read_steer(scene.run, 1)
+        assert message is not None and (message.text, message.mode) == ("hello", "now")
+
+    scene = scenes.running(tmp_path / "run")
+    scene.run.run_json.write_text("{}")
+    watch(scene, story)
+
+
+def test_a_message_that_says_nothing_is_refused_where_it_was_written(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("s", "enter")
+        await until(pilot, lambda: "empty" in str(screen(pilot).query_one("#wrong", Static).render()))
+        assert screen(pilot).query(TextArea)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen(pilot).query(Card))
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+# --- What waits for the operator ----------------------------------------------------------------------
+
+
+def decision(scene: Scene) -> dict[str, object] | None:
+    path = control.decision_path(scene.run, "001")
+    return dict(json.loads(path.read_bytes())) if path.exists() else None
+
+
+def test_a_question_stands_until_it_is_answered_and_enter_never_approves(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("enter", "enter")
+        assert decision(scene) is None
+        await pilot.press("escape")
+        await pilot.press("a")
+        await until(pilot, lambda: decision(scene))
+        answer = decision(scene) or {}
+        assert (answer["decision"], answer["subject_hash"]) == ("approve", "1" * 64)
+        scene.add(scenes.ev.CheckpointDecided(id="001", decision="approve", by="ada"))
+        await until(pilot, lambda: not screen(pilot).query(CheckpointCard))
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_r_wants_a_reason(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("r", "enter")
+        await pilot.pause()
+        assert decision(scene) is None
+        await pilot.press(*"ragged", "enter")
+        await until(pilot, lambda: decision(scene))
+        assert (decision(scene) or {})["note"] == "ragged"
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_x_skips_the_feature_with_a_reason(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("x", *"later", "enter")
+        await until(pilot, lambda: decision(scene))
+        assert (decision(scene) or {})["decision"] == "skip"
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_o_overrides_a_criterion_with_the_answer(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("o", "1")
+        await pilot.press("a")
+        await until(pilot, lambda: decision(scene))
+        assert (decision(scene) or {})["overrides"] == ["craft"]
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_v_shows_verdict_findings_evidence_and_diff_and_answers_from_there(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        shown = pilot.app.screen
+
+        def said() -> str:
+            return "\n".join(str(item.render()) for item in shown.query(Static))
+
+        await until(pilot, lambda: "flags.py" in said() or "F002-flag.png" in said().split("Changes")[-1])
+        for words in ("NEEDS_WORK", "craft", "ragged", "screenshots/F002-flag.png", "Changes"):
+            assert words in said()
+        await pilot.press("a")
+        await until(pilot, lambda: decision(scene))
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_without_a_question_its_keys_do_nothing(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("a", "r", "x", "o", "v")
+        await pilot.pause()
+        assert not screen(pilot).query(Card) and isinstance(pilot.app.screen, RunScreen)
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+# --- Finding one's way ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_numbers_and_tab_go_from_pane_to_pane(tmp_path: Path, size: tuple[int, int]) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        for number, name in enumerate(TABS, 1):
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: name == screen(pilot).pane.NAME)
+            assert screen(pilot).focused in screen(pilot).pane.walk_children(with_self=True)
+        await pilot.press("tab")
+        assert TABS[0] == screen(pilot).pane.NAME
+        await pilot.press("shift+tab")
+        assert TABS[-1] == screen(pilot).pane.NAME
+        shown = [pane for pane in screen(pilot).query(Pane) if pane.display and pane.size.area]
+        assert len(shown) == (1 if size[0] == 80 else 5)
+
+    watch(scenes.running(tmp_path / "run"), story, size)
+
+
+def test_z_gives_a_pane_the_whole_screen_and_takes_it_back(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        before = screen(pilot).pane.size
+        await pilot.press("z")
+        await until(pilot, lambda: screen(pilot).pane.size.width > 100)
+        await pilot.press("z")
+        await until(pilot, lambda: screen(pilot).pane.size == before)
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def test_help_names_every_key(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        said = "\n".join(str(item.render()) for item in pilot.app.screen.query(Static))
+        assert all(key.help in said for key in RUN)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def test_keys_are_the_users_to_change(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await pilot.pause()
+        assert not scene.run.stop_file.exists()
+        await pilot.press("space")
+        await until(pilot, scene.run.stop_file.exists)
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story, keys={"pause": "space"})
+
+
+def test_where_there_is_no_room_the_stop_keys_still_work(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "80×24" in str(screen(pilot).query_one("#too-small", Static).render()))
+        await pilot.press("p")
+        await until(pilot, scene.run.stop_file.exists)
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story, (60, 20))
+
+
+def test_q_leaves_a_run_that_nobody_works_on(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app._exit)
+
+    watch(scenes.complete(tmp_path / "run"), story)

@@ -1,0 +1,54 @@
+"""One line to type at the foot of the screen: what to search for, what to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from harness_core.safe import one_line
+from tui.console.cards.card import Card
+from tui.console.sinks import line
+
+
+class PromptCard(Card):
+    """Asks for a line. Enter calls `done` with it; escape changes nothing. The keys go back to where they were."""
+
+    DEFAULT_CSS = """
+    PromptCard Input, PromptCard Input:focus {
+        height: 1; border: none; padding: 0; background: $surface;
+    }
+    """
+
+    def __init__(self, title: str, initial: str, done: Callable[[str], None]) -> None:
+        super().__init__()
+        self.border_title = line(title)
+        self._initial = one_line(initial)
+        self._done = done
+        self._before: Widget | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Input(self._initial, select_on_focus=True, compact=True)
+
+    def on_mount(self) -> None:
+        self._before = self.screen.focused
+        self.query_one(Input).focus()
+
+    def put_up(self, screen: Screen[object]) -> None:
+        """Show it, in the place of a card that is there."""
+        for other in screen.query(Card):
+            other.remove()
+        screen.mount(self)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_put_away()
+        self._done(event.value.strip())
+
+    def action_put_away(self) -> None:
+        if self._before is not None and self._before.is_attached:
+            self._before.focus()
+        self.remove()
