@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 from textual import work
 from textual.app import ComposeResult
@@ -23,8 +22,10 @@ from tui.console.burnup import BurnUp
 from tui.console.contract_view import Standing, View
 from tui.console.facts import Facts
 from tui.console.line_list import LineList, Row
+from tui.console.looks import LOOKS
 from tui.console.panes.pane import Pane
-from tui.console.sinks import line, words
+from tui.console.screens.feature import FeatureScreen
+from tui.console.sinks import MUTED, line, words
 
 WIDE = 68
 """Cells from which on a row has columns and the plot stands beside the rates."""
@@ -35,28 +36,11 @@ REDRAW = 5.0
 """Seconds after which the plot's time has gone on enough to draw it again."""
 
 
-class Look(NamedTuple):
-    """A status as it is drawn: the glyph says it without colour."""
-
-    glyph: str
-    style: str
-
-
-LOOKS = {
-    Status.REGRESSED: Look("▼", "bold $error"),
-    Status.FAILING: Look("○", "$text"),
-    Status.CLAIMED: Look("◐", "$warning"),
-    Status.VERIFIED: Look("●", "$success"),
-    Status.APPROVED: Look("✓", "bold $success"),
-    Status.SKIPPED: Look("-", "$text-muted"),
-}
-
-
 class Rates(Widget):
     """Pass rates as bars, the counts by status, and the burn-up where there is room for it."""
 
     DEFAULT_CSS = """
-    Rates { height: auto; background: $background; }
+    Rates { height: auto; }
     """
 
     def __init__(self) -> None:
@@ -99,7 +83,7 @@ class Rates(Widget):
             names = max(len(line(tally.category, width=16).plain) for tally in shown)
             lines += [_rate(tally.category, tally.passing, tally.total, width, names + 1) for tally in shown]
             if len(shown) < len(tallies):
-                lines.append(words(f"and {len(tallies) - len(shown)} more categories", "$text-muted"))
+                lines.append(words(f"and {len(tallies) - len(shown)} more categories", MUTED))
         return lines
 
     def _plot(self, width: int) -> list[Content]:
@@ -111,11 +95,11 @@ class Rates(Widget):
         rows = burnup.drawn(columns, PLOT)
         marks = [top, *[""] * (PLOT - 2), "0"]
         lines = [
-            Content.assemble((f"{mark:>{len(top)}}▕", "$text-muted"), _coloured(row))
+            Content.assemble((f"{mark:>{len(top)}}▕", MUTED), _coloured(row))
             for mark, row in zip(marks, rows, strict=True)
         ]
         axis = f"{' ' * len(top)} {'▔' * (room - len(elapsed) - 1)} {elapsed}"
-        return [*lines, words(axis, "$text-muted")]
+        return [*lines, words(axis, MUTED)]
 
 
 def _rate(name: str, passing: int, total: int, width: int, names: int) -> Content:
@@ -125,13 +109,13 @@ def _rate(name: str, passing: int, total: int, width: int, names: int) -> Conten
     filled = passing * room // total if passing < total else room
     filled = max(filled, 1) if passing else 0
     done = "bold $success" if passing == total else "bold"
-    named = line(name, "$text-muted", 16)
+    named = line(name, MUTED, 16)
     return Content.assemble(
         named,
         " " * max(0, names - named.cell_length),
         ("━" * filled, "$success"),
-        ("╌" * (room - filled), "$text-muted"),
-        (f"{label:>13}", done if not name else "$text-muted"),
+        ("╌" * (room - filled), MUTED),
+        (f"{label:>13}", done if not name else MUTED),
     )
 
 
@@ -154,7 +138,7 @@ def _counts(found: Sequence[Standing], width: int) -> Content:
 def _coloured(row: str) -> Content:
     pieces = ("".join(run) for _, run in groupby(row, key=lambda cell: cell in burnup.EIGHTHS))
     return Content.assemble(
-        *((piece, "$success" if piece[0] in burnup.EIGHTHS else "$text-muted") for piece in pieces)
+        *((piece, "$success" if piece[0] in burnup.EIGHTHS else MUTED) for piece in pieces)
     )
 
 
@@ -196,7 +180,7 @@ def _row(item: Standing, ids: int, columns: bool) -> Content:
         parts += [" ", (f"{item.status.value:9}", look.style), (f" {tried:3}", "$warning")]
     elif tried:
         parts += [" ", (tried, "$warning")]
-    muted = "$text-muted" if item.status is Status.SKIPPED else ""
+    muted = MUTED if item.status is Status.SKIPPED else ""
     return Content.assemble(*parts, " ", line(item.description, muted))
 
 
@@ -229,6 +213,7 @@ class FeaturesPane(Pane):
         self._burning = False
         self._burned: tuple[object, ...] = ()
         self._drawn = 0.0
+        self._opened: FeatureScreen | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="wrong")
@@ -285,6 +270,8 @@ class FeaturesPane(Pane):
             self._say_wrong(facts)
             rates.standings = found
             self.query_one(FeatureList).take(found, self.content_size.width)
+            if self._opened is not None and self._opened.is_current:
+                self._opened.look(self.query_one(FeatureList).standings)
             self._draw(facts)
         elif facts.report.engine.alive and time.monotonic() - self._drawn > REDRAW:
             self._draw(facts)
@@ -328,6 +315,13 @@ class FeaturesPane(Pane):
             self._draw(self.facts)
 
     # --- Keys ------------------------------------------------------------------------------------------
+
+    def on_line_list_opened(self, message: LineList.Opened) -> None:
+        standing = self.query_one(FeatureList).standings[message.key]
+        features = self._view.features if self._view else ()
+        feature = next((one for one in features if one.id == message.key), None)
+        self._opened = FeatureScreen(self.run_dir, standing, feature)
+        self.app.push_screen(self._opened)
 
     def on_line_list_sifted(self) -> None:
         note = self.query_one(FeatureList).note
