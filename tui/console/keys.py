@@ -94,12 +94,13 @@ LINES = (
 """In every pane of lines."""
 
 STREAM = (
+    Key("give_up", "escape", "give_up", "give up", "Give up a search; then take its marks away."),
     Key(
         "next_trouble",
         "right_square_bracket",
         "trouble(1)",
         "next trouble",
-        "The next error or denial.",
+        "The next error, denial, failed call or tampering.",
         shown_as="]",
     ),
     Key(
@@ -107,7 +108,7 @@ STREAM = (
         "left_square_bracket",
         "trouble(-1)",
         "trouble before",
-        "The error or denial before.",
+        "The error, denial, failed call or tampering before.",
         shown_as="[",
     ),
 )
