@@ -106,3 +106,11 @@ def clock(span: float) -> str:
     minutes, rest = divmod(max(0, int(span)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def age(span: float) -> str:
+    """Seconds in one unit, the largest that fits."""
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    return next(
+        (f"{int(span // size)} {unit}" for unit, size in units if span >= 2 * size), f"{max(0, int(span))} s"
+    )

@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from tui.console import keys
+from tui.console.cards.prompt import PromptCard
 from tui.console.sinks import line
 
 
@@ -57,7 +58,7 @@ class LineList(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         & > .line-list--cursor { background: $foreground 10%; }
         & > .line-list--match { background: $warning 40%; text-style: bold; }
-        & > .line-list--empty { color: $text-muted; }
+        & > .line-list--empty { color: $foreground 60%; }
         &:focus > .line-list--cursor { background: $primary 30%; }
     }
     """
@@ -80,6 +81,8 @@ class LineList(ScrollView, can_focus=True):
 
     class Sifted(Message):
         """What is searched for or filtered by has changed; `note` says it."""
+
+    filter_title: ClassVar[str] = "Show only lines with"
 
     def __init__(self, rows: Sequence[Row] = (), *, empty: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
@@ -229,6 +232,12 @@ class LineList(ScrollView, can_focus=True):
         self.filtered = text
         self._sift()
         self.post_message(self.Sifted())
+
+    def action_search(self) -> None:
+        PromptCard("Search", self.searched, self.search).put_up(self.screen)
+
+    def action_filter(self) -> None:
+        PromptCard(self.filter_title, self.filtered, self.sift).put_up(self.screen)
 
     def action_match(self, step: int) -> None:
         if self.searched:

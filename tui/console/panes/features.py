@@ -155,6 +155,8 @@ def _beside(left: Sequence[Content], right: Sequence[Content]) -> list[Content]:
 class FeatureList(LineList):
     """The features by status. Its filter knows `status:` and `category:`."""
 
+    filter_title = "Show only features with (status:failing, category:style, any words)"
+
     def __init__(self) -> None:
         super().__init__(empty="there is no contract yet")
         self.standings: dict[str, Standing] = {}

@@ -18,6 +18,7 @@ from textual.widgets import Footer, Static
 from harness_core import events as ev
 from harness_core.contract import Feature
 from harness_core.layout import RunDir
+from tui.console import burnup
 from tui.console.burnup import clock, seconds
 from tui.console.contract_view import Standing
 from tui.console.feature_story import Bound, Story, Work, findings_on
@@ -27,6 +28,8 @@ from tui.console.sinks import MUTED, line, words
 LONGEST = 8000
 """Characters of one text that are shown."""
 POLL = 1.0
+PATHS = 30
+"""Cells that the names of evidence have at least."""
 Styled = tuple[str, str]
 
 
@@ -166,11 +169,12 @@ def _steps(feature: Feature | None) -> Iterator[Content]:
 
 def _evidence(bound: Bound, feature: str) -> Content:
     piece = bound.piece
-    age = clock(time.time() - piece.mtime_ns / 1e9)
+    path = line(piece.path, width=60)
+    age = burnup.age(time.time() - piece.mtime_ns / 1e9)
     parts: list[Content | Styled] = [
         ("  ", ""),
-        line(piece.path, width=60),
-        (f"  {piece.sha256[:12]}  {_size(piece.size)}  {age} old", MUTED),
+        path.pad_right(max(0, PATHS - path.cell_length)),
+        (f"  {line(piece.sha256, width=13).plain:13}  {_size(piece.size):>9}  {age:>7} old", MUTED),
     ]
     if bound.claimed_by != feature:
         parts.append((f"  claimed with {line(bound.claimed_by, width=24).plain}", MUTED))
