@@ -49,13 +49,18 @@ class CostsScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
-        self.look(self._facts)
+        self._show()
 
     def look(self, facts: Facts) -> None:
         """Take in what is known now."""
         self._facts = facts
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        facts = self._facts
         markdown = costs.markdown(facts.state, facts.report)
-        if markdown != self._markdown and self.is_mounted:
+        if markdown != self._markdown:
             self._markdown = markdown
             self.query_one("#table", Static).update(Content("\n").join(self._lines()))
 
