@@ -1,0 +1,99 @@
+"""How the console looks: every screen and state at three sizes, compared with pictures that were looked at.
+
+To take them anew after a change: `make looks`, then look at what changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import time_machine
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.image import SVGImageSnapshotExtension
+from textual.pilot import Pilot
+
+from tests import scenes
+from tui.console.app import Console
+from tui.console.screens.run import RunScreen
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+NOW = datetime.fromtimestamp(scenes.START + 3600, UTC)
+
+
+@pytest.fixture
+def looks(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(SVGImageSnapshotExtension)
+
+
+def picture(root: Path, scene: str, size: tuple[int, int], keys: Sequence[str] = ()) -> str:
+    """The screen of a scene as SVG, after some keys."""
+
+    async def taken() -> str:
+        app = Console(scenes.SCENES[scene](root).run)
+        async with app.run_test(size=size) as pilot:
+            await at_rest(pilot)
+            for key in keys:
+                await pilot.press(key)
+                await at_rest(pilot)
+            return app.export_screenshot(title=scene)
+
+    with time_machine.travel(NOW, tick=True):
+        return asyncio.run(taken())
+
+
+async def at_rest(pilot: Pilot[int]) -> None:
+    """Wait until what runs beside the screen has ended and the screen looks the same three times."""
+    app, same, before = pilot.app, 0, ""
+    for _ in range(300):
+        await pilot.pause(0.03)
+        screen = app.screen_stack[-1]
+        busy = [worker for worker in app.workers if worker.name != "_watch" and not worker.is_finished]
+        ready = not isinstance(screen, RunScreen) or screen.facts is not None
+        now = app.export_screenshot()
+        same = same + 1 if ready and not busy and now == before else 0
+        before = now
+        if same == 3:
+            return
+    raise AssertionError("the screen never comes to rest")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("scene", list(scenes.SCENES))
+def test_a_run_in_each_state(
+    tmp_path: Path, looks: SnapshotAssertion, scene: str, size: tuple[int, int]
+) -> None:
+    assert picture(tmp_path / "run", scene, size) == looks
+
+
+CARDS = {"steer": "s", "ladder": "K", "send-back": "r", "override": "o"}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("card", list(CARDS))
+def test_each_card(tmp_path: Path, looks: SnapshotAssertion, card: str, size: tuple[int, int]) -> None:
+    assert picture(tmp_path / "run", "waiting", size, [CARDS[card]]) == looks
+
+
+SCREENS = {
+    "help": ["question_mark"],
+    "review": ["v"],
+    "costs": ["c"],
+    "trace": ["t"],
+    "feature": ["2", "enter"],
+    "diff": ["4", "enter"],
+    "picture": ["5", "enter"],
+    "features-zoomed": ["2", "z"],
+    "git-zoomed": ["4", "z"],
+    "evidence-zoomed": ["5", "z"],
+    "progress-zoomed": ["3", "z"],
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("screen", list(SCREENS))
+def test_each_screen(tmp_path: Path, looks: SnapshotAssertion, screen: str, size: tuple[int, int]) -> None:
+    assert picture(tmp_path / "run", "waiting", size, SCREENS[screen]) == looks
