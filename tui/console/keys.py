@@ -135,11 +135,37 @@ PROGRESS = (
 )
 """In the progress notes."""
 
+DIFF = (
+    Key("next_file", "right_square_bracket", "file(1)", "next file", "The next file.", shown_as="]"),
+    Key("previous_file", "left_square_bracket", "file(-1)", "file before", "The file before.", shown_as="["),
+)
+"""In a diff."""
+
 EVIDENCE = (
-    Key("outside", "o", "outside", "open outside", "Open the file with the desktop's own program."),
-    Key("compare", "m", "compare", "compare", "Before and after of the same feature, side by side."),
+    Key(
+        "outside", "o", "outside", "open outside", "Open the file with the desktop's own program.", hint=True
+    ),
+    Key(
+        "compare", "m", "compare", "compare", "Before and after of the same feature, side by side.", hint=True
+    ),
 )
 """In the evidence."""
+
+PICTURE = (
+    Key(
+        "close_picture",
+        "escape,q",
+        "close",
+        "back",
+        "Back to where the picture was opened.",
+        hint=True,
+        shown_as="esc",
+    ),
+    Key("newer_picture", "left,h", "step(-1)", "newer", "The piece above it in the list.", hint=True),
+    Key("older_picture", "right,l", "step(1)", "older", "The piece below it in the list.", hint=True),
+    Key("copy_path", "y", "copy", "copy path", "Copy the path of what is shown.", hint=True),
+)
+"""Where one piece of evidence fills the screen."""
 
 START = (
     Key("new", "n", "new", "new run", "Say what to build, and start.", hint=True),
@@ -156,7 +182,9 @@ GROUPS = {
     "In a pane": LINES,
     "In the stream": STREAM,
     "In the notes": PROGRESS,
+    "In a diff": DIFF,
     "In the evidence": EVIDENCE,
+    "On a picture": PICTURE,
     "On the start screen": START,
 }
 """All of them, by where they count."""
