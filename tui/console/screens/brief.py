@@ -48,6 +48,7 @@ class BriefScreen(ModalScreen[None]):
             border: round $primary; background: $surface; scrollbar-size-vertical: 1;
             border-title-style: bold; border-title-color: $primary; border-subtitle-color: $foreground 60%;
         }
+        & #page { text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
 
@@ -144,8 +145,7 @@ def happened(told: Brief) -> Iterator[Content]:
     yield from _part(
         "tampered", _count(len(told.tampered), "time") if told.tampered else "", told.tampered, "$error"
     )
-    denials = sum(told.denials.values())
-    yield from _part("denied", f"{denials}: {_summed(told.denials)}" if denials else "", ())
+    yield from _part("denied", _summed(told.denials, " by"), ())
     more = told.trouble_count - len(told.troubles)
     yield from _part("troubles", f"and {more} before these" if more else "", told.troubles, "$error")
     shown = [f"{commit.sha[:8]} {commit.subject}" for commit in told.commits]
@@ -180,8 +180,8 @@ def _part(name: str, summary: str, items: Iterable[str], style: str = "") -> Ite
         yield Content.assemble(" " * 13, line(item, style, WIDEST))
 
 
-def _summed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {line(name, width=24).plain}" for name, count in counts.items())
+def _summed(counts: Mapping[str, int], by: str = "") -> str:
+    return ", ".join(f"{count}{by} {line(name, width=24).plain}" for name, count in counts.items())
 
 
 def _count(number: int, thing: str) -> str:
