@@ -16,6 +16,7 @@ _CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
     (keys.RUN, keys.LINES),
     (keys.RUN, keys.LINES, keys.STREAM),
     (keys.RUN, keys.LINES, keys.EVIDENCE),
+    (keys.PICTURE, keys.EVIDENCE),
     (keys.START, keys.LINES),
 )
 """Keys that count at the same time."""

@@ -1,23 +1,226 @@
-"""The evidence pane."""
+"""The evidence pane: what there is to show, newest first, and a picture of the one under the cursor."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.css.query import NoMatches
+from textual.message import Message
 from textual.widgets import Static
 
-from harness_core.layout import RunDir
+from harness_core.layout import EVIDENCE_DIR, RunDir
+from tui.console import evidence_words, keys
+from tui.console.evidence_list import Evidence, Item, Listing
+from tui.console.facts import Facts
+from tui.console.line_list import LineList, Row
+from tui.console.outside import open_and_say
 from tui.console.panes.pane import Pane
+from tui.console.preview import Preview
+from tui.console.sinks import line
+
+if TYPE_CHECKING:
+    from tui.console.screens.picture import PictureScreen
+
+JOURNAL_EVERY = 0.3
+"""Seconds between two looks because of events, however fast they come."""
+BESIDE, STACKED = 70, 18
+"""From which width the picture stands beside the list, and from which height below it."""
+NEAR = 40
+"""Rows around the cursor whose sha256 is worked out."""
 
 
-class EvidencePane(Pane, can_focus=True):
-    """To come."""
+class EvidencePane(Pane):
+    """Lists evidence and shows the selected piece where there is room."""
 
     NAME = "evidence"
     TITLE = "Evidence"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.EVIDENCE)
+    DEFAULT_CSS = """
+    EvidencePane {
+        layout: vertical;
+        #evidence-side { height: auto; }
+        #evidence-side > Preview { display: none; }
+        #evidence-side > Static { height: auto; max-height: 2; color: $foreground 60%; }
+        &.-bare #evidence-side { display: none; }
+        &.-stacked #evidence-side { height: 72%; }
+        &.-stacked #evidence-side > Preview { display: block; }
+        &.-beside { layout: horizontal; }
+        &.-beside #evidence-list { width: 30; }
+        &.-beside #evidence-side { width: 1fr; height: 1fr; padding-left: 2; }
+        &.-beside #evidence-side > Preview { display: block; }
+        &.-beside.-roomy #evidence-list { width: 60; }
+    }
+    """
+
+    class Looked(Message):
+        """A look at the evidence is done."""
+
+        def __init__(self, listing: Listing, rows: list[Row]) -> None:
+            super().__init__()
+            self.listing = listing
+            self.rows = rows
 
     def __init__(self, run: RunDir) -> None:
         super().__init__()
         self.run_dir = run
+        self.listing = Listing()
+        self._evidence = Evidence(run)
+        self._looking = False
+        self._again = False
+        """Something has changed since the look that is going on has begun."""
+        self._seq = -1
+        self._drawn: tuple[object, ...] = ()
+        self._large: PictureScreen | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static("evidence")
+        empty = f"No evidence yet. Agents put pictures and logs into {EVIDENCE_DIR}/."
+        yield LineList(empty=empty, id="evidence-list")
+        with Vertical(id="evidence-side"):
+            yield Preview(self.run_dir)
+            yield Static(id="evidence-caption")
+
+    @property
+    def list(self) -> LineList:
+        return self.query_one(LineList)
+
+    @property
+    def selected(self) -> Item | None:
+        """The piece under the cursor."""
+        return self.listing.find(self.list.cursor_key)
+
+    # --- When to look ------------------------------------------------------------------------------------
+
+    def look(self, facts: Facts) -> None:
+        super().look(facts)
+        if facts.state.last_seq != self._seq:
+            self._seq = facts.state.last_seq
+            self._look_soon()
+
+    def files_changed(self, paths: AbstractSet[Path]) -> None:
+        folder = self.run_dir.evidence
+        if not paths or any(folder == path or folder in path.parents for path in paths):
+            self._look_now()
+
+    def on_show(self) -> None:
+        self._look_now()
+
+    def on_resize(self) -> None:
+        width, height = self.content_size
+        self.set_class(width >= BESIDE, "-beside")
+        self.set_class(width >= 110, "-roomy")
+        self.set_class(width < BESIDE and height >= STACKED, "-stacked")
+        self.call_after_refresh(self._look_now)
+
+    def _look_soon(self) -> None:
+        if not self._again:
+            self._again = True
+            self.set_timer(JOURNAL_EVERY, self._look_now)
+
+    def _look_now(self) -> None:
+        # A pane that nobody sees looks when it is shown.
+        if not self.size or not self.is_mounted:
+            return
+        if self._looking:
+            self._again = True
+            return
+        self._looking, self._again = True, False
+        try:
+            features = tuple(self.facts.state.features) if self.facts else ()
+            self._look(features, self._near(), self.list.size.width)
+        except NoMatches:
+            self._looking = False
+
+    def _near(self) -> frozenset[str]:
+        """The paths of the rows in sight."""
+        rows, top = self.list.rows, self.list.scroll_offset.y
+        shown = rows[max(0, top - NEAR) : top + self.list.size.height + NEAR]
+        cursor = self.list.cursor_key
+        return frozenset(key.partition("\0")[0] for key in (cursor, *(row.key for row in shown)))
+
+    @work(thread=True, group="evidence", exit_on_error=False)
+    def _look(self, features: tuple[str, ...], near: frozenset[str], width: int) -> None:
+        listing = self._evidence.look(features, near)
+        now = time.time_ns()
+        rows = [Row(item.key, evidence_words.row(item, width, now)) for item in listing.items]
+        self.post_message(self.Looked(listing, rows))
+
+    # --- What is shown -----------------------------------------------------------------------------------
+
+    def on_evidence_pane_looked(self, looked: Looked) -> None:
+        self._looking = False
+        listing = looked.listing
+        self.listing = listing
+        drawn = tuple(row.content for row in looked.rows)
+        if drawn != self._drawn or not drawn:
+            self._drawn = drawn
+            self.list.show(looked.rows)
+        if self._again or not listing.whole:
+            self._look_now()
+        if self._large is not None:
+            self._large.take(listing)
+        self.set_class(not listing.items, "-bare")
+        if listing.trouble:
+            self.list.empty = listing.trouble
+        self._describe()
+
+    def _describe(self) -> None:
+        item = self.selected
+        number = len(self.listing.items) + self.listing.left_out
+        note = self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
+        self.border_subtitle = line(note)
+        if item is not None:
+            self.query_one("#evidence-caption", Static).update(evidence_words.caption(item, time.time_ns()))
+        self.query_one(Preview).show(item)
+
+    @on(LineList.Moved)
+    def _moved(self) -> None:
+        self._describe()
+        item = self.selected
+        if item is not None and not item.sha256 and not item.file.flaw:
+            self._look_now()
+
+    @on(LineList.Sifted)
+    def _sifted(self) -> None:
+        self._describe()
+
+    # --- Keys --------------------------------------------------------------------------------------------
+
+    def subject(self) -> Path | None:
+        item = self.selected
+        return self.run_dir.root / item.file.path if item else None
+
+    def copied(self) -> str:
+        item = self.selected
+        return item.file.path if item else ""
+
+    @on(LineList.Opened)
+    def _open(self) -> None:
+        self._show_large(compare=False)
+
+    def action_compare(self) -> None:
+        self._show_large(compare=True)
+
+    def _show_large(self, *, compare: bool) -> None:
+        from tui.console.screens.picture import PictureScreen  # noqa: PLC0415
+
+        item = self.selected
+        if item is not None:
+            shown = [row.key for row in self.list.rows]
+            self._large = PictureScreen(
+                self.run_dir, self.listing, shown, item.key, self.list.move_to, compare=compare
+            )
+            self.app.push_screen(self._large, self._back)
+
+    def _back(self, _: None) -> None:
+        self._large = None
+
+    def action_outside(self) -> None:
+        if self.selected is not None:
+            open_and_say(self, self.run_dir, self.selected.file)

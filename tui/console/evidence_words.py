@@ -1,0 +1,152 @@
+"""What is said of a piece of evidence: in a list, beside its picture, and above it."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+from harness_core.evidence_files import Kind
+from harness_core.layout import EVIDENCE_DIR
+from harness_core.safe import one_line
+from tui.console.evidence_list import File, Item
+from tui.console.sinks import MUTED, line
+
+_GAP = 2
+_COLUMNS = (("age", 4, 0), ("feature", 6, 34), ("session", 4, 46), ("sha256", 8, 56))
+"""The columns beside the name, how wide each is, and from which width of the list on it is shown."""
+
+
+def age(item_ns: int, now_ns: int) -> str:
+    """How long ago, in two to four characters."""
+    seconds = (now_ns - item_ns) // 1_000_000_000
+    if seconds < 60:
+        return "now"
+    for limit, unit, name in ((3600, 60, "m"), (86_400, 3600, "h"), (86_400_000, 86_400, "d")):
+        if seconds < limit:
+            return f"{seconds // unit}{name}"
+    return "old"
+
+
+def ago(item_ns: int, now_ns: int) -> str:
+    """The same within a sentence."""
+    short = age(item_ns, now_ns)
+    names = {"m": "min", "h": "h", "d": "days"}
+    if short[-1] not in names or not short[:-1].isdecimal():
+        return "just now" if short == "now" else "years ago"
+    unit = "day" if short == "1d" else names[short[-1]]
+    return f"{short[:-1]} {unit} ago"
+
+
+def size_of(size: int) -> str:
+    """A number of bytes in words."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}" if size < 10 * unit else f"{size // unit} {name}"
+    return f"{size} bytes"
+
+
+def placeholder(file: File, why: str) -> str:
+    """What stands in the place of a piece that can't be shown."""
+    return f"▨ {one_line(file.name)}: {one_line(why)}, {size_of(file.size)}"
+
+
+def mark(item: Item) -> tuple[str, str]:
+    """Whether an agent has opened it, as a glyph and a style."""
+    if item.opened is None:
+        return "·", MUTED
+    return ("◉", "$success") if item.opened else ("○", "$warning")
+
+
+def opened(item: Item) -> str:
+    """The same in words."""
+    if item.opened is None:
+        return ""
+    return f"opened by {', '.join(map(one_line, item.opened))}" if item.opened else "not opened"
+
+
+def features(item: Item) -> str:
+    """The features that it shows; those that only its name says in brackets."""
+    names = one_line(", ".join(item.features))
+    return names if item.claimed or not names else f"({names})"
+
+
+def row(item: Item, width: int, now_ns: int) -> Content:
+    """A line of the list, `width` cells wide."""
+    values = {
+        "age": age(item.file.mtime_ns, now_ns),
+        "feature": features(item),
+        "session": f"s{item.session}" if item.session else "",
+        "sha256": item.sha256[:8],
+    }
+    shown = [(values[name], wide, name) for name, wide, least in _COLUMNS if width >= least]
+    room = width - 2 - sum(wide + _GAP for _, wide, _ in shown)
+    glyph, style = mark(item)
+    parts = [Content.styled(f"{glyph} ", style), _name(item.file, max(4, room))]
+    for text, wide, name in sorted(shown, key=lambda column: _ORDER.index(column[2])):
+        parts.append(Content.styled(" " * _GAP + _fitted(text, wide, right=name == "age"), MUTED))
+    return Content("").join(parts)
+
+
+_ORDER = ("feature", "session", "age", "sha256")
+
+
+def _name(file: File, width: int) -> Content:
+    shown = file.path.removeprefix(f"{EVIDENCE_DIR}/")
+    style = "$error" if file.flaw else "" if file.kind is Kind.PICTURE else "$foreground 70%"
+    return (
+        line(_fitted(one_line(shown), width).replace(" ", "\xa0"), style)
+        if style
+        else Content(_fitted(one_line(shown), width))
+    )
+
+
+def _fitted(text: str, width: int, *, right: bool = False) -> str:
+    """`text` on exactly `width` cells."""
+    text = one_line(text)
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1) + "…"
+    return " " * (width - cell_len(text)) + text if right else set_cell_size(text, width)
+
+
+def caption(item: Item, now_ns: int) -> Content:
+    """What stands below a small picture."""
+    parts = [
+        features(item),
+        f"session {item.session}" if item.session else "",
+        opened(item),
+        item.sha256[:8],
+        ago(item.file.mtime_ns, now_ns),
+    ]
+    return line(" · ".join(part for part in parts if part))
+
+
+def takes(item: Item, now_ns: int) -> str:
+    """Which take of a thing this is, where two stand side by side."""
+    parts = [
+        one_line(item.file.name),
+        f"session {item.session}" if item.session else "",
+        ago(item.file.mtime_ns, now_ns),
+        opened(item),
+        item.sha256[:8],
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def header(item: Item, place: str, pixels: tuple[int, int] | None, now_ns: int) -> Content:
+    """What stands above a large one: three lines."""
+    file = item.file
+    parts = [
+        features(item) or "no feature",
+        f"session {item.session}" if item.session else "no session",
+        ago(file.mtime_ns, now_ns),
+        f"{pixels[0]}×{pixels[1]}" if pixels else "",
+        size_of(file.size),
+        opened(item),
+    ]
+    return Content("\n").join(
+        [
+            Content(" ").join([line(file.path, "bold"), line(place, MUTED)]),
+            line(" · ".join(part for part in parts if part)),
+            line(f"sha256 {item.sha256}" if item.sha256 else "no sha256: it can't be read", MUTED),
+        ]
+    )

@@ -1,0 +1,160 @@
+"""One piece of evidence on the whole screen, or two side by side: before and after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from harness_core.layout import RunDir
+from tui.console import evidence_words, keys
+from tui.console.evidence_list import Item, Listing
+from tui.console.outside import open_and_say
+from tui.console.preview import Preview
+from tui.console.sinks import line
+
+_MOVES = ("up", "down", "page_up", "page_down", "first", "last")
+
+
+class PictureScreen(Screen[None]):
+    """Shows a piece large. `order` are the keys of the list that it was opened from; `moved` is told to
+    which of them the user has gone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
+        keys.PICTURE, keys.EVIDENCE, [key for key in keys.LINES if key.id in _MOVES]
+    )
+    DEFAULT_CSS = """
+    PictureScreen {
+        background: $background;
+        #picture-head { height: auto; max-height: 6; padding: 0 1; background: $panel; }
+        #picture-body { height: 1fr; padding: 1 1 0 1; }
+        #picture-before { padding-right: 2; }
+        #picture-body > Vertical > Static { height: auto; max-height: 2; color: $text-muted; }
+        #picture-before, #picture-after > Static { display: none; }
+        &.-compare #picture-before, &.-compare #picture-after > Static { display: block; }
+        Preview { margin-bottom: 1; }
+    }
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        listing: Listing,
+        order: Sequence[str],
+        key: str,
+        moved: Callable[[str], None],
+        *,
+        compare: bool = False,
+    ) -> None:
+        super().__init__()
+        self.run_dir = run
+        self._listing = listing
+        self._order = list(order)
+        self._key = key
+        self._moved = moved
+        self.set_class(compare, "-compare")
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="picture-head")
+        with Horizontal(id="picture-body"):
+            with Vertical(id="picture-before"):
+                yield Static(id="before-words")
+                yield Preview(self.run_dir, id="before")
+            with Vertical(id="picture-after"):
+                yield Static(id="after-words")
+                yield Preview(self.run_dir, id="after")
+        yield Footer(compact=True, show_command_palette=False)
+
+    @property
+    def item(self) -> Item | None:
+        """What is shown; None when it is gone."""
+        return self._listing.find(self._key)
+
+    @property
+    def comparing(self) -> bool:
+        return self.has_class("-compare")
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_preview_drawn(self) -> None:
+        self._describe()
+
+    def take(self, listing: Listing) -> None:
+        """Go on with what is known of the evidence now."""
+        self._listing = listing
+        if self.is_mounted:
+            self._show()
+
+    # --- What is shown -----------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        item = self.item
+        before = self._listing.before(item) if item and self.comparing else None
+        self.query_one("#after", Preview).show(item)
+        self.query_one("#before", Preview).show(before)
+        self._describe()
+
+    def _describe(self) -> None:
+        item, now = self.item, time.time_ns()
+        head = self.query_one("#picture-head", Static)
+        if item is None:
+            head.update(line("It is gone."))
+            return
+        place = self._order.index(self._key) + 1 if self._key in self._order else 0
+        pixels = self.query_one("#after", Preview).pixels
+        head.update(evidence_words.header(item, f"{place} of {len(self._order)}", pixels, now))
+        if self.comparing:
+            before = self._listing.before(item)
+            nothing = f"nothing earlier of {evidence_words.features(item) or 'this'}"
+            words = evidence_words.takes(before, now) if before else nothing
+            self.query_one("#before-words", Static).update(line(f"before: {words}"))
+            self.query_one("#after-words", Static).update(line(f"after: {evidence_words.takes(item, now)}"))
+
+    # --- Keys --------------------------------------------------------------------------------------------
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def action_step(self, step: int) -> None:
+        known = [key for key in self._order if key == self._key or self._listing.find(key)]
+        place = known.index(self._key) + step if self._key in known else 0
+        if 0 <= place < len(known):
+            self._key = known[place]
+            self._moved(self._key)
+            self._show()
+
+    def action_compare(self) -> None:
+        self.toggle_class("-compare")
+        self._show()
+
+    def action_outside(self) -> None:
+        if self.item is not None:
+            open_and_say(self, self.run_dir, self.item.file)
+
+    def action_copy(self) -> None:
+        if self.item is not None:
+            self.app.copy_to_clipboard(self.item.file.path)
+            self.notify("copied", markup=False)
+
+    def action_move(self, step: int) -> None:
+        for preview in self.query(Preview):
+            preview.scroll_relative(y=step, animate=False)
+
+    def action_page(self, step: int) -> None:
+        for preview in self.query(Preview):
+            preview.scroll_relative(y=step * max(1, preview.size.height - 1), animate=False)
+
+    def action_first(self) -> None:
+        for preview in self.query(Preview):
+            preview.scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        for preview in self.query(Preview):
+            preview.scroll_end(animate=False)
