@@ -153,7 +153,9 @@ class RunState(msgspec.Struct):
     def apply(self, event: ev.Event) -> None:
         """Take one event in. Events that this version doesn't know change nothing but `last_seq`."""
         self.last_seq = event.seq
-        if not self.waits_for_operator and not isinstance(event, ev.RunResumed):
+        # Where another harness drives the run, its sessions are all that is known of its work.
+        works = bool(self.started) or self.open_session is not None
+        if works and not self.waits_for_operator and not isinstance(event, ev.RunResumed):
             self.active_ms += _elapsed(self.last_ts, event.ts)
         self.last_ts = event.ts or self.last_ts
         handler = _HANDLERS.get(type(event))
@@ -193,6 +195,9 @@ class RunState(msgspec.Struct):
     def lifecycle(self, *, alive: bool, stop_file: bool = False) -> Lifecycle:
         """The derived word, from the fold and two facts of the outside: is an engine alive, is
         AGENT_STOP there."""
+        if not self.started and self.open_session is not None:
+            # Another harness's session, as its transcript tells.
+            return Lifecycle.STOPPING if stop_file else Lifecycle.RUNNING
         if not self.started:
             return Lifecycle.STARTING if alive else Lifecycle.IDLE
         if self.ended and self.exit == 0:
