@@ -234,6 +234,10 @@ class Paper:
 
     def view_of(self, place: int, rows: int) -> int:
         """Where a view of `rows` lines begins that shows a block, with its heading where both have room."""
+        if not self.blocks:
+            return 0
+        # Of other notes than these it may be a place that these don't reach.
+        place = min(place, len(self.blocks) - 1)
         self.look(self._tops[place], rows)
         heading = self.section(place)
         begin = self._tops[heading]
