@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
@@ -15,7 +17,7 @@ from tui.console.sinks import line
 
 
 class PromptCard(Card):
-    """Asks for a line. Enter calls `done` with it; escape changes nothing. The keys go back to where they were."""
+    """Asks for a line. Enter calls `done` with it, escape doesn't; then the keys go where they were."""
 
     DEFAULT_CSS = """
     PromptCard Input, PromptCard Input:focus {
@@ -33,11 +35,12 @@ class PromptCard(Card):
     def compose(self) -> ComposeResult:
         yield Input(self._initial, select_on_focus=True, compact=True)
 
-    def on_mount(self) -> None:
+    def on_mount(self, event: events.Mount) -> None:
+        event.prevent_default()
         self._before = self.screen.focused
         self.query_one(Input).focus()
 
-    def put_up(self, screen: Screen[object]) -> None:
+    def put_up(self, screen: Screen[Any]) -> None:
         """Show it, in the place of a card that is there."""
         for other in screen.query(Card):
             other.remove()

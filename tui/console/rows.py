@@ -1,0 +1,230 @@
+"""How each event of a run looks in words: the same for the console and for the plain stream.
+
+Nothing here knows of a terminal. A line is a look, which whoever draws it turns into a colour, and its text,
+which is safe to draw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from harness_core import events as ev
+from harness_core.safe import one_line, safe
+
+
+class Look(StrEnum):
+    """What a piece of text is. A drawer has one style for each."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    THOUGHT = "thought"
+    STRONG = "strong"
+    SESSION = "session"
+    SESSION_END = "session-end"
+    GOOD = "good"
+    GOOD_HEAD = "good-head"
+    WARN = "warn"
+    WARN_HEAD = "warn-head"
+    ERROR = "error"
+    ERROR_HEAD = "error-head"
+    RECEIPT = "receipt"
+    CHECKPOINT = "checkpoint"
+    COMMIT = "commit"
+
+
+Line = tuple[Look, str]
+
+
+def tool_name(tool: str) -> str:
+    """A tool's name without its server's."""
+    return one_line(tool.rpartition("__")[2])
+
+
+def short_input(values: Mapping[str, Any], root: str = "") -> str:
+    """What a call is about, on one line; files below `root` are named from there."""
+    for key in ("command", "file_path", "pattern", "feature", "action", "verdict", "description"):
+        if key in values:
+            text = str(values[key])
+            break
+    else:
+        text = json.dumps(values, ensure_ascii=False, default=str) if values else ""
+    if root:
+        text = text.replace(f"{root}/", "").replace(root, ".")
+    return one_line(text[:2000])
+
+
+def took(ms: int) -> str:
+    """A duration as a call shows it."""
+    if ms < 10_000:
+        return f"{ms} ms"
+    if ms < 120_000:
+        return f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes} min {seconds:02d} s"
+
+
+def lines(event: ev.Event, width: int = 0) -> list[Line]:
+    """An event's lines, tool calls aside; long ones are cut to `width` characters where one is given.
+
+    Empty for what isn't told in a stream, such as costs.
+    """
+    show = _SHOWN.get(type(event))
+    return show(event, width) if show else []
+
+
+def is_told(event: ev.Event) -> bool:
+    """Whether a stream has a line for such an event, of its own or on the line of its call."""
+    return type(event) in _TOLD
+
+
+# --- One form each -----------------------------------------------------------------------------
+
+_Form = Callable[[Any, int], list[Line]]
+
+
+def _started(event: ev.RunStarted, _: int) -> list[Line]:
+    return [(Look.STRONG, f"● run {one_line(event.run_id)} · {one_line(event.preset)}")]
+
+
+def _resumed(event: ev.RunResumed, _: int) -> list[Line]:
+    ended = [(Look.WARN, f"  ended what was left alive: {one_line(item)}") for item in event.ended]
+    return [(Look.STRONG, "● the run goes on"), *ended]
+
+
+def _ended(event: ev.RunEnded, _: int) -> list[Line]:
+    return [(Look.PLAIN, ""), (Look.STRONG, f"● ended: {one_line(event.reason)} (exit {event.exit})")]
+
+
+def _session_started(event: ev.SessionStarted, _: int) -> list[Line]:
+    feature = f" · {one_line(event.feature)}" if event.feature else ""
+    again = " · resumed" if event.resumed else ""
+    who = f"{one_line(event.role or 'agent')}{feature} · {one_line(event.model)}{again}"
+    return [(Look.PLAIN, ""), (Look.SESSION, f"━━ session {event.session} · {who}")]
+
+
+def _session_ended(event: ev.SessionEnded, _: int) -> list[Line]:
+    spent = f"{event.ms / 1000:.1f} s · {event.turns} turns · ${event.usd:.4f}"
+    features = f" · {event.passing}/{event.total} pass" if event.total else ""
+    return [(Look.SESSION_END, f"━━ {one_line(event.reason)} · {spent}{features}")]
+
+
+def _phase_started(event: ev.PhaseStarted, _: int) -> list[Line]:
+    again = f" · round {event.round}" if event.round > 1 else ""
+    return [(Look.DIM, f"▸ {one_line(event.phase)}{again}")]
+
+
+def _said(event: ev.Text, _: int) -> list[Line]:
+    look, lead = (Look.PLAIN, "  ") if event.agent is None else (Look.DIM, "    ")
+    return [(look, f"{lead}{line}") for line in safe(event.text).splitlines() if line.strip()]
+
+
+def _thought(event: ev.Thinking, _: int) -> list[Line]:
+    lead = "  " if event.agent is None else "    "
+    return [(Look.THOUGHT, f"{lead}{line}") for line in safe(event.text).splitlines() if line.strip()]
+
+
+def _feature(event: ev.FeatureChanged, width: int) -> list[Line]:
+    look = Look.GOOD if event.to in ("claimed", "verified", "approved") else Look.WARN
+    note = f" · {one_line(event.note, width)}" if event.note else ""
+    return [
+        (look, f"  ◆ {one_line(event.feature)}: {event.from_} → {event.to} (by {one_line(event.by)}){note}")
+    ]
+
+
+def _contract_changed(event: ev.ContractChanged, width: int) -> list[Line]:
+    what = f": {one_line(event.what, width)}" if event.what else ""
+    return [(Look.WARN, f"  ◆ {one_line(event.feature)} changed by {one_line(event.by)}{what}")]
+
+
+def _verdict(event: ev.Verdict, width: int) -> list[Line]:
+    passed = event.verdict == "PASS"
+    look, head = (Look.GOOD, Look.GOOD_HEAD) if passed else (Look.WARN, Look.WARN_HEAD)
+    found = [(look, f"    {one_line(item.where, width)}") for item in event.findings]
+    return [(head, f"  ⚖ {one_line(event.verdict)} on {one_line(', '.join(event.scope))}"), *found]
+
+
+def _stopped(event: ev.StopConfirmed, _: int) -> list[Line]:
+    left = [(Look.ERROR, f"    still alive: {one_line(item)}") for item in event.survivors]
+    return [(Look.WARN_HEAD, f"  ■ stopped ({one_line(event.mode)}), confirmed"), *left]
+
+
+def _rate_limited(event: ev.RateLimited) -> str:
+    resets = one_line(event.resets_at or "unknown")
+    return f"◷ rate limit {one_line(event.status)} {one_line(event.window)}, resets {resets}"
+
+
+def _retry(event: ev.Retry) -> str:
+    why = event.status or one_line(event.error)
+    return f"↻ retry {event.attempt} of {event.max} in {event.delay_ms / 1000:.1f} s ({why})"
+
+
+def _one(look: Look, form: Callable[[Any], str]) -> _Form:
+    return lambda event, width: [(look, f"  {form(event)}")]
+
+
+def _cut(look: Look, form: Callable[[Any, int], str]) -> _Form:
+    return lambda event, width: [(look, f"  {form(event, width)}")]
+
+
+_SHOWN: dict[type[ev.Event], _Form] = {
+    ev.RunStarted: _started,
+    ev.RunResumed: _resumed,
+    ev.RunEnded: _ended,
+    ev.PhaseStarted: _phase_started,
+    ev.SessionStarted: _session_started,
+    ev.SessionEnded: _session_ended,
+    ev.Text: _said,
+    ev.Thinking: _thought,
+    ev.FeatureChanged: _feature,
+    ev.Verdict: _verdict,
+    ev.StopConfirmed: _stopped,
+    ev.ContractChanged: _contract_changed,
+    ev.CheckpointOpened: _one(
+        Look.CHECKPOINT,
+        lambda e: f"? checkpoint {one_line(e.id)} ({one_line(e.kind)}): {one_line(e.summary)}",
+    ),
+    ev.CheckpointDecided: _cut(
+        Look.CHECKPOINT,
+        lambda e, width: (
+            f"? checkpoint {one_line(e.id)}: {one_line(e.decision)} by {one_line(e.by)}"
+            + (f" · {one_line(e.note, width)}" if e.note else "")
+        ),
+    ),
+    ev.ContractFrozen: _one(Look.GOOD, lambda e: f"◆ contract frozen: {len(e.features)} features"),
+    ev.ContractTampered: _one(
+        Look.ERROR_HEAD, lambda e: f"⚠ contract tampered and restored: {one_line(e.what)}"
+    ),
+    ev.EvidenceCaptured: _one(Look.DIM, lambda e: f"▣ {one_line(e.path)} ({e.size} bytes)"),
+    ev.Commit: _cut(
+        Look.COMMIT,
+        lambda e, width: f"⎇ {one_line(e.sha[:8])} {one_line(e.subject, width)} (by {one_line(e.by)})",
+    ),
+    ev.SteerQueued: _cut(
+        Look.RECEIPT,
+        lambda e, width: (
+            f"✎ steering {one_line(e.id)} queued ({one_line(e.mode)}): {one_line(e.text, width)}"
+        ),
+    ),
+    ev.SteerDelivered: _one(Look.RECEIPT, lambda e: f"✎ steering {one_line(e.id)} delivered"),
+    ev.SteerAcknowledged: _one(Look.RECEIPT, lambda e: f"✎ steering {one_line(e.id)} acknowledged"),
+    ev.StopRequested: _one(Look.WARN, lambda e: f"□ stop requested ({one_line(e.mode)})"),
+    ev.StopCleared: _one(Look.WARN, lambda e: "▶ stop cleared"),
+    ev.RateLimited: _one(Look.WARN, _rate_limited),
+    ev.Retry: _one(Look.WARN, _retry),
+    ev.StallDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)} for {e.seconds:.0f} s"),
+    ev.LoopDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)}, {e.times} times"),
+    ev.LimitReached: _one(
+        Look.ERROR_HEAD, lambda e: f"⚠ limit {one_line(e.limit)} reached: {e.value:g} of {e.cap:g}"
+    ),
+    ev.AppChanged: lambda event, width: [
+        (
+            Look.DIM if event.ok else Look.ERROR,
+            f"  ⚙ app {one_line(event.action)}: {one_line(event.detail, width)}",
+        )
+    ],
+    ev.Error: _cut(Look.ERROR_HEAD, lambda e, width: f"✗ {one_line(e.message, width)}"),
+}
+_TOLD = frozenset((*_SHOWN, ev.ToolUse, ev.ToolResult, ev.GuardDecision))
