@@ -316,7 +316,7 @@ def test_work_time_counts_neither_pauses_between_engines_nor_a_clock_that_goes_b
     state = RunState()
     times = ["10:00:00", "10:00:05", "09:00:00", "09:00:01", "15:00:00", "15:00:02"]
     for seq, clock in enumerate(times, 1):
-        event = ev.RunResumed(pid=1) if seq == 5 else ev.Text(text="")
+        event = {1: started, 5: ev.RunResumed(pid=1)}.get(seq, ev.Text(text=""))
         state.apply(msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T{clock}.000Z"))
     assert state.active_ms == 8000
 
@@ -326,7 +326,7 @@ def test_work_time_does_not_count_what_waits_for_the_operator() -> None:
     asked = ev.CheckpointOpened(id="001", kind="end", subject_hash="h")
     decided = ev.CheckpointDecided(id="001", decision="approve", by="me")
     story: list[tuple[int, ev.Event]] = [
-        (0, ev.Text(text="")),
+        (0, started),
         (2, asked),
         (600, decided),
         (603, ev.StopConfirmed(mode="pause")),
@@ -337,6 +337,17 @@ def test_work_time_does_not_count_what_waits_for_the_operator() -> None:
         minute, rest = divmod(second, 60)
         state.apply(msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T10:{minute:02}:{rest:02}.000Z"))
     assert state.active_ms == 9000
+
+
+def test_another_harness_works_while_one_of_its_sessions_does() -> None:
+    over = ev.SessionEnded(session=1, role="agent", reason="silent", ms=0, turns=0, usd=0.0)
+    commit = ev.Commit(sha="1", subject="a", by="outside")
+    works = folded(commit, session, ev.Text(text=""), ev.Text(text=""))
+    assert works.lifecycle(alive=False) is Lifecycle.RUNNING
+    assert works.lifecycle(alive=False, stop_file=True) is Lifecycle.STOPPING
+    rests = folded(commit, session, ev.Text(text=""), ev.Text(text=""), over, commit, commit)
+    assert rests.lifecycle(alive=False) is Lifecycle.IDLE
+    assert (works.active_ms, rests.active_ms) == (2000, 3000)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
