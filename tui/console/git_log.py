@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -143,13 +145,23 @@ class Repository:
         """What a first commit is compared with."""
         return self.run("hash-object", "-t", "tree", os.devnull).text.strip()
 
-    def run(self, *arguments: str, most: int = _MOST, lines: int = 0) -> Output:
+    @contextlib.contextmanager
+    def own_index(self) -> Iterator[Path]:
+        """A copy of the index that a git of ours may write to; the repository's stays as it is."""
+        with tempfile.TemporaryDirectory(prefix="longwatch-") as folder:
+            index = Path(folder) / "index"
+            with contextlib.suppress(OSError):
+                shutil.copyfile(self._git_dir / "index", index)
+            yield index
+
+    def run(self, *arguments: str, most: int = _MOST, lines: int = 0, index: Path | None = None) -> Output:
         """Run git and return its output, up to `most` bytes or `lines` lines; it is ended there."""
+        environment = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
         settings = [*_SETTINGS, *self._no_filters(arguments[0])]
         options = [part for setting in settings for part in ("-c", setting)]
         command = [git.Git.GIT_PYTHON_GIT_EXECUTABLE, "--no-pager", "--no-optional-locks", *options]
         try:
-            process = self._repo.git.execute([*command, *arguments], as_process=True, env=_ENVIRONMENT)
+            process = self._repo.git.execute([*command, *arguments], as_process=True, env=environment)
         except (git.GitError, OSError) as trouble:
             return Output("", 1, error=type(trouble).__name__)
         inner = process.proc
@@ -172,7 +184,7 @@ class Repository:
 
     def _no_filters(self, command: str) -> Iterator[str]:
         """Settings that switch off the programs through which this repository would pass its files."""
-        if command not in ("status", "diff"):
+        if command not in ("status", "diff", "update-index"):
             return
         files = (self._common / "config", self._git_dir / "config.worktree")
         texts = [(_quietly(path) or b"").lower() for path in files]

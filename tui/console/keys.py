@@ -131,13 +131,39 @@ PROGRESS = (
         "The heading before.",
         shown_as="[",
     ),
-    Key("follow", "f", "follow", "follow", "Follow what changes in the notes, or stay."),
+    Key("follow", "F", "follow", "follow", "Follow what changes in the notes, or stay."),
 )
 """In the progress notes."""
 
 DIFF = (
-    Key("next_file", "right_square_bracket", "file(1)", "next file", "The next file.", shown_as="]"),
-    Key("previous_file", "left_square_bracket", "file(-1)", "file before", "The file before.", shown_as="["),
+    Key(
+        "close_diff",
+        "escape,q",
+        "dismiss",
+        "back",
+        "Back to where the diff was opened.",
+        hint=True,
+        shown_as="esc",
+    ),
+    Key(
+        "next_file",
+        "right_square_bracket",
+        "file(1)",
+        "next file",
+        "The next file.",
+        hint=True,
+        shown_as="]",
+    ),
+    Key(
+        "previous_file",
+        "left_square_bracket",
+        "file(-1)",
+        "file before",
+        "The file before.",
+        hint=True,
+        shown_as="[",
+    ),
+    Key("copy_line", "y", "copy", "copy", "Copy the line under the cursor.", hint=True),
 )
 """In a diff."""
 

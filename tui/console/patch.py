@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from harness_core.safe import safe
 from tui.console.git_log import Output, Repository
@@ -19,7 +20,6 @@ _LISTED = 200
 """Files that are listed before the diff."""
 _DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--numstat", "--patch", "--submodule=short")
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
-_TOUCHED = re.compile(r"^0\t0\t.*\n", re.MULTILINE)
 _SAID = {
     "new file mode": "new",
     "deleted file mode": "deleted",
@@ -61,7 +61,7 @@ def of_commit(repository: Repository, sha: str) -> list[PatchLine]:
     when, _, rest = rest.partition("\0")
     message, _, rest = rest.partition("\0")
     subject, _, body = message.strip("\n").partition("\n")
-    head = [_line(Kind.TITLE, subject), _line(Kind.REMARK, f"{author} · {when} · {sha}")]
+    head = [_line(Kind.TITLE, subject), _line(Kind.REMARK, f"{author} · {when}")]
     head += [_line(Kind.WORDS, text) for text in body.split("\n")[:_LISTED]] if body.strip() else []
     return [*head, *_body(output, rest, f"git show {sha[:10]}")]
 
@@ -71,28 +71,28 @@ def of_commits(repository: Repository, first: str, last: str) -> list[PatchLine]
     parent = repository.run("rev-parse", "-q", "--verify", f"{first}^").text.strip()
     base = parent or repository.empty_tree()
     output = _ask(repository, "diff", *_DIFF, base, last, "--")
-    return list(_body(output, output.text, f"git diff {base[:10]} {last[:10]}"))
+    lines = list(_body(output, output.text, f"git diff {base[:10]} {last[:10]}"))
+    return lines[1:] if not lines[0].text else lines
 
 
 def of_uncommitted(repository: Repository) -> list[PatchLine]:
     """What differs from HEAD; of untracked files the names."""
-    head = repository.run("rev-parse", "-q", "--verify", "HEAD").text.strip()
-    output = _ask(
-        repository, "diff", *_DIFF, "--ignore-submodules=dirty", head or repository.empty_tree(), "--"
-    )
-    # Files that were only touched come with no lines, as git isn't let write down that they are the same.
-    text = _TOUCHED.sub("", output.text)
-    lines = list(_body(output, text, "git diff HEAD"))
+    head = repository.run("rev-parse", "-q", "--verify", "HEAD").text.strip() or repository.empty_tree()
+    with repository.own_index() as index:
+        # Else files that were only touched count as changed.
+        repository.run("update-index", "-q", "--refresh", index=index)
+        output = _ask(repository, "diff", *_DIFF, "--ignore-submodules=dirty", head, "--", index=index)
     untracked = repository.untracked()
+    lines = [] if untracked and not output.text else list(_body(output, output.text, "git diff HEAD"))
     if untracked:
-        lines.append(_line(Kind.FILE, f"{len(untracked)} untracked"))
+        lines += [_line(Kind.REMARK, ""), _line(Kind.FILE, f"{len(untracked):,} untracked")]
         lines += [_line(Kind.ADDED, name) for name in untracked[:_LISTED]]
         lines += _and_more(len(untracked))
-    return lines
+    return lines[1:] if lines and not lines[0].text else lines
 
 
-def _ask(repository: Repository, *arguments: str) -> Output:
-    return repository.run(*arguments, most=_MOST_BYTES, lines=MOST_LINES)
+def _ask(repository: Repository, *arguments: str, index: Path | None = None) -> Output:
+    return repository.run(*arguments, most=_MOST_BYTES, lines=MOST_LINES, index=index)
 
 
 def _line(kind: Kind, text: str, number: int = 0) -> PatchLine:
@@ -148,8 +148,6 @@ class _Reader:
     name: str = ""
     said: list[str] = field(default_factory=list)
     """What is said of the file beside its name."""
-    differs: bool = False
-    """Whether there is anything to say of the file."""
 
     def read(self, lines: Iterable[str]) -> Iterator[PatchLine]:
         for text in lines:
@@ -158,7 +156,6 @@ class _Reader:
                 continue
             hunk = _HUNK.match(text)
             if hunk:
-                self.differs = True
                 yield from self._file()
                 self.old, self.new = int(hunk[1] or 1), int(hunk[3] or 1)
                 self.number = int(hunk[2])
@@ -166,7 +163,6 @@ class _Reader:
             elif text.startswith("diff --git "):
                 yield from self._file()
                 self.name = text.removeprefix("diff --git ").partition(" b/")[2] or text
-                self.differs = False
             else:
                 self._note(text)
         yield from self._file()
@@ -199,7 +195,7 @@ class _Reader:
 
     def _file(self) -> Iterator[PatchLine]:
         """The file's heading, once all is known that comes before its first hunk."""
-        if self.name and (self.differs or self.said):
+        if self.name:
             yield _line(Kind.REMARK, "")
             yield _line(Kind.FILE, " · ".join((self.name, *self.said)))
         self.name, self.said = "", []

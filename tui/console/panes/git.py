@@ -8,17 +8,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
 from harness_core.layout import PRIVATE, RunDir
-from tui.console import keys, patch
-from tui.console.asked_line import AskedLine
+from tui.console import patch
 from tui.console.facts import Facts
 from tui.console.git_log import Checkpoint, Chronicle, Commit, Group, NoGit, Repository, age, groups
 from tui.console.line_list import LineList, Row
@@ -67,9 +64,6 @@ class GitPane(Pane):
 
     NAME = "git"
     TITLE = "Git"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
-        [key for key in keys.LINES if key.id in ("search", "filter")]
-    )
 
     class _Looked(Message):
         def __init__(self, look: Look, mark: tuple[object, ...] | None, took: float) -> None:
@@ -92,6 +86,7 @@ class GitPane(Pane):
         self._looked_at = 0.0
         self._took = 0.0
         self._seq = -1
+        self._known: tuple[object, ...] = ()
         self._laid: tuple[object, ...] = ()
         self._laid_at = 0.0
 
@@ -118,7 +113,7 @@ class GitPane(Pane):
         """Whether an event may tell something about the commits that are shown."""
         state = facts.state
         now = (state.head, state.checkpoint.id if state.checkpoint else "", state.sessions)
-        before, self._known = getattr(self, "_known", None), now
+        before, self._known = self._known, now
         return before != now
 
     def files_changed(self, paths: AbstractSet[Path]) -> None:
@@ -225,18 +220,14 @@ class GitPane(Pane):
                 self._open(title_of(group), partial(patch.of_commits, repository, first, last))
         else:
             sha = rest.rpartition(":")[2]
-            self._open(f"Commit {sha[:10]}", partial(patch.of_commit, repository, sha))
+            group = next(
+                (group for group in self._look.found for one in group.commits if one.sha == sha), None
+            )
+            by = f" · {title_of(group)}" if group else ""
+            self._open(f"Commit {sha[:10]}{by}", partial(patch.of_commit, repository, sha))
 
     def _open(self, title: str, load: partial[list[patch.PatchLine]]) -> None:
         self.app.push_screen(DiffScreen(title, load))
-
-    def action_search(self) -> None:
-        if not self.query(AskedLine):
-            self.mount(AskedLine("search", self._list.search))
-
-    def action_filter(self) -> None:
-        if not self.query(AskedLine):
-            self.mount(AskedLine("filter", self._list.sift))
 
     def copied(self) -> str:
         kind, _, rest = self._list.cursor_key.partition(":")
@@ -281,7 +272,7 @@ def rows_of(look: Look, width: int) -> Iterator[Row]:
                 yield _checkpoint(one, commit)
             yield _commit(commit, width)
     if look.more:
-        yield Row(_MORE, line("more …", "$text-muted"))
+        yield Row(_MORE, line("more …", "$foreground 55%"))
 
 
 def _divider(group: Group, width: int) -> Row:
@@ -305,7 +296,9 @@ def _commit(commit: Commit, width: int) -> Row:
         marks = marks.truncate(max(0, room // 2), ellipsis=True)
     subject = line(commit.subject).truncate(max(1, room - marks.cell_length - 1), ellipsis=True)
     gap = " " * max(1, room - marks.cell_length - subject.cell_length)
-    content = Content.assemble((commit.sha[:7], "$accent"), " ", marks, subject, gap, (old, "$text-muted"))
+    content = Content.assemble(
+        (commit.sha[:7], "$accent"), " ", marks, subject, gap, (old, "$foreground 55%")
+    )
     return Row(f"commit:{commit.sha}", content)
 
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from harness_core.layout import NOTES_NAMES, RunDir
 from tui.console import keys
-from tui.console.asked_line import AskedLine
+from tui.console.cards.prompt import PromptCard
 from tui.console.markdown_lines import KINDS, Paper, first_look, marked, newest, wrapped
 from tui.console.notes import Mark, Notes, read_notes
 from tui.console.panes.pane import Pane
@@ -177,9 +177,7 @@ class NotesView(ScrollView, can_focus=True):
         self.post_message(self.Followed())
 
     def action_search(self) -> None:
-        pane = self.query_ancestor(Pane)
-        if not pane.query(AskedLine):
-            pane.mount(AskedLine("search", self.search))
+        PromptCard("Search", self.searched, self.search).put_up(self.screen)
 
     def search(self, text: str) -> None:
         """Mark `text` wherever it stands, and go to the next place."""
@@ -285,7 +283,7 @@ class ProgressPane(Pane):
         self._say()
 
     def _say(self) -> None:
-        following = "" if self._view.following or not self._view.paper.blocks else "f follows what changes"
+        following = "" if self._view.following or not self._view.paper.blocks else "F follows what changes"
         self.border_subtitle = line(" · ".join(part for part in (self._remark, following) if part))
 
     def subject(self) -> Path | None:

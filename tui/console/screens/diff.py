@@ -8,14 +8,13 @@ from typing import ClassVar
 from rich.cells import chop_cells
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tui.console import keys
-from tui.console.asked_line import AskedLine
 from tui.console.line_list import LineList, Row
 from tui.console.patch import Kind, PatchLine
 from tui.console.sinks import line
@@ -23,13 +22,13 @@ from tui.console.sinks import line
 _STYLES = {
     Kind.TITLE: "bold",
     Kind.WORDS: "",
-    Kind.COUNT: "$text-muted",
+    Kind.COUNT: "$foreground 70%",
     Kind.FILE: "bold $primary",
     Kind.HUNK: "$accent",
     Kind.ADDED: "$success",
     Kind.REMOVED: "$error",
     Kind.SAME: "",
-    Kind.REMARK: "$text-muted",
+    Kind.REMARK: "$foreground 60%",
 }
 _SIGNS = {Kind.ADDED: "+ ", Kind.REMOVED: "- ", Kind.SAME: "  "}
 _GUTTER = 6
@@ -39,11 +38,7 @@ _GUTTER = 6
 class DiffScreen(Screen[None]):
     """Shows what `load` returns; that is called in a thread. Goes with escape or q."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "back", key_display="esc"),
-        *keys.bindings([key for key in keys.LINES if key.id == "search"], keys.DIFF),
-        *keys.bindings([key for key in keys.RUN if key.id == "copy"]),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.DIFF)
     DEFAULT_CSS = """
     DiffScreen { background: $background; }
     DiffScreen > #title { dock: top; height: 1; padding: 0 1; background: $panel; }
@@ -115,10 +110,6 @@ class DiffScreen(Screen[None]):
             # By the end first: so the heading comes to stand at the top, with its lines below it.
             self._list.action_last()
             self._list.move_to(f"{found[0] if step > 0 else found[-1]}.0")
-
-    def action_search(self) -> None:
-        if not self.query(AskedLine):
-            self.mount(AskedLine("search", self._list.search))
 
     def action_copy(self) -> None:
         if self._lines:
