@@ -12,7 +12,7 @@ from tui.console.evidence_list import File, Item
 from tui.console.sinks import MUTED, line
 
 _GAP = 2
-_COLUMNS = (("age", 4, 0), ("feature", 6, 34), ("session", 4, 46), ("sha256", 8, 56))
+_COLUMNS = (("age", 4, 0), ("feature", 6, 34), ("session", 4, 46), ("sha256", 8, 54))
 """The columns beside the name, how wide each is, and from which width of the list on it is shown."""
 
 
@@ -91,13 +91,10 @@ _ORDER = ("feature", "session", "age", "sha256")
 
 
 def _name(file: File, width: int) -> Content:
-    shown = file.path.removeprefix(f"{EVIDENCE_DIR}/")
-    style = "$error" if file.flaw else "" if file.kind is Kind.PICTURE else "$foreground 70%"
-    return (
-        line(_fitted(one_line(shown), width).replace(" ", "\xa0"), style)
-        if style
-        else Content(_fitted(one_line(shown), width))
-    )
+    shown = _fitted(file.path.removeprefix(f"{EVIDENCE_DIR}/"), width)
+    if file.flaw:
+        return Content.styled(shown, "$error")
+    return Content(shown) if file.kind is Kind.PICTURE else Content.styled(shown, "$foreground 80%")
 
 
 def _fitted(text: str, width: int, *, right: bool = False) -> str:
@@ -108,28 +105,35 @@ def _fitted(text: str, width: int, *, right: bool = False) -> str:
     return " " * (width - cell_len(text)) + text if right else set_cell_size(text, width)
 
 
-def caption(item: Item, now_ns: int) -> Content:
-    """What stands below a small picture."""
+def whereabouts(item: Item, now_ns: int) -> str:
+    """Feature, session, age and the beginning of the sha256, each where it is known."""
     parts = [
         features(item),
         f"session {item.session}" if item.session else "",
-        opened(item),
-        item.sha256[:8],
         ago(item.file.mtime_ns, now_ns),
-    ]
-    return line(" · ".join(part for part in parts if part))
-
-
-def takes(item: Item, now_ns: int) -> str:
-    """Which take of a thing this is, where two stand side by side."""
-    parts = [
-        one_line(item.file.name),
-        f"session {item.session}" if item.session else "",
-        ago(item.file.mtime_ns, now_ns),
-        opened(item),
         item.sha256[:8],
     ]
     return " · ".join(part for part in parts if part)
+
+
+def looks(item: Item, pixels: tuple[int, int] | None) -> str:
+    """Who has opened it, and how large it is."""
+    across = f"{pixels[0]}×{pixels[1]}" if pixels else size_of(item.file.size)
+    return " · ".join(part for part in (opened(item), across) if part)
+
+
+def brief(item: Item) -> str:
+    """What a narrow list has no room for."""
+    seen = "" if item.opened is None else "opened" if item.opened else "not opened"
+    parts = [f"session {item.session}" if item.session else "", seen, item.sha256[:8]]
+    return " · ".join(part for part in parts if part)
+
+
+def take(item: Item, which: str, now_ns: int) -> Content:
+    """Which take of a thing this is, where two stand side by side: two lines."""
+    below = " · ".join(part for part in (one_line(item.file.name), opened(item)) if part)
+    first = Content.assemble((which, "bold"), " · ", line(whereabouts(item, now_ns)))
+    return Content("\n").join([first, line(below)])
 
 
 def header(item: Item, place: str, pixels: tuple[int, int] | None, now_ns: int) -> Content:

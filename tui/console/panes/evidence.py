@@ -23,7 +23,7 @@ from tui.console.line_list import LineList, Row
 from tui.console.outside import open_and_say
 from tui.console.panes.pane import Pane
 from tui.console.preview import Preview
-from tui.console.sinks import line
+from tui.console.sinks import line, words
 
 if TYPE_CHECKING:
     from tui.console.screens.picture import PictureScreen
@@ -47,9 +47,12 @@ class EvidencePane(Pane):
         layout: vertical;
         #evidence-side { height: auto; }
         #evidence-side > Preview { display: none; }
-        #evidence-side > Static { height: auto; max-height: 2; color: $foreground 60%; }
+        #evidence-side > Static {
+            height: auto; max-height: 2; color: $foreground 60%;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
         &.-bare #evidence-side { display: none; }
-        &.-stacked #evidence-side { height: 72%; }
+        &.-stacked #evidence-side { height: 74%; padding-top: 1; }
         &.-stacked #evidence-side > Preview { display: block; }
         &.-beside { layout: horizontal; }
         &.-beside #evidence-list { width: 30; }
@@ -133,7 +136,7 @@ class EvidencePane(Pane):
         self._looking, self._again = True, False
         try:
             features = tuple(self.facts.state.features) if self.facts else ()
-            self._look(features, self._near(), self.list.size.width)
+            self._look(features, self._near(), self.list.content_size.width - 1)
         except NoMatches:
             self._looking = False
 
@@ -171,13 +174,25 @@ class EvidencePane(Pane):
         self._describe()
 
     def _describe(self) -> None:
-        item = self.selected
+        item, preview = self.selected, self.query_one(Preview)
         number = len(self.listing.items) + self.listing.left_out
-        note = self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
-        self.border_subtitle = line(note)
+        self.border_subtitle = line(
+            self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
+        )
+        preview.show(item)
         if item is not None:
-            self.query_one("#evidence-caption", Static).update(evidence_words.caption(item, time.time_ns()))
-        self.query_one(Preview).show(item)
+            self.query_one("#evidence-caption", Static).update(words(self._caption(item, preview.pixels)))
+
+    def _caption(self, item: Item, pixels: tuple[int, int] | None) -> str:
+        if self.has_class("-beside"):
+            where = evidence_words.whereabouts(item, time.time_ns())
+            return f"{where}\n{evidence_words.looks(item, pixels)}"
+        return (
+            evidence_words.looks(item, pixels) if self.has_class("-stacked") else evidence_words.brief(item)
+        )
+
+    def on_preview_drawn(self) -> None:
+        self._describe()
 
     @on(LineList.Moved)
     def _moved(self) -> None:

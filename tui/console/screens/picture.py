@@ -34,8 +34,11 @@ class PictureScreen(Screen[None]):
         background: $background;
         #picture-head { height: auto; max-height: 6; padding: 0 1; background: $panel; }
         #picture-body { height: 1fr; padding: 1 1 0 1; }
-        #picture-before { padding-right: 2; }
-        #picture-body > Vertical > Static { height: auto; max-height: 2; color: $text-muted; }
+        #picture-before { padding-right: 1; }
+        &.-compare #picture-after { padding-left: 1; }
+        #picture-body > Vertical > Static {
+            height: 3; color: $foreground 80%; text-wrap: nowrap; text-overflow: ellipsis;
+        }
         #picture-before, #picture-after > Static { display: none; }
         &.-compare #picture-before, &.-compare #picture-after > Static { display: block; }
         Preview { margin-bottom: 1; }
@@ -112,10 +115,10 @@ class PictureScreen(Screen[None]):
         head.update(evidence_words.header(item, f"{place} of {len(self._order)}", pixels, now))
         if self.comparing:
             before = self._listing.before(item)
-            nothing = f"nothing earlier of {evidence_words.features(item) or 'this'}"
-            words = evidence_words.takes(before, now) if before else nothing
-            self.query_one("#before-words", Static).update(line(f"before: {words}"))
-            self.query_one("#after-words", Static).update(line(f"after: {evidence_words.takes(item, now)}"))
+            nothing = line(f"Nothing earlier of {evidence_words.features(item) or 'this'}.")
+            words = evidence_words.take(before, "before", now) if before else nothing
+            self.query_one("#before-words", Static).update(words)
+            self.query_one("#after-words", Static).update(evidence_words.take(item, "after", now))
 
     # --- Keys --------------------------------------------------------------------------------------------
 
