@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -18,6 +19,11 @@ from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
 from harness_core.run import Run
+
+
+def pytest_configure() -> None:
+    """Let commands be interrupted even when the tests run in a shell's background, where that is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OpenRun(Protocol):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,8 @@ from hypothesis import strategies as st
 from harness_core.guards import Denial, GuardContext, Process, ToolCall
 from harness_core.guards.shell import check
 from harness_core.guards.shell_typed import Origin, unproven
+
+Spawn = Callable[..., BaseProcess]
 
 ALLOWED = (
     "npm ci && npm run build 2>&1 | tail -20",
@@ -940,6 +946,14 @@ FILES = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def home() -> Iterator[None]:
+    """A home of nobody's: where the tester's own lies changes what the guard has to say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", "/srv/somebody")
+        yield
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run").resolve() / "project"
@@ -1004,6 +1018,16 @@ def test_names_are_added_and_taken_out(root: Path) -> None:
     assert judge("terraform-docs .", GuardContext(root)) is not None
     assert judge("terraform-docs .", GuardContext(root, allow=frozenset({"terraform-docs"}))) is None
     assert judge("npm test", GuardContext(root, deny=frozenset({"npm"}))) is not None
+
+
+@pytest.mark.parametrize("command", ["make && ./build/pipe", "bash ./build/pipe"])
+def test_a_pipe_in_a_programs_place_is_denied_and_not_waited_for(
+    command: str, project: Path, spawn: Spawn
+) -> None:
+    os.mkfifo(project / "build" / "pipe")
+    reader = spawn(lambda: sys.exit(judge(command, GuardContext(project)) is None))
+    reader.join(10)
+    assert reader.exitcode == 0
 
 
 def test_relative_paths_start_where_the_shell_stands(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness_core import control
 from harness_core import events as ev
@@ -443,3 +446,80 @@ def test_a_number_far_ahead_neither_floods_the_run_nor_is_taken_twice(run: Run, 
     events = list(Tail(run.dir.journal).read_all())
     assert [event.id for event in events if isinstance(event, ev.SteerQueued)] == ["001", "20000", "20001"]
     assert len([event for event in events if isinstance(event, ev.Error)]) == 1
+
+
+# --- Whatever happens, in whatever order ----------------------------------------------------------------
+
+
+CHANNELS = ("file now", "file next", "command now", "command next")
+WRITES = st.tuples(st.sampled_from(CHANNELS), st.text("aé\u2028 \n", max_size=4))
+HAPPENINGS = st.sampled_from(
+    ("look", "boundary", "session", "reply", "crash, held", "crash, lost", "no word")
+)
+
+
+class Conversation:
+    """An engine's steering and what the agent has got of it, over crashes."""
+
+    def __init__(self, open_run: OpenRun, root: Path) -> None:
+        self._open = lambda: open_run(root)
+        self.run = self._open()
+        self.steering = Steering(self.run)
+        self.answered: list[str] = []
+        self._held: list[str] = []
+        """What the conversation holds unanswered."""
+        self._under_way: list[str] = []
+
+    def write(self, channel: str, text: str) -> None:
+        way, mode = channel.split()
+        if way == "file":
+            append(self.run, f"{text}\n", "STEER.md" if mode == "now" else "STEER.next.md")
+        else:
+            control.steer(self.run.dir, text, "now" if mode == "now" else "next")
+
+    def happen(self, what: str) -> None:
+        if what == "look":
+            self.steering.collect()
+        elif what in ("boundary", "session"):
+            self.steering.collect()
+            self._under_way.append(self.steering.hand_over("tool", session_start=what == "session"))
+        elif what == "reply":
+            self.answered += [*self._held, *self._under_way]
+            self._held, self._under_way = [], []
+            self.steering.reply_begins()
+            self.steering.acknowledge()
+        elif what == "no word":
+            self._held, self._under_way = [], []
+            self.steering.return_to_queue()
+        else:
+            self._held += self._under_way if what == "crash, held" else []
+            self._under_way = []
+            self.run = self._open()
+            self.steering = Steering(self.run)
+            self.steering.check_arrival(transcript(*self.answered, *self._held))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WRITES | HAPPENINGS, min_size=8, max_size=30))
+def test_every_message_reaches_the_agent_once_and_in_order(
+    open_run: OpenRun, tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str] | str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness_core.steering.LATE", 0.0)
+        talk = Conversation(open_run, tmp_path_factory.mktemp("talk"))
+        written: dict[str, list[str]] = {channel: [] for channel in CHANNELS}
+        for number, step in enumerate(story):
+            if isinstance(step, str):
+                talk.happen(step)
+            else:
+                channel, text = step
+                mark = f"<{channel} {number}>"
+                written[channel].append(mark)
+                talk.write(channel, f"{mark}{text}")
+        for step in ("look", "session", "reply"):
+            talk.happen(step)
+    said = "".join(talk.answered)
+    for channel, marks in written.items():
+        assert re.findall(f"<{channel} [0-9]+>", said) == marks
+    state = Follower(talk.run.dir).catch_up()
+    assert state.steer_queued == state.steer_delivered == state.steer_acknowledged

@@ -222,7 +222,8 @@ class RunScreen(Screen[None]):
         )
 
     async def action_leave(self) -> None:
-        if not self.operator.alive:
+        over = self.facts is not None and self.facts.state.ended
+        if over or not self.operator.alive:
             self.app.exit(0)
             return
         await self.ask(
