@@ -141,12 +141,13 @@ def look(run: RunDir) -> Known:
     try:
         report = status(run)
     except (LongwatchError, OSError) as error:
-        return Known(run, "", 0, 0, _changed(run), str(error))
+        return Known(run, "", 0, 0, changed(run), str(error))
     features = report.features
-    return Known(run, report.lifecycle, features["passing"], features["total"], _changed(run))
+    return Known(run, report.lifecycle, features["passing"], features["total"], changed(run))
 
 
-def _changed(run: RunDir) -> float:
+def changed(run: RunDir) -> float:
+    """When something last happened in a run, in seconds since 1970; 0 where nobody knows."""
     for path in (run.journal, run.contract, run.root):
         with contextlib.suppress(OSError):
             return path.stat().st_mtime

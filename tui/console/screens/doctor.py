@@ -1,0 +1,56 @@
+"""What a run needs from this machine, and whether it is there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.console.sinks import MUTED, line
+from tui.doctor import Check, checks
+
+
+class DoctorScreen(ModalScreen[None]):
+    """Goes with escape or q."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "back")]
+    DEFAULT_CSS = """
+    DoctorScreen { align: center middle; }
+    DoctorScreen > VerticalScroll {
+        width: 76; max-width: 100%; height: auto; max-height: 90%;
+        padding: 1 2; border: round $primary; border-title-style: bold; background: $surface;
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = "Doctor"
+            box.border_subtitle = "esc back"
+            yield Static("looking …", id="checks")
+
+    def on_mount(self) -> None:
+        self._look()
+
+    @work(thread=True, exit_on_error=False)
+    def _look(self) -> None:
+        done: list[Check] = []
+        for check in checks():
+            done.append(check)
+            self.app.call_from_thread(self._show, list(done))
+
+    def _show(self, done: list[Check]) -> None:
+        self.query_one("#checks", Static).update(Content("\n").join([_line(check) for check in done]))
+
+
+def _line(check: Check) -> Content:
+    if check.good:
+        glyph, style = "✓", "$success"
+    else:
+        glyph, style = ("✗", "$error") if check.needed else ("○", MUTED)
+    return Content.assemble((f"{glyph} ", style), (f"{check.name:12}", "bold"), line(check.says))

@@ -1,0 +1,120 @@
+"""A new run: what to build, where, within which bounds."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static, TextArea
+
+from harness_core.config import KEY_MAX_USD
+from harness_core.errors import LongwatchError
+from harness_core.safe import safe
+from tui.console.sinks import words
+from tui.launch import Detached
+from tui.new_run import Form, request, taken_as
+
+
+class NewRunScreen(ModalScreen[Detached | None]):
+    """A form. Its answer is an engine that has its run; while one refuses, the form stays as it is."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back"),
+        Binding("ctrl+s", "start", "start", priority=True),
+    ]
+    DEFAULT_CSS = """
+    NewRunScreen { align: center middle; }
+    NewRunScreen > VerticalScroll {
+        width: 78; max-width: 100%; height: auto; max-height: 100%;
+        padding: 0 2; border: round $primary; border-title-style: bold; background: $surface;
+        border-subtitle-color: $text-muted;
+    }
+    NewRunScreen Label { color: $text-muted; margin: 1 0 0 0; }
+    NewRunScreen Input { height: 1; border: none; padding: 0 1; background: $panel; }
+    NewRunScreen TextArea { height: 6; border: none; padding: 0 1; background: $panel; }
+    NewRunScreen Input:focus, NewRunScreen TextArea:focus { background: $primary 20%; }
+    NewRunScreen Horizontal { height: auto; }
+    NewRunScreen Horizontal > Label { width: auto; margin: 1 1 0 0; }
+    NewRunScreen Horizontal > Input { width: 10; margin: 1 3 0 0; }
+    NewRunScreen #taken { color: $foreground 60%; height: 1; }
+    NewRunScreen #says { color: $error; height: auto; margin: 1 0 0 0; display: none; }
+    NewRunScreen #says.-calm { color: $foreground 60%; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._starting = False
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = "New run"
+            box.border_subtitle = "ctrl+s starts · tab next field · esc back"
+            yield Label("Directory: made where it isn't there; a project in it is fine")
+            yield Input(id="directory", compact=True)
+            yield Label("What to build: say it, or name a file that does")
+            yield TextArea(id="what", soft_wrap=True, tab_behavior="focus", compact=True)
+            yield Static(id="taken")
+            with Horizontal():
+                yield Label("Features")
+                yield Input(id="features", placeholder="200", compact=True)
+                yield Label("US dollars at most")
+                yield Input(id="dollars", placeholder=_default_dollars(), compact=True)
+            yield Static(id="says")
+
+    def on_mount(self) -> None:
+        self.query_one("#directory").focus()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        # A file's name is short; what is longer needn't be looked for.
+        self.query_one("#taken", Static).update(words(taken_as(event.text_area.text)))
+
+    def on_input_submitted(self) -> None:
+        self.focus_next()
+
+    def action_back(self) -> None:
+        if not self._starting:
+            self.dismiss(None)
+
+    def action_start(self) -> None:
+        if self._starting:
+            return
+        self._starting = True
+        self._say("starting the engine …", calm=True)
+        values = {field.id: safe(field.value) for field in self.query(Input)}
+        self._start(
+            Form(
+                directory=values["directory"],
+                what=safe(self.query_one(TextArea).text),
+                features=values["features"],
+                dollars=values["dollars"],
+            )
+        )
+
+    @work(thread=True, exit_on_error=False)
+    def _start(self, form: Form) -> None:
+        try:
+            with request(form) as wanted:
+                engine = Detached(wanted, fast=False)
+        except (LongwatchError, OSError) as error:
+            self.app.call_from_thread(self._refused, str(error))
+        else:
+            self.app.call_from_thread(self.dismiss, engine)
+
+    def _refused(self, why: str) -> None:
+        self._starting = False
+        self._say(why)
+
+    def _say(self, text: str, *, calm: bool = False) -> None:
+        says = self.query_one("#says", Static)
+        says.update(words(text))
+        says.set_class(calm, "-calm")
+        says.display = bool(text)
+
+
+def _default_dollars() -> str:
+    return f"{KEY_MAX_USD:g}" if os.environ.get("ANTHROPIC_API_KEY") else "no limit"
