@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from hypothesis import strategies as st
 from harness_core import config
 from harness_core.config import FileConfig, Limits, Options, RunConfig, RunInfo
 from harness_core.errors import JournalError, LongwatchError, Mistake
+from harness_core.files import read_end, read_text
 from harness_core.layout import RunDir
 from harness_core.pricing import Usage, price
+from tests.commands import longwatch, sentence
+
+Spawn = Callable[..., BaseProcess]
 
 
 def load(tmp_path: Path, text: str | bytes) -> FileConfig:
@@ -34,6 +40,16 @@ def resolved(
 def test_an_absent_file_is_an_empty_one(tmp_path: Path) -> None:
     assert config.load_file(tmp_path / "longwatch.toml") == FileConfig()
     assert resolved() == RunConfig()
+
+
+def test_a_pipe_in_a_files_place_is_no_file_and_not_waited_for(tmp_path: Path, spawn: Spawn) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for reader in (config.load_file, read_text, lambda path: read_end(path, 10)):
+        reading = spawn(reader, path)
+        reading.join(10)
+        assert reading.exitcode == 0
+    assert config.load_file(path) == FileConfig()
 
 
 def test_later_sources_win(tmp_path: Path) -> None:
@@ -236,6 +252,22 @@ def test_without_a_login_it_says_what_to_set(tmp_path: Path) -> None:
     config.check_login({"CLAUDE_CODE_OAUTH_TOKEN": "x"})
     (tmp_path / ".credentials.json").write_text("{}")
     config.check_login({"CLAUDE_CONFIG_DIR": str(tmp_path)})
+
+
+def test_an_address_that_is_none_refuses_the_start(tmp_path: Path) -> None:
+    (tmp_path / "spec.txt").write_text("A program that draws flags.\n")
+    start = ("run", str(tmp_path / "run"), "--spec", str(tmp_path / "spec.txt"), "--headless")
+    said = sentence(longwatch(*start, ANTHROPIC_BASE_URL="localhost:8080", ANTHROPIC_API_KEY="any"))
+    assert "ANTHROPIC_BASE_URL" in said and "'localhost:8080'" in said and "http://" in said
+    assert not (tmp_path / "run").exists()
+    for address in ("/gateway", "http://", "ftp://localhost", " "):
+        with pytest.raises(Mistake, match="ANTHROPIC_BASE_URL"):
+            config.check_login({"ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "any"})
+
+
+def test_addresses_of_gateways_are_taken() -> None:
+    for address in ("", "http://127.0.0.1:4000", "https://gateway.example.org/anthropic/"):
+        config.check_login({"ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "any"})
 
 
 # --- Prices --------------------------------------------------------------------

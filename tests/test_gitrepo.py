@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from harness_core.journal import Tail
 from harness_core.layout import NEVER_COMMITTED, RunDir
 from harness_core.run import Run
 from tests.conftest import OpenRun
+
+Spawn = Callable[..., BaseProcess]
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +167,18 @@ def test_head_follows_packed_refs_and_a_detached_head(root: Path) -> None:
     assert repo.head() == last
     git(root, "checkout", "-q", "--detach", first)
     assert repo.head() == first
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/main", "packed-refs"])
+def test_a_pipe_among_the_refs_is_no_ref_and_not_waited_for(root: Path, spawn: Spawn, name: str) -> None:
+    repo = prepared(root)
+    commit(repo)
+    for path in {root / ".git" / name, root / ".git" / "refs/heads/main"}:
+        path.unlink(missing_ok=True)
+    os.mkfifo(root / ".git" / name)
+    reader = spawn(lambda: sys.exit(repo.head() is not None))
+    reader.join(10)
+    assert reader.exitcode == 0
 
 
 def test_what_has_changed_is_named_by_its_whole_path(root: Path) -> None:
