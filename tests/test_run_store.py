@@ -109,6 +109,42 @@ def test_a_git_that_holds_its_lock_is_told_and_waited_for_by_nobody(tmp_path: Pa
         assert stage.passing() == [True]
 
 
+def test_a_repository_in_the_environment_is_not_taken_for_the_runs(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny") as stage:
+        stage.lay_out()
+        foreign = tmp_path / "foreign"
+        subprocess.run(["git", "init", "-q", str(foreign)], env=stage.env, check=True)
+        before = sorted(foreign.rglob("*"))
+        clean = dict(stage.env)
+        stage.env |= {
+            "GIT_DIR": str(foreign / ".git"),
+            "GIT_WORK_TREE": str(foreign),
+            "GIT_INDEX_FILE": str(foreign / "index"),
+        }
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        stage.env = clean
+        assert stage.subjects() == ["Lay out the flags", "Draw F001"]
+        journaled = [event["sha"] for event in stage.journal(named("commit"))]
+        assert journaled == [stage.git("rev-parse", "HEAD").strip()]
+        assert sorted(foreign.rglob("*")) == before
+
+
+def test_no_text_is_cut_through_a_secret(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+huge-write:20000+huge-output:20000") as stage:
+        # Where what the agent writes and what its command prints are cut, one of these begins before it.
+        stage.env |= {"SHOP_TOKEN": "bcde\n0123", "SHOP_PASSWORD": "cdef0123"}
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        written = [event["input"]["content"] for event in stage.journal(named("tool_use", tool="Write"))]
+        (long,) = [text for text in written if "more characters" in text]
+        assert "[redacted]" in long and "bcde" not in long
+        (printed,) = [event for event in stage.journal(named("tool_result")) if event["blob"]]
+        assert "[redacted]" in printed["output"] and "cdef" not in printed["output"]
+        assert "cdef0123" not in (stage.private / "blobs" / printed["blob"]).read_text()
+
+
 def test_what_others_do_to_the_journal_is_undone_and_told(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
