@@ -144,6 +144,19 @@ def test_finish_lets_the_session_end_by_itself(tmp_path: Path) -> None:
         assert stage.passing() == [True, True]
 
 
+def test_a_finish_that_is_withdrawn_is_forgotten(tmp_path: Path) -> None:
+    with held(tmp_path, features=2) as (stage, engine):
+        finish = stage.root / "AGENT_FINISH"
+        finish.touch()
+        stage.wait_for(named("stop_requested", mode="finish"))
+        finish.unlink()
+        stage.wait_for(named("stop_cleared"))
+        assert stage.status()["stop"]["requested"] is None
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.passing() == [True, True]
+
+
 def test_stop_now_ends_the_engine_too(tmp_path: Path) -> None:
     with held(tmp_path) as (stage, engine):
         before = time.monotonic()
@@ -261,6 +274,20 @@ def test_a_message_outlives_a_stop_and_a_crash(tmp_path: Path) -> None:
         assert stage.run().wait(60) == 0
         assert [event["type"] for event in receipts(stage)] == RECEIPTS
         assert max(occurrences(stage, "Mind the edges.")) == 1
+
+
+def test_a_message_for_the_next_session_passes_a_resumed_one_by(tmp_path: Path) -> None:
+    with held(tmp_path, features=2) as (stage, engine):
+        (stage.root / "STEER.next.md").write_text("Sign your work.\n")
+        stage.wait_for(named("steer_queued", mode="next"))
+        engine.kill()
+        until(lambda: not stage.alive(), 3, "the guardian has cleaned up")
+        stage.release()
+        assert stage.run(features=2).wait(60) == 0
+        starts = [(event["session"], event["resumed"]) for event in stage.journal(named("session_started"))]
+        assert starts == [(1, False), (1, True), (2, False)]
+        assert [event["session"] for event in stage.journal(named("steer_delivered"))] == [2]
+        assert max(occurrences(stage, "Sign your work.")) == 1
 
 
 def test_an_empty_message_is_a_mistake(tmp_path: Path) -> None:
