@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness_core.agent import sdk
 from tests.harness import PASSING, Command, Stage, gapless, named, open_stage, text_of, until
 
 WHOLE = 75
@@ -126,6 +127,23 @@ def test_a_torn_last_line_is_cut_off_and_a_damaged_one_counted(tmp_path: Path) -
         rest = [json.loads(line) for line in journal.read_bytes().splitlines()[len(lines) :]]
         assert [event["seq"] for event in rest] == list(range(len(lines) + 1, len(lines) + 1 + len(rest)))
         assert stage.passing() == [True]
+
+
+QUEUED = b'{"type":"queue-operation","operation":"enqueue","content":"Go on."}\n'
+SAID = b'{"type":"user","message":{"role":"user","content":"Go on."}}\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "there"), [(b"", False), (QUEUED, False), (QUEUED + SAID[:-1], False), (QUEUED + SAID, True)]
+)
+def test_only_a_conversation_that_has_begun_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes, there: bool
+) -> None:
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+    record = tmp_path / "projects" / "-run" / "sdk-1.jsonl"
+    record.parent.mkdir(parents=True)
+    record.write_bytes(lines)
+    assert sdk.transcript("sdk-1") == (record if there else None)
 
 
 # Decisions
