@@ -167,21 +167,27 @@ class FeatureList(LineList):
     def take(self, found: Sequence[Standing], width: int) -> None:
         self.standings = {item.id: item for item in found}
         ids = min(16, max((len(line(item.id).plain) for item in found), default=0))
-        self.show([Row(item.id, _row(item, ids, width >= WIDE)) for item in found])
+        tries = max((len(_tries(item)) for item in found), default=0)
+        self.show([Row(item.id, _row(item, ids, tries, columns=width >= WIDE)) for item in found])
 
 
-def _row(item: Standing, ids: int, columns: bool) -> Content:
+def _tries(item: Standing) -> str:
+    """A space and how often it was tried without success, where that matters."""
+    return f" ×{item.attempts}" if item.attempts and not item.passes else ""
+
+
+def _row(item: Standing, ids: int, tries: int, *, columns: bool) -> Content:
     look = LOOKS[item.status]
-    tried = f"×{item.attempts}" if item.attempts and not item.passes else ""
+    tried = _tries(item)
     parts: list[Content | str | tuple[str, str]] = [
         ("▶" if item.in_hand else " ", "bold $primary"),
         (f"{look.glyph} ", look.style),
         line(item.id, "bold" if item.in_hand else "", ids).pad_right(max(0, ids - len(line(item.id).plain))),
     ]
     if columns:
-        parts += [" ", (f"{item.status.value:9}", look.style), (f" {tried:3}", "$warning")]
+        parts += [" ", (f"{item.status.value:9}", look.style), (tried.ljust(tries), "$warning")]
     elif tried:
-        parts += [" ", (tried, "$warning")]
+        parts.append((tried, "$warning"))
     muted = MUTED if item.status is Status.SKIPPED else ""
     return Content.assemble(*parts, " ", line(item.description, muted))
 
