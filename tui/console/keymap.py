@@ -17,7 +17,7 @@ _CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
     (keys.RUN, keys.LINES, keys.STREAM),
     (keys.RUN, keys.LINES, keys.EVIDENCE),
     (keys.PICTURE, keys.EVIDENCE),
-    (keys.START, keys.LINES),
+    (keys.START, keys.LIST),
 )
 """Keys that count at the same time."""
 

@@ -193,6 +193,9 @@ PICTURE = (
 )
 """Where one piece of evidence fills the screen."""
 
+LIST = tuple(key for key in LINES if key.id not in ("search", "next_match", "previous_match"))
+"""In a list too short to be searched."""
+
 START = (
     Key("new", "n", "new", "new run", "Say what to build, and start.", hint=True),
     Key("demo", "d", "demo", "demo", "Watch a rehearsal: no key, no cost.", hint=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from textual import work
@@ -12,8 +13,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.console.sinks import MUTED, line
+from harness_core.safe import one_line
+from tui.console.sinks import MUTED, words
 from tui.doctor import Check, checks
+
+_INDENT = 14
+_WIDTH = 54
+"""Characters of what a check says, on each of its lines."""
 
 
 class DoctorScreen(ModalScreen[None]):
@@ -53,4 +59,5 @@ def _line(check: Check) -> Content:
         glyph, style = "✓", "$success"
     else:
         glyph, style = ("✗", "$error") if check.needed else ("○", MUTED)
-    return Content.assemble((f"{glyph} ", style), (f"{check.name:12}", "bold"), line(check.says))
+    says = words(f"\n{'':{_INDENT}}".join(textwrap.wrap(one_line(check.says), _WIDTH)))
+    return Content.assemble((f"{glyph} ", style), (f"{check.name:{_INDENT - 2}}", "bold"), says)

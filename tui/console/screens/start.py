@@ -45,11 +45,10 @@ _UNSETTLED = frozenset(
 """What can change without a word in the journal: an engine may die."""
 
 
-class Runs(LineList):
+class Runs(LineList, inherit_bindings=False):
     """The runs, with where each stands."""
 
-    def action_search(self) -> None:
-        PromptCard("Search", self.searched, self.search).put_up(self.screen)
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.LIST)
 
     def action_filter(self) -> None:
         PromptCard("Show only", self.filtered, self.sift).put_up(self.screen)
