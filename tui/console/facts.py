@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -32,6 +33,14 @@ class Facts:
     """The block that an agent is typing; its text is empty where none is."""
     reading: bool
     """Whether older events are still being read, so that sums aren't whole yet."""
+
+
+@runtime_checkable
+class Looker(Protocol):
+    """What shows something of a run."""
+
+    def look(self, facts: Facts) -> None:
+        """Take in what is known now."""
 
 
 class Feed:

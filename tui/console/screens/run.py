@@ -24,7 +24,7 @@ from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.cards.composer import Composer
-from tui.console.facts import Facts, Feed
+from tui.console.facts import Facts, Feed, Looker
 from tui.console.head import Head
 from tui.console.operator import Operator
 from tui.console.panes.evidence import EvidencePane
@@ -126,8 +126,9 @@ class RunScreen(Screen[None]):
         self.query_one(Head).look(facts)
         self._show_checkpoint(facts)
         self._attention.look(facts)
-        for pane in self.panes:
-            pane.look(facts)
+        for other in (*self.panes, *self.app.screen_stack):
+            if isinstance(other, Looker):
+                other.look(facts)
 
     @work(exclusive=True, exit_on_error=False)
     async def _watch(self) -> None:
@@ -308,6 +309,23 @@ class RunScreen(Screen[None]):
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
 
         self.app.push_screen(HelpScreen())
+
+    def action_costs(self) -> None:
+        from tui.console.screens.costs import CostsScreen  # noqa: PLC0415
+
+        if self.facts is not None:
+            self.app.push_screen(CostsScreen(self.facts))
+
+    def action_brief(self) -> None:
+        from tui.console.screens.brief import BriefScreen  # noqa: PLC0415
+
+        if self.facts is not None:
+            self.app.push_screen(BriefScreen(self.run_dir, self.facts))
+
+    def action_trace(self) -> None:
+        from tui.console.screens.trace import TraceScreen  # noqa: PLC0415
+
+        self.app.push_screen(TraceScreen(self.run_dir))
 
     def action_copy(self) -> None:
         text = self.pane.copied()
