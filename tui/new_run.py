@@ -72,6 +72,9 @@ def request(form: Form) -> Iterator[Request]:
     directory = RunDir.at(form.directory.strip())
     options = Options(features=_number("features", form.features, int), limits=_limits(form.dollars))
     path = spec_file(form.what)
+    known = (directory.spec, directory.contract, directory.run_json)
+    if not form.what.strip() and not any(file.exists() for file in known):
+        raise Mistake("nothing says what to build: say it, or name a file that does")
     with tempfile.TemporaryDirectory(prefix="longwatch-") as folder:
         if path is None and form.what.strip():
             # The engine puts it in place when nothing else hinders the start.

@@ -81,6 +81,10 @@ class NewRunScreen(ModalScreen[Detached | None]):
             self.dismiss(None)
 
     def action_start(self) -> None:
+        # After the keys that a field has still to take in.
+        (self.focused or self).call_later(self._take)
+
+    def _take(self) -> None:
         if self._starting:
             return
         self._starting = True
