@@ -11,7 +11,6 @@ from harness_core.lock import engine_alive
 from harness_core.request import Request
 from tui import recent, settings
 from tui.commands.common import say
-from tui.foreign import watchable
 from tui.launch import Detached
 
 
@@ -25,7 +24,7 @@ def start(request: Request, fast: bool) -> Exit | None:
     with ThreadPoolExecutor(1) as other:
         # Either takes half a second, and neither needs the other.
         starting = other.submit(Detached, request, fast)
-        _load()
+        load_run()
         engine = starting.result()
     _open(engine.run, wanted)
     for note in engine.notes:
@@ -42,18 +41,14 @@ def start(request: Request, fast: bool) -> Exit | None:
 
 def attach(run: RunDir) -> None:
     """Watch a run that is there."""
-    wanted = _settings()
-    _load()
-    _open(run, wanted)
+    _open(run, _settings())
     if engine_alive(run):
         _say_way_back(run)
 
 
 def begin() -> None:
     """Open the start screen; the run that was opened from there is told of when it goes on."""
-    wanted = _settings()
-    _load()
-    shown = _open(None, wanted)
+    shown = _open(None, _settings())
     if shown is not None and engine_alive(shown):
         _say_way_back(shown)
 
@@ -61,6 +56,10 @@ def begin() -> None:
 def opened(run: RunDir) -> RunDir:
     """`run` as the console reads it, noted as opened."""
     recent.note(run)
+    if run.run_json.exists():
+        return run
+    from tui.foreign import watchable  # noqa: PLC0415
+
     return watchable(run)
 
 
@@ -78,10 +77,10 @@ def _settings() -> settings.Settings:
     return wanted
 
 
-def _load() -> None:
-    """Load what the console is made of: nothing else of Longwatch needs a terminal's widgets."""
+def load_run() -> None:
+    """Load what shows a run: half a second's work that can be done while something else is waited for."""
     from tui.console import app  # noqa: F401, PLC0415
-    from tui.console.screens import run, start  # noqa: F401, PLC0415
+    from tui.console.screens import run  # noqa: F401, PLC0415
 
 
 def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:

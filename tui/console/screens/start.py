@@ -98,6 +98,7 @@ class StartScreen(Screen[None]):
     def _find(self) -> None:
         found = recent.candidates(Path.cwd())
         self.app.call_from_thread(self._found, found)
+        launching.load_run()
 
     def _found(self, found: list[RunDir]) -> None:
         self._runs = found
