@@ -196,6 +196,12 @@ PICTURE = (
 LIST = tuple(key for key in LINES if key.id not in ("search", "next_match", "previous_match"))
 """In a list too short to be searched."""
 
+PAGE = (
+    Key("close_page", "escape,q", "close", "back", "Back to the run.", hint=True, shown_as="esc"),
+    Key("copy_page", "y", "copy", "copy", "Copy all of it, as it goes into a report.", hint=True),
+)
+"""On a page over the panes: a feature, the costs, the brief."""
+
 START = (
     Key("new", "n", "new", "new run", "Say what to build, and start.", hint=True),
     Key("demo", "d", "demo", "demo", "Watch a rehearsal: no key, no cost.", hint=True),
@@ -214,6 +220,7 @@ GROUPS = {
     "In a diff": DIFF,
     "In the evidence": EVIDENCE,
     "On a picture": PICTURE,
+    "On a page": PAGE,
     "On the start screen": START,
 }
 """All of them, by where they count."""

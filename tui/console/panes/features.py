@@ -279,7 +279,7 @@ class FeaturesPane(Pane):
             rates.standings = found
             self.query_one(FeatureList).take(found, self.content_size.width)
             if self._opened is not None and self._opened.is_current:
-                self._opened.look(self.query_one(FeatureList).standings)
+                self._opened.restate(self.query_one(FeatureList).standings)
             self._draw(facts)
         elif facts.report.engine.alive and time.monotonic() - self._drawn > REDRAW:
             self._draw(facts)

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from harness_core.contract import Status
 from harness_core.layout import RunDir
@@ -22,6 +16,7 @@ from tui.console import burnup, since
 from tui.console.facts import Facts
 from tui.console.head import PILLS, amount
 from tui.console.looks import LOOKS
+from tui.console.screens.page import Page
 from tui.console.since import Brief
 from tui.console.sinks import MUTED, line, words
 
@@ -33,23 +28,12 @@ _WAITING = frozenset(
 )
 
 
-class BriefScreen(ModalScreen[None]):
+class BriefScreen(Page):
     """Closing it counts as having looked."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,b", "seen", "back"),
-        Binding("y", "copy", "copy", tooltip="Copy the brief."),
-    ]
     DEFAULT_CSS = """
-    BriefScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 100; max-width: 100%; height: auto; max-height: 94%; padding: 1 2;
-            border: round $primary; background: $surface; scrollbar-size-vertical: 1;
-            border-title-style: bold; border-title-color: $primary; border-subtitle-color: $foreground 60%;
-        }
-        & #page { text-wrap: nowrap; text-overflow: ellipsis; }
-    }
+    BriefScreen > VerticalScroll { width: 100; }
+    BriefScreen #page { text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     class Told(Message):
@@ -65,15 +49,10 @@ class BriefScreen(ModalScreen[None]):
         self._facts = facts
         self._told: Brief | None = None
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
-            box.border_title = "Since you last looked"
-            box.border_subtitle = "y copy · esc back"
-            yield Static(id="page")
+    def title_line(self) -> Content:
+        return Content("Since you last looked")
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-        self._show()
         self._read(self._facts.state.run_id)
 
     @work(thread=True, exit_on_error=False)
@@ -82,26 +61,19 @@ class BriefScreen(ModalScreen[None]):
 
     def on_brief_screen_told(self, message: Told) -> None:
         self._told = message.told
-        self._show()
+        self.refresh_page()
 
-    def _show(self) -> None:
-        self.query_one("#page", Static).update(Content("\n").join(self._page()))
-
-    def _page(self) -> Iterator[Content]:
+    def lines(self) -> Iterator[Content]:
         yield from waiting(self._facts)
         if self._told is None:
             yield words("reading the journal …", MUTED)
         else:
             yield from happened(self._told)
 
-    def action_seen(self) -> None:
+    def action_close(self) -> None:
         if self._told is not None:
             since.remember(self._facts.state.run_id, self._told.end)
         self.dismiss()
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(f"{Content(chr(10)).join(self._page()).plain}\n")
-        self.notify("copied")
 
 
 def waiting(facts: Facts) -> Iterator[Content]:

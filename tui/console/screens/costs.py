@@ -3,68 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from tui.console import costs
 from tui.console.facts import Facts
+from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, words
 
 
-class CostsScreen(ModalScreen[None]):
+class CostsScreen(Page):
     """A table that goes on while it is looked at. `y` copies it for a report."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,c", "dismiss", "back"),
-        Binding("y", "copy", "copy", tooltip="Copy the table as Markdown."),
-    ]
     DEFAULT_CSS = """
-    CostsScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: auto; max-width: 100%; height: auto; max-height: 90%; padding: 1 2;
-            border: round $primary; background: $surface;
-            border-title-style: bold; border-title-color: $primary; border-subtitle-color: $foreground 60%;
-        }
-        & Static { width: auto; }
-    }
+    CostsScreen > VerticalScroll { width: auto; }
+    CostsScreen #page { width: auto; }
     """
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self._facts = facts
-        self._markdown = ""
+        self._shown = ""
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
-            box.border_title = "Costs by phase"
-            box.border_subtitle = "y copy as Markdown · esc back"
-            yield Static(id="table")
+    def title_line(self) -> Content:
+        return Content("Costs by phase")
 
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-        self._show()
+    def copied(self) -> str:
+        return costs.markdown(self._facts.state, self._facts.report)
 
     def look(self, facts: Facts) -> None:
         """Take in what is known now."""
         self._facts = facts
-        if self.is_mounted:
-            self._show()
+        text = self.copied()
+        if text != self._shown:
+            self._shown = text
+            self.refresh_page()
 
-    def _show(self) -> None:
-        facts = self._facts
-        markdown = costs.markdown(facts.state, facts.report)
-        if markdown != self._markdown:
-            self._markdown = markdown
-            self.query_one("#table", Static).update(Content("\n").join(self._lines()))
-
-    def _lines(self) -> Iterator[Content]:
+    def lines(self) -> Iterator[Content]:
         state, report = self._facts.state, self._facts.report
         if not state.phases:
             yield words(
@@ -84,7 +59,3 @@ class CostsScreen(ModalScreen[None]):
             yield words(item, MUTED)
         if running:
             yield words("the running phase's time is added when it ends", MUTED)
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self._markdown)
-        self.notify("copied")

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
 
 from harness_core import events as ev
 from harness_core.contract import Feature
@@ -23,6 +17,7 @@ from tui.console.burnup import clock, seconds
 from tui.console.contract_view import Standing
 from tui.console.feature_story import Bound, Story, Work, findings_on
 from tui.console.looks import LOOKS
+from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, line, words
 
 LONGEST = 8000
@@ -33,27 +28,15 @@ PATHS = 30
 Styled = tuple[str, str]
 
 
-class FeatureScreen(ModalScreen[None]):
+class FeatureScreen(Page):
     """Covers the panes; escape or q goes back. Stays true while the run goes on."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "back", key_display="esc"),
-        Binding("y", "copy", "copy", tooltip="Copy all of this to the clipboard."),
-        Binding("j", "scroll('down')", show=False),
-        Binding("k", "scroll('up')", show=False),
-        Binding("ctrl+d", "scroll('page_down')", show=False),
-        Binding("ctrl+u", "scroll('page_up')", show=False),
-        Binding("g", "scroll('home')", show=False),
-        Binding("G", "scroll('end')", show=False),
-    ]
     DEFAULT_CSS = """
     FeatureScreen {
         background: $background;
         & > VerticalScroll {
-            border: round $primary; padding: 0 1; scrollbar-size-vertical: 1;
-            border-title-color: $primary; border-title-style: bold;
+            width: 100%; height: 1fr; max-height: 100%; padding: 0 1; background: $background;
         }
-        & Footer { background: $panel; }
     }
     """
 
@@ -68,24 +51,19 @@ class FeatureScreen(ModalScreen[None]):
         self._reading = False
         self._read_once = False
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
-            box.border_title = line(self._standing.id, width=60)
-            yield Static(id="page")
-        yield Footer(compact=True, show_command_palette=False)
+    def title_line(self) -> Content:
+        return line(self._standing.id, width=60)
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-        self._show()
         self._read_on()
         self.set_interval(POLL, self._read_on)
 
-    def look(self, standings: Mapping[str, Standing]) -> None:
+    def restate(self, standings: Mapping[str, Standing]) -> None:
         """Take in where the features stand now."""
         standing = standings.get(self._standing.id, self._standing)
         if standing != self._standing:
             self._standing = standing
-            self._show()
+            self.refresh_page()
 
     def _read_on(self) -> None:
         if not self._reading and (self._story.behind or not self._read_once):
@@ -100,12 +78,12 @@ class FeatureScreen(ModalScreen[None]):
     def on_feature_screen_read(self) -> None:
         self._reading = False
         self._read_once = True
-        self._show()
+        self.refresh_page()
 
-    def _show(self) -> None:
-        self.query_one("#page", Static).update(Content("\n").join(self._page()))
+    def copied(self) -> str:
+        return f"{self._standing.id}  {super().copied()}"
 
-    def _page(self) -> Iterator[Content]:
+    def lines(self) -> Iterator[Content]:
         standing, feature = self._standing, self._feature
         look = LOOKS[standing.status]
         head: list[Styled] = [(f"{look.glyph} {standing.status.value}", look.style)]
@@ -133,24 +111,6 @@ class FeatureScreen(ModalScreen[None]):
         yield from _section("Sessions", (_session(item) for item in story.sessions[::-1]))
         yield from _section("Commits", (_commit(item) for item in story.commits[::-1]))
         yield from _section("History", (_change(item) for item in story.changes[::-1]))
-
-    # --- Keys --------------------------------------------------------------------------------------------
-
-    def action_scroll(self, way: str) -> None:
-        box = self.query_one(VerticalScroll)
-        moves = {
-            "down": box.scroll_down,
-            "up": box.scroll_up,
-            "page_down": box.scroll_page_down,
-            "page_up": box.scroll_page_up,
-            "home": box.scroll_home,
-            "end": box.scroll_end,
-        }
-        moves[way](animate=False)
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(f"{self._standing.id}  {Content(chr(10)).join(self._page()).plain}\n")
-        self.notify("copied")
 
 
 def _section(title: str, items: Iterable[Content]) -> Iterator[Content]:
