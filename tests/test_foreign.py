@@ -1,4 +1,4 @@
-"""A directory of another harness as a journal: its transcripts, commits and files. Nothing of it is touched."""
+"""A directory of another harness as a journal: transcripts, commits, files. Nothing of it is touched."""
 
 from __future__ import annotations
 
@@ -29,16 +29,11 @@ Wait = Callable[[Callable[[], bool]], None]
 USAGE = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 100}
 
 
-def said(
-    *blocks: dict[str, Any], reply: str = "m1", at: str = "2026-01-01T10:00:00.000Z", **more: Any
-) -> bytes:
-    message = {
-        "id": reply,
-        "role": "assistant",
-        "model": "claude-sonnet-5-5",
-        "content": blocks,
-        "usage": USAGE,
-    }
+AT = "2026-01-01T10:00:00.000Z"
+
+
+def said(*blocks: dict[str, Any], reply: str = "m1", at: str = AT, **more: Any) -> bytes:
+    message = {"id": reply, "model": "claude-sonnet-5-5", "content": blocks, "usage": USAGE}
     return _line({"type": "assistant", "timestamp": at, "message": message, **more})
 
 
