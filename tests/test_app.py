@@ -76,6 +76,18 @@ def test_a_server_is_started_once_reached_and_stopped(run: Run) -> None:
     assert journaled(run) == [("start", True), ("stop", True)]
 
 
+def test_two_starts_at_once_start_one_app(run: Run) -> None:
+    async def story(app: App) -> None:
+        answers = await asyncio.gather(app.act("start"), app.act("start"))
+        assert all(answer.ok for answer in answers)
+        assert len({address(answer.text) for answer in answers}) == 1
+        assert len(processes.marked(processes.APP_MARK, run.mark)) == 1
+
+    script(run, SERVER)
+    play(run, story)
+    assert journaled(run) == [("start", True), ("stop", True)]
+
+
 def test_what_a_script_left_running_is_the_app(run: Run) -> None:
     async def story(app: App) -> None:
         started = await app.act("start")
