@@ -79,7 +79,7 @@ class Page(ModalScreen[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.copied())
-        self.notify("copied")
+        self.notify("copied", markup=False)
 
     def action_close(self) -> None:
         self.dismiss()
