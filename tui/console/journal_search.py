@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ from tui.console.journal_window import (
     CHUNK,
     Entry,
     Line,
+    Piece,
     entry_of,
     head,
     line_end,
-    lines_after,
-    lines_before,
     opened,
+    piece_after,
+    piece_before,
     whole_end,
 )
 
@@ -58,6 +60,9 @@ _TROUBLE = frozenset(
     )
 )
 _FALLIBLE = frozenset(("tool_result", "app_changed"))
+_TROUBLE_MARKS = re.compile(b'"ok":false|"type":"(?:' + "|".join(sorted(_TROUBLE)).encode() + b')"')
+_PLAIN: re.Pattern[str] = re.compile(r"[\x20-\x7e]*")
+_PIECE = 4 * CHUNK
 
 
 def is_trouble(data: bytes) -> bool:
@@ -117,7 +122,15 @@ class Filter:
             return False
         if self.kinds and not any(_is_kind(entry, kind) for kind in self.kinds):
             return False
-        return not self.text or self.text in _all_words(entry).casefold()
+        return not self.text or self.text in _all_words(entry).lower()
+
+    def may_hold(self, data: bytes) -> bool:
+        """Whether bytes of a journal can hold anything wanted: a quick look that never says no wrongly."""
+        return (
+            (not self.roles or any(f'"role":"{role}'.encode() in data for role in self.roles))
+            and (not self.kinds or any(mark in data for kind in self.kinds for mark in _marks(kind)))
+            and (not self.text or _sure(self.text) in data.lower())
+        )
 
 
 def _is_kind(entry: Entry, kind: str) -> bool:
@@ -155,7 +168,7 @@ def parse_filter(text: str) -> Filter:
         roles=tuple(parts["role"]),
         sessions=tuple(map(_span, parts["session"])),
         kinds=tuple(parts["kind"]),
-        text=" ".join(rest).casefold(),
+        text=" ".join(rest).lower(),
     )
 
 
@@ -167,29 +180,64 @@ def _span(text: str) -> tuple[int, int]:
         raise Mistake(f"no session {text}: write session:3 or session:3-7") from None
 
 
-# --- Search -----------------------------------------------------------------------------
+def _marks(kind: str) -> list[bytes]:
+    """Bytes of which a line of that kind has one, or, of a call, the line of what came of it."""
+    if kind in OF_CALLS:
+        return [b'"guard_decision"' if kind == "denied" else b'"ok":false']
+    types = KINDS.get(kind) or (_TYPES[kind],)
+    return [f'"{event.__struct_config__.tag}"'.encode() for event in types]
 
-Test = Callable[[Line], bool]
-Cancelled = Callable[[], bool]
+
+def _sure(words: str) -> bytes:
+    """Bytes that every line with these words has, in lower case: their longest run of plain characters."""
+    escaped = json.dumps(words.lower(), ensure_ascii=False)[1:-1]
+    longest: str = max(_PLAIN.findall(escaped), key=len)
+    return longest.encode()
 
 
-def look_for(words: str, wanted: Callable[[Entry], bool]) -> Test:
-    """A test for lines of wanted entries that say `words`, in any case."""
-    needle = words.casefold()
-    escaped = json.dumps(needle, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
+# --- Search ------------------------------------------------------------------------------------------
 
-    def test(line: Line) -> bool:
-        # Lower case by bytes is quick, and right for what a plain needle can match.
-        if needle.isascii() and escaped not in line.data.lower():
+
+@dataclass(frozen=True)
+class Test:
+    """What a search looks for: first whether bytes can hold it, then whether a line does."""
+
+    may_hold: Callable[[bytes], bool]
+    passes: Callable[[Line], bool]
+
+
+def said(words: str, wanted: Callable[[Entry], bool]) -> Test:
+    """Lines of wanted entries that say `words`, in any case."""
+    needle, sure = words.lower(), _sure(words)
+
+    def passes(line: Line) -> bool:
+        if sure not in line.data.lower():
             return False
         entry = entry_of(line)
-        return needle in words_of(entry.event).casefold() and wanted(entry)
+        return needle in words_of(entry.event).lower() and wanted(entry)
 
-    return test
+    return Test(lambda data: sure in data.lower(), passes)
+
+
+def trouble(wanted: Callable[[Entry], bool]) -> Test:
+    """Errors, denials, failed calls, tampering."""
+
+    def passes(line: Line) -> bool:
+        return (
+            _TROUBLE_MARKS.search(line.data) is not None and is_trouble(line.data) and wanted(entry_of(line))
+        )
+
+    return Test(lambda data: _TROUBLE_MARKS.search(data) is not None, passes)
 
 
 def find(
-    path: Path, start: int, step: int, test: Test, cancelled: Cancelled, *, wraps: bool = False
+    path: Path,
+    start: int,
+    step: int,
+    test: Test,
+    cancelled: Callable[[], bool] = lambda: False,
+    *,
+    wraps: bool = False,
 ) -> int | None:
     """Where the next line that passes `test` begins: behind the line at `start`, or before it for `step` -1.
 
@@ -201,11 +249,13 @@ def find(
         fd, size = file[0], whole_end(*file[:2])
         here = min(start, size) if step < 0 else line_end(fd, start) or size
         for first, last in ((here, size), (0, here)) if step > 0 else ((0, here), (here, size)):
-            pieces = _forwards(fd, first, last) if step > 0 else _backwards(fd, first, last)
-            for lines in pieces:
+            for piece in _forwards(fd, first, last) if step > 0 else _backwards(fd, first, last):
                 if cancelled():
                     return None
-                found = next((line.offset for line in lines if test(line)), None)
+                if not test.may_hold(piece.data):
+                    continue
+                lines = (line for line in piece.lines()[::step] if first <= line.offset < last)
+                found = next((line.offset for line in lines if test.passes(line)), None)
                 if found is not None:
                     return found
             if not wraps:
@@ -213,13 +263,13 @@ def find(
     return None
 
 
-def _forwards(fd: int, start: int, end: int) -> Iterator[list[Line]]:
-    while start < end and (lines := lines_after(fd, start, 4 * CHUNK)):
-        yield lines
-        start = lines[-1].offset + lines[-1].size
+def _forwards(fd: int, start: int, end: int) -> Iterator[Piece]:
+    while start < end and (piece := piece_after(fd, start, _PIECE)):
+        yield piece
+        start = piece.end
 
 
-def _backwards(fd: int, start: int, end: int) -> Iterator[list[Line]]:
-    while end > start and (lines := lines_before(fd, end, 4 * CHUNK)):
-        yield lines[::-1]
-        end = lines[0].offset
+def _backwards(fd: int, start: int, end: int) -> Iterator[Piece]:
+    while end > start and (piece := piece_before(fd, end, _PIECE)):
+        yield piece
+        end = piece.offset

@@ -20,7 +20,7 @@ from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.cards.prompt import PromptCard
 from tui.console.journal_layout import Laid, Layout, Pos, Step
-from tui.console.journal_search import Filter, Test, find, is_trouble, look_for, parse_filter
+from tui.console.journal_search import Filter, Test, find, parse_filter, said, trouble
 from tui.console.journal_window import Entry, JournalWindow, offset_of
 from tui.console.rows import Look
 
@@ -241,7 +241,7 @@ class JournalView(Widget, can_focus=True):
     def _pieces(self, look: Look, text: str, under: Style) -> list[Segment]:
         """A text in its look, with what was searched for marked."""
         style = self.get_component_rich_style(f"look--{look}") + under
-        needle, lower = self.words.casefold(), text.casefold()
+        needle, lower = self.words.lower(), text.lower()
         if not needle or needle not in lower or len(lower) != len(text):
             return [Segment(text, style)]
         mark = self.get_component_rich_style("look--match")
@@ -332,6 +332,7 @@ class JournalView(Widget, can_focus=True):
 
     def _leave_end(self) -> None:
         """From here on what comes is only counted."""
+        self.told = ""
         if self.follow and self.page:
             self.follow = False
             self.window.caught_up()
@@ -417,14 +418,11 @@ class JournalView(Widget, can_focus=True):
 
     def action_match(self, step: Step) -> None:
         if self.words:
-            test = look_for(self.words, self._is_shown)
+            test = said(self.words, self.wants)
             self._go_looking(step, test, f"“{one_line(self.words, 30)}”", wraps=True)
 
     def action_trouble(self, step: Step) -> None:
-        self._go_looking(step, lambda line: is_trouble(line.data), "no trouble", wraps=False)
-
-    def _is_shown(self, entry: Entry) -> bool:
-        return self.wants(entry)
+        self._go_looking(step, trouble(self.wants), "trouble", wraps=False)
 
     def _go_looking(self, step: Step, test: Test, what: str, *, wraps: bool) -> None:
         start = self._looked_at() if not self.follow else self.window.seen
@@ -444,11 +442,11 @@ class JournalView(Widget, can_focus=True):
         worker = get_current_worker()
         found = find(self.window.path, start, step, test, lambda: worker.is_cancelled, wraps=wraps)
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._looked, found, what)
+            self.app.call_from_thread(self._looked, found, what, wraps)
 
-    def _looked(self, found: int | None, what: str) -> None:
+    def _looked(self, found: int | None, what: str, wraps: bool) -> None:
         self._searching = False
-        self.told = "" if found is not None else f"{what} not found"
+        self.told = "" if found is not None else f"{what} not found" if wraps else f"no {what} that way"
         if found is None:
             self.redraw()
             return
@@ -460,9 +458,9 @@ class JournalView(Widget, can_focus=True):
 
     def _show_match(self, entry: Entry) -> None:
         """Open the entry when what was found isn't on its line."""
-        needle = self.words.casefold()
+        needle = self.words.lower()
         lines = self._lines.lines(self._lines.index(self._cursor))
-        seen = any(needle in "".join(text for _, text in line).casefold() for line in lines)
+        seen = any(needle in "".join(text for _, text in line).lower() for line in lines)
         if needle and not seen and self.can_open(entry) and entry.offset not in self.opened:
             self.action_open()
 
@@ -492,6 +490,7 @@ class JournalView(Widget, can_focus=True):
         except Mistake as error:
             self.app.notify(one_line(str(error)), severity="warning", markup=False)
             return
+        self.window.reader.may_hold = self.filter.may_hold if self.filter else lambda _: True
         self.filter_text = one_line(text)
         at = self._cursor[0]
         self.workers.cancel_group(self, "fill")

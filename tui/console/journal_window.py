@@ -36,7 +36,7 @@ TOO_LONG = "too long"
 
 
 class Line(NamedTuple):
-    """A line of the file. Of one over `LONG` bytes, `data` is only the beginning."""
+    """A line of the file, and its bytes without the newline; of one over `LONG` only the first."""
 
     offset: int
     size: int
@@ -139,41 +139,54 @@ def whole_end(fd: int, size: int) -> int:
     return size if size and os.pread(fd, 1, size - 1) == b"\n" else line_start(fd, size)
 
 
-def _split(data: bytes, offset: int) -> list[Line]:
-    lines = []
-    for piece in data[:-1].split(b"\n"):
-        lines.append(Line(offset, len(piece) + 1, piece + b"\n"))
-        offset += len(piece) + 1
-    return lines
+class Piece(NamedTuple):
+    """Whole lines of the file that stand together; of one long line, only the beginning of its bytes."""
+
+    offset: int
+    size: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+    def lines(self) -> list[Line]:
+        if self.size > len(self.data):
+            return [Line(*self)]
+        lines, offset = [], self.offset
+        for text in self.data[:-1].split(b"\n"):
+            lines.append(Line(offset, len(text) + 1, text))
+            offset += len(text) + 1
+        return lines
 
 
-def _one(fd: int, start: int, end: int) -> Line:
+def _one(fd: int, start: int, end: int) -> Piece:
     size = end - start
-    return Line(start, size, os.pread(fd, _BEGINNING if size > LONG else size, start))
+    return Piece(start, size, os.pread(fd, _BEGINNING if size > LONG else size, start))
 
 
-def lines_before(fd: int, end: int, want: int = CHUNK) -> list[Line]:
-    """The whole lines before `end`, where a line begins: about `want` bytes, one line at least."""
+def piece_before(fd: int, end: int, want: int) -> Piece | None:
+    """The lines before `end`, where a line begins: about `want` bytes of them, one line at least."""
     if end <= 0:
-        return []
+        return None
     start = max(0, end - want)
     data = os.pread(fd, end - start, start)
     if start > 0:
         first = data.find(b"\n", 0, len(data) - 1)
         if first < 0:
-            return [_one(fd, line_start(fd, end), end)]
+            return _one(fd, line_start(fd, end), end)
         start, data = start + first + 1, data[first + 1 :]
-    return _split(data, start)
+    return Piece(start, len(data), data)
 
 
-def lines_after(fd: int, start: int, want: int = CHUNK) -> list[Line]:
-    """The whole lines from `start` on: about `want` bytes, one line at least where one is whole."""
+def piece_after(fd: int, start: int, want: int) -> Piece | None:
+    """The lines from `start` on: about `want` bytes of them, one line at least where one is whole."""
     data = os.pread(fd, want, start)
     last = data.rfind(b"\n")
     if last >= 0:
-        return _split(data[: last + 1], start)
+        return Piece(start, last + 1, data[: last + 1])
     end = line_end(fd, start + len(data)) if data else None
-    return [] if end is None else [_one(fd, start, end)]
+    return None if end is None else _one(fd, start, end)
 
 
 _SEQ = re.compile(rb'"seq":(\d+)')
@@ -215,7 +228,7 @@ def _seq_from(fd: int, start: int, size: int) -> tuple[int | None, int]:
 def entry_of(line: Line) -> Entry:
     """The entry of a line; a stand-in for what is damaged or too long."""
     event: ev.Event
-    if line.size > len(line.data):
+    if line.size > len(line.data) + 1:
         event = _stand_in(line, TOO_LONG)
     else:
         try:
@@ -254,13 +267,17 @@ class Reader:
 
     def __init__(self, path: Path, accept: Accept, *, joined: bool) -> None:
         self.path = path
+        self.may_hold: Callable[[bytes], bool] = lambda _: True
+        """Whether bytes can hold anything wanted: a quick look, before they are read as events."""
         self.accept = accept
         self.joined = joined
 
-    def entries(self, lines: list[Line]) -> list[Entry]:
-        """The wanted ones of `lines`."""
-        found = [entry_of(line) for line in lines]
-        return [*filter(self.accept, self.together(found, []) if self.joined else found)]
+    def entries(self, piece: Piece) -> list[Entry]:
+        """The wanted ones of a piece."""
+        if not self.may_hold(piece.data):
+            return []
+        found = [entry_of(line) for line in piece.lines()]
+        return [*filter(self.accept, join(found, []) if self.joined else found)]
 
     def together(self, entries: list[Entry], later: list[Entry]) -> list[Entry]:
         return join(entries, later) if self.joined else [*entries, *later]
@@ -272,9 +289,11 @@ class Reader:
         found: list[Entry] = []
         with opened(self.path) as file:
             while file and end > 0 and pieces and len(found) < enough and not cancelled():
-                lines = lines_before(file[0], end)
-                found = self.together(self.entries(lines), found)
-                end, pieces = lines[0].offset, pieces - 1
+                piece = piece_before(file[0], end, CHUNK)
+                if piece is None:
+                    break
+                found = self.together(self.entries(piece), found)
+                end, pieces = piece.offset, pieces - 1
         return found, end
 
     def on(
@@ -284,11 +303,11 @@ class Reader:
         found: list[Entry] = []
         with opened(self.path) as file:
             while file and pieces and len(found) < enough and not cancelled():
-                lines = lines_after(file[0], start)
-                if not lines:
+                piece = piece_after(file[0], start, CHUNK)
+                if piece is None:
                     break
-                found = self.together(found, self.entries(lines))
-                start, pieces = lines[-1].offset + lines[-1].size, pieces - 1
+                found = self.together(found, self.entries(piece))
+                start, pieces = piece.end, pieces - 1
         return found, start
 
 
@@ -344,8 +363,8 @@ class JournalWindow:
                 return
             fd, self.size, self._inode = file
             end = whole_end(fd, self.size)
-            lines = lines_before(fd, end)
-            self._put(self.reader.entries(lines), lines[0].offset if lines else 0, end)
+            piece = piece_before(fd, end, CHUNK)
+            self._put(self.reader.entries(piece) if piece else [], piece.offset if piece else 0, end)
             self.seen = end
         self.caught_up()
 
@@ -430,21 +449,21 @@ class JournalWindow:
             if follow and size - self.end > 4 * CHUNK:
                 self.to_end()
                 return True
-            lines = lines_after(fd, self.seen, 4 * CHUNK)
-        if not lines:
+            piece = piece_after(fd, self.seen, 4 * CHUNK)
+        if piece is None:
             return False
-        self._arrived(lines, follow=follow)
+        self._arrived(piece, follow=follow)
         return True
 
-    def _arrived(self, lines: list[Line], *, follow: bool) -> None:
+    def _arrived(self, piece: Piece, *, follow: bool) -> None:
         keeps = self.at_end and (follow or _within(self.entries) == len(self.entries) < ENTRIES)
         fresh = []
-        for line in lines:
+        for line in piece.lines():
             entry = self._news(entry_of(line))
             if entry is not None:
                 self.new += 1
                 fresh.append(entry)
-        self.seen = lines[-1].offset + lines[-1].size
+        self.seen = piece.end
         if not keeps:
             return
         late = any(entry.offset < self.end for entry in fresh)

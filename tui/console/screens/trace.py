@@ -65,7 +65,9 @@ def _fields(event: ev.Event) -> tuple[str, dict[str, object]]:
         return one_line(str(event.fields.get("type", "unknown"))), dict(event.fields)
     plain = msgspec.to_builtins(event)
     name = str(plain.pop("type"))
-    return name, {key: value for key, value in plain.items() if key not in _HEADS}
+    own = {key: value for key, value in plain.items() if key not in _HEADS}
+    # What says least stands last, where a line is cut.
+    return name, dict(sorted(own.items(), key=lambda item: item[0] == "tool_use_id" or item[1] in (None, [])))
 
 
 def _json(value: object, indent: int | None = None) -> str:
