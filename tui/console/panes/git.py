@@ -202,13 +202,13 @@ class GitPane(Pane):
     # --- Keys ----------------------------------------------------------------------------------------
 
     def on_line_list_moved(self, message: LineList.Moved) -> None:
-        if message.key == _MORE and len(self._look.commits) == self._wanted:
+        if message.key.startswith(_MORE) and len(self._look.commits) == self._wanted:
             self._wanted += PAGE
             self._look_again()
 
     def on_line_list_opened(self, message: LineList.Opened) -> None:
         repository = self._repository
-        if repository is None or message.key == _MORE:
+        if repository is None:
             return
         kind, _, rest = message.key.partition(":")
         if kind == _UNCOMMITTED:
@@ -272,7 +272,8 @@ def rows_of(look: Look, width: int) -> Iterator[Row]:
                 yield _checkpoint(one, commit)
             yield _commit(commit, width)
     if look.more:
-        yield Row(_MORE, line("more …", "$foreground 55%"))
+        # A key of its own each time: so the cursor goes on from here when more has come.
+        yield Row(f"{_MORE}:{len(look.commits)}", line("more …", "$foreground 55%"))
 
 
 def _divider(group: Group, width: int) -> Row:
