@@ -313,14 +313,21 @@ def test_a_session_of_a_directory_with_a_like_name_is_not_ours(other: Other, tmp
     assert texts(keeper.run) == ["here"]
 
 
-def test_a_number_that_no_event_holds_costs_one_event(other: Other) -> None:
+def test_what_is_too_much_for_an_event_costs_that_event(
+    other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "not-for-eyes-1234")
+    deep: object = "not-for-eyes-1234"
+    for _ in range(600):
+        deep = [deep]
     usage = {"input_tokens": 2**64 - 1, "output_tokens": 5}
     giant = {"type": "assistant", "message": {"id": "m", "content": [text("a")], "usage": usage}}
-    other.speak("s", _line(giant), said(call("t", much=10**30)))
+    other.speak("s", said(call("deep", deep=deep)), said(call("much", much=10**30)), _line(giant))
     keeper = Keeper(other.root)
     keeper.look()
-    told = [type(event) for event in events_of(keeper.run)]
-    assert told == [ev.SessionStarted, ev.Text, ev.ToolUse, ev.Cost]
+    calls = [event.tool_use_id for event in events_of(keeper.run) if isinstance(event, ev.ToolUse)]
+    assert calls == ["much"] and texts(keeper.run) == ["a"]
+    assert fold(keeper.run).tokens > 2**64
 
 
 def test_a_giant_transcript_is_read_from_its_end(other: Other) -> None:

@@ -118,8 +118,8 @@ class Keeper:
             stamped = msgspec.structs.replace(event, seq=self._seq + 1)
             try:
                 written += ev.encode(self._redact.event(stamped))
-            except (OverflowError, RecursionError, ValueError):
-                # Numbers and depths that JSON lets through and no event holds.
+            except RecursionError:
+                # What is nested too deeply to be looked through for secrets.
                 continue
             self._seq += 1
         if written:
