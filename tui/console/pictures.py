@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from PIL import Image, UnidentifiedImageError
 from rich.color import Color, ColorSystem
 from rich.console import Console
 from rich.segment import Segment
@@ -26,6 +25,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from harness_core.evidence_content import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Images: TypeAlias = Literal["auto", "blocks", "off"]
 Colour: TypeAlias = tuple[int, int, int]
@@ -143,8 +145,10 @@ def fit(pixels: tuple[int, int], width: int, height: int) -> tuple[int, int]:
     return max(1, min(width, columns)), max(1, min(height, rows))
 
 
-def _load(data: bytes, width: int, height: int, background: Colour) -> tuple[Image.Image, tuple[int, int]]:
+def _load(data: bytes, width: int, height: int, background: Colour) -> tuple[Image, tuple[int, int]]:
     """The picture, no larger than needed for so many cells, and how large it is in itself."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  (costs start-up time)
+
     if not data:
         raise Undrawable("empty")
     with warnings.catch_warnings():
@@ -176,8 +180,10 @@ def _most_pixels(width: int, height: int) -> tuple[int, int]:
     return width * across, height * down
 
 
-def _reduced(picture: Image.Image, most: tuple[int, int]) -> Image.Image:
+def _reduced(picture: Image, most: tuple[int, int]) -> Image:
     """The picture, made smaller where it has more pixels than `most`."""
+    from PIL import Image  # noqa: PLC0415
+
     scale = min(1.0, max(most[0] / picture.width, most[1] / picture.height))
     if picture.mode not in ("RGB", "RGBA", "L"):
         picture = picture.convert("RGBA" if _may_be_clear(picture) else "RGB")
@@ -185,19 +191,23 @@ def _reduced(picture: Image.Image, most: tuple[int, int]) -> Image.Image:
     return picture if scale == 1 else picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _may_be_clear(picture: Image.Image) -> bool:
+def _may_be_clear(picture: Image) -> bool:
     return "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info
 
 
-def _opaque(picture: Image.Image, background: Colour) -> Image.Image:
+def _opaque(picture: Image, background: Colour) -> Image:
     if picture.mode != "RGBA":
         return picture.convert("RGB")
+    from PIL import Image  # noqa: PLC0415
+
     below = Image.new("RGB", picture.size, background)
     below.paste(picture, mask=picture.getchannel("A"))
     return below
 
 
-def _half_blocks(picture: Image.Image, columns: int, rows: int) -> list[Strip]:
+def _half_blocks(picture: Image, columns: int, rows: int) -> list[Strip]:
+    from PIL import Image  # noqa: PLC0415
+
     size = (columns, rows * 2)
     larger = picture.width < columns or picture.height < rows * 2
     how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
@@ -241,7 +251,7 @@ def _colour(levels: bytes) -> Color:
     return Color.from_rgb(*levels)
 
 
-def _graphics(picture: Image.Image, columns: int, rows: int, pixels: tuple[int, int]) -> Drawing:
+def _graphics(picture: Image, columns: int, rows: int, pixels: tuple[int, int]) -> Drawing:
     """The picture by the terminal's own graphics.
 
     The library's widgets encode while they draw, which takes up to a second; so its renderables are used,

@@ -179,7 +179,8 @@ class EvidencePane(Pane):
         self.border_subtitle = line(
             self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
         )
-        preview.show(item)
+        if self.screen.is_active:
+            preview.show(item)
         if item is not None:
             self.query_one("#evidence-caption", Static).update(words(self._caption(item, preview.pixels)))
 
@@ -235,6 +236,7 @@ class EvidencePane(Pane):
 
     def _back(self, _: None) -> None:
         self._large = None
+        self.call_after_refresh(self._describe)
 
     def action_outside(self) -> None:
         if self.selected is not None:
