@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from harness_core import config
 from harness_core.errors import LongwatchError
 from harness_core.files import read_bounded, write_whole
 from harness_core.journal import now_iso
@@ -139,6 +140,7 @@ def candidates(below: Path) -> list[RunDir]:
 def look(run: RunDir) -> Known:
     """Where a run stands. Reads its journal; takes as long as that takes."""
     try:
+        config.load_info(run)
         report = status(run)
     except (LongwatchError, OSError) as error:
         return Known(run, "", 0, 0, changed(run), str(error))

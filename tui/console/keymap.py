@@ -15,8 +15,11 @@ _NAMES = {key.value.rpartition("+")[2] for key in Keys} | {"space", "minus", "pl
 _CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
     (keys.RUN, keys.LINES),
     (keys.RUN, keys.LINES, keys.STREAM),
+    (keys.RUN, keys.LINES, keys.PROGRESS),
     (keys.RUN, keys.LINES, keys.EVIDENCE),
     (keys.PICTURE, keys.EVIDENCE),
+    (keys.LINES, keys.DIFF),
+    (keys.LINES, keys.PAGE),
     (keys.START, keys.LIST),
 )
 """Keys that count at the same time."""
@@ -30,9 +33,7 @@ def check(chosen: Mapping[str, str], where: str) -> None:
     known = {key.id for context in _CONTEXTS for group in context for key in group}
     for name, given in chosen.items():
         if name not in known:
-            raise Mistake(
-                f"{where}: keys.{name}: there is no such action: choose of {', '.join(sorted(known))}"
-            )
+            raise Mistake(f"{where}: keys.{name}: no such action: choose of {', '.join(sorted(known))}")
         for key in _split(given):
             if not _is_key(key):
                 raise Mistake(f"{where}: keys.{name}: `{key}` is no key: write x, K, space, f5 or ctrl+x")
@@ -41,14 +42,15 @@ def check(chosen: Mapping[str, str], where: str) -> None:
 
 
 def _check_context(together: Iterable[keys.Key], chosen: Mapping[str, str], where: str) -> None:
-    taken: dict[str, str] = {}
+    taken: dict[str, keys.Key] = {}
     for action in together:
         for key in _split(chosen.get(action.id, action.keys)):
-            other = taken.setdefault(key, action.id)
-            if other != action.id and (other in chosen or action.id in chosen):
-                raise Mistake(
-                    f"{where}: keys: `{key}` is for {other} and for {action.id}: give one another key"
-                )
+            other = taken.setdefault(key, action)
+            # Some share a key from the start: the pane's own is the nearer one.
+            meant = key in _split(action.keys) and key in _split(other.keys)
+            if other is not action and not meant and (other.id in chosen or action.id in chosen):
+                both = f"{other.id} and {action.id}"
+                raise Mistake(f"{where}: keys: `{key}` is for {both}: give one another key")
 
 
 def _split(given: str) -> list[str]:
