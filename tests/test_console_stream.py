@@ -235,11 +235,12 @@ def test_walking_gives_every_line_once_in_both_directions(
     layout.height = 10
     window.to_end()
     window.to(0)
-    pos, forwards = (0, 0), []
+    pos = (0, 0)
+    forwards: list[tuple[int, int]] = []
     while not forwards or forwards[-1] != pos:
         forwards.append(pos)
         pos = layout.walk(pos, 1)
-    backwards = []
+    backwards: list[tuple[int, int]] = []
     while not backwards or backwards[-1] != pos:
         backwards.append(pos)
         pos = layout.walk(pos, -1)
@@ -530,9 +531,13 @@ def test_trouble_is_gone_to_and_an_event_by_its_number(run: RunDir) -> None:
     write(run, *texts(300), call(1), result(1, ok=False), *texts(300), ev.Error(message="x"), *texts(300))
 
     async def check(pilot: Pilot[int], view: StreamView) -> None:
-        for key, seq in (("[", 603), ("[", 301), ("]", 603)):
-            await pilot.press({"[": "left_square_bracket", "]": "right_square_bracket"}[key])
-            await until(pilot, lambda seq=seq: view.entry and view.entry.event.seq == seq)
+        async def press(key: str, seq: int) -> None:
+            await pilot.press(key)
+            await until(pilot, lambda: view.entry is not None and view.entry.event.seq == seq)
+
+        await press("left_square_bracket", 603)
+        await press("left_square_bracket", 301)
+        await press("right_square_bracket", 603)
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: "no trouble" in view.where())
         pilot.app.screen.query_one(StreamPane).go_to_seq(150)
@@ -572,7 +577,8 @@ def test_the_trace_shows_every_event_and_searches_them(run: RunDir) -> None:
 
     async def go() -> None:
         async with Console(run).run_test(size=(120, 40)) as pilot:
-            await pilot.app.push_screen(TraceScreen(run))
+            await until(pilot, lambda: pilot.app.screen.query_one(StreamPane).view.has_focus)
+            await pilot.press("t")
             assert isinstance(pilot.app.screen, TraceScreen)
             view = pilot.app.screen.view
             await until(pilot, lambda: view.size.height)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from rich.cells import cell_len, chop_cells
 
 
+def cells(text: str) -> int:
+    """How many cells `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def cut(text: str, width: int) -> str:
     """`text`, or as much of it as has room, with a mark where something is left out."""
-    if len(text) <= width and (text.isascii() or cell_len(text) <= width):
+    if cells(text) <= width:
         return text
     return f"{_first(text, width - 1)}…" if width > 0 else ""
 
@@ -15,7 +20,7 @@ def cut(text: str, width: int) -> str:
 def wrap(text: str, width: int) -> list[str]:
     """`text` in lines, broken between words where that can be; what follows stands under its first word."""
     width = max(width, 8)
-    if len(text) <= width and (text.isascii() or cell_len(text) <= width):
+    if cells(text) <= width:
         return [text]
     hang = " " * min(_hang(text), width // 2)
     lines: list[str] = []

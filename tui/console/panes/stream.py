@@ -19,7 +19,7 @@ from tui.console.journal_window import Entry
 from tui.console.panes.pane import Pane
 from tui.console.rows import Look, is_told, lines, short_input, took, tool_name
 from tui.console.sinks import line
-from tui.console.wrapping import cut, wrap
+from tui.console.wrapping import cells, cut, wrap
 
 LONG_TEXT = 4000
 """Characters of what an agent says that are shown before one opens it."""
@@ -132,19 +132,19 @@ class StreamView(JournalView):
             glyph, look, came = "✗", Look.ERROR, one_line(outcome.output[:1000], 300) or "failed"
         lead = "      ↳ " if getattr(event, "agent", None) else "  "
         name = tool_name(event.tool) if isinstance(event, ev.ToolUse | ev.GuardDecision) else "a call"
+        name = cut(name, max(width // 3, 8))
         about = short_input(event.input, str(self._run.root)) if isinstance(event, ev.ToolUse) else ""
-        took_ = took(outcome.ms) if outcome is not None and denial is None else ""
-        room = max(width - len(lead) - 2 - len(name) - 1 - (len(took_) + 2 if took_ else 0), 10)
-        about = cut(about, max(room // 2, room - len(came) - 3) if came else room)
-        tail = cut(f"  {came}", max(room - _cells(about), 0)) if came else ""
-        gap = " " * max(room - _cells(about) - _cells(tail) + 2, 1) if took_ else ""
-        plain = Look.DIM if look is Look.DIM else look
+        spent = took(outcome.ms) if outcome is not None and denial is None else ""
+        room = max(width - len(lead) - 2 - cells(name) - 1 - (len(spent) + 2 if spent else 0), 10)
+        about = cut(about, max(room // 2, room - cells(came) - 3) if came else room)
+        tail = cut(f"  {came}", max(room - cells(about), 0)) if came else ""
+        gap = " " * max(room - cells(about) - cells(tail) + 2, 1) if spent else ""
         return (
             (look, f"{lead}{glyph} "),
             (Look.PLAIN if look is Look.DIM else look, f"{name} "),
-            (plain, about),
+            (look, about),
             (Look.ERROR if look is Look.ERROR_HEAD else look, tail),
-            (Look.DIM, f"{gap}{took_}"),
+            (Look.DIM, f"{gap}{spent}"),
         )
 
     def _inside(self, entry: Entry, width: int) -> list[Laid]:
@@ -178,7 +178,7 @@ class StreamView(JournalView):
         width = self.size.width
         text = safe(live.text[-width * (_TYPED + 1) * 2 :]).expandtabs(4)
         typed = [piece for row in text.splitlines() if row.strip() for piece in wrap(f"  {row}", width)]
-        head: Laid = ((Look.THOUGHT, cut(f"  ✍ {one_line(live.role)} {doing}{count} …", width)),)
+        head: Laid = ((Look.THOUGHT, cut(f"  ⋯ {one_line(live.role)} {doing}{count} …", width)),)
         return [head, *(((Look.THOUGHT, row),) for row in typed[-_TYPED:])]
 
 
@@ -186,15 +186,9 @@ def _is_long(event: ev.Event) -> bool:
     return isinstance(event, ev.Text | ev.Thinking) and len(event.text) > LONG_TEXT
 
 
-def _cells(text: str) -> int:
-    from rich.cells import cell_len  # noqa: PLC0415
-
-    return len(text) if text.isascii() else cell_len(text)
-
-
 def _ruled(text: str, width: int) -> str:
     """A divider, drawn through to the edge."""
-    return f"{text} {'━' * max(width - _cells(text) - 1, 0)}"
+    return f"{text} {'━' * max(width - cells(text) - 1, 0)}"
 
 
 def _block(title: str, text: str, width: int, look: Look = Look.PLAIN) -> list[Laid]:
@@ -216,6 +210,7 @@ class StreamPane(Pane):
         super().__init__()
         self.run_dir = run
         self.view = StreamView(run)
+        self._says: tuple[str, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield self.view
@@ -231,8 +226,10 @@ class StreamPane(Pane):
 
     def on_journal_view_moved(self, message: JournalView.Moved) -> None:
         message.stop()
-        self.border_title = line(self.view.title(self.TITLE))
-        self.border_subtitle = line(self.view.where())
+        says = self.view.title(self.TITLE), self.view.where()
+        if says != self._says:
+            self._says = says
+            self.border_title, self.border_subtitle = line(says[0]), line(says[1])
 
     def on_click(self, event: events.Click) -> None:
         # The lower edge says what is new; a click on it goes there.
