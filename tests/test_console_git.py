@@ -141,6 +141,13 @@ def test_nothing_of_the_repository_is_run(root: Path) -> None:
     assert not ran.exists()
 
 
+def test_a_change_of_the_same_size_right_after_a_commit_is_seen(root: Path) -> None:
+    for number in range(5):
+        commit(root, str(number), a=f"{number}\n")
+        (root / "a").write_text("x\n")
+        assert texts(patch.of_uncommitted(Repository(root)), Kind.ADDED) == ["x"]
+
+
 # --- Who made it ----------------------------------------------------------------------------------------
 
 
@@ -237,6 +244,10 @@ def test_a_huge_diff_is_cut_with_a_word(root: Path) -> None:
     assert len(lines) < patch.MOST_LINES + 20
     assert f"`git show {sha[:10]}` has all" in lines[-1].text and "cut after 5,000 lines" in lines[-1].text
     assert texts(lines, Kind.COUNT)[0] == "2 files · +20,001 -0"
+    broad = patch.of_commit(
+        Repository(root), commit(root, "broad", **{f"n{n}": "1\n2\n" for n in range(3000)})
+    )
+    assert "cut after 5,000 lines" in broad[-1].text and texts(broad, Kind.ADDED)
     wide = patch.of_commit(Repository(root), commit(root, "wide", c="y" * 9_000_000))
     assert max(len(line.text) for line in wide) < 1100
     assert "has all" in wide[-1].text

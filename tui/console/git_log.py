@@ -151,11 +151,12 @@ class Repository:
         with tempfile.TemporaryDirectory(prefix="longwatch-") as folder:
             index = Path(folder) / "index"
             with contextlib.suppress(OSError):
-                shutil.copyfile(self._git_dir / "index", index)
+                # With its time: by that git knows which files may have changed since without looking so.
+                shutil.copy2(self._git_dir / "index", index)
             yield index
 
-    def run(self, *arguments: str, most: int = _MOST, lines: int = 0, index: Path | None = None) -> Output:
-        """Run git and return its output, up to `most` bytes or `lines` lines; it is ended there."""
+    def run(self, *arguments: str, most: int = _MOST, index: Path | None = None) -> Output:
+        """Run git and return its output, up to `most` bytes; it is ended there."""
         environment = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
         settings = [*_SETTINGS, *self._no_filters(arguments[0])]
         options = [part for setting in settings for part in ("-c", setting)]
@@ -170,7 +171,7 @@ class Repository:
         watchdog.daemon = True
         watchdog.start()
         try:
-            data, cut = _read(inner.stdout.fileno(), most, lines)
+            data, cut = _read(inner.stdout.fileno(), most)
             if cut:
                 inner.kill()
             said = inner.stderr.read(4096) if not cut else b""
@@ -207,13 +208,11 @@ class Output:
     error: str = ""
 
 
-def _read(descriptor: int, most: int, lines: int) -> tuple[bytes, bool]:
+def _read(descriptor: int, most: int) -> tuple[bytes, bool]:
     data = bytearray()
-    count = 0
     while piece := os.read(descriptor, 1 << 16):
         data += piece
-        count += piece.count(b"\n")
-        if len(data) > most or (lines and count > lines):
+        if len(data) > most:
             return bytes(data[:most]), True
     return bytes(data), False
 

@@ -92,7 +92,7 @@ def of_uncommitted(repository: Repository) -> list[PatchLine]:
 
 
 def _ask(repository: Repository, *arguments: str, index: Path | None = None) -> Output:
-    return repository.run(*arguments, most=_MOST_BYTES, lines=MOST_LINES, index=index)
+    return repository.run(*arguments, most=_MOST_BYTES, index=index)
 
 
 def _line(kind: Kind, text: str, number: int = 0) -> PatchLine:
