@@ -35,7 +35,9 @@ class NewRunScreen(ModalScreen[Detached | None]):
         border-subtitle-color: $text-muted;
     }
     NewRunScreen Label { color: $text-muted; margin: 1 0 0 0; }
-    NewRunScreen Input { height: 1; border: none; padding: 0 1; background: $panel; }
+    NewRunScreen Input, NewRunScreen Input.-textual-compact {
+        height: 1; border: none; padding: 0 1; background: $panel;
+    }
     NewRunScreen TextArea { height: 6; border: none; padding: 0 1; background: $panel; }
     NewRunScreen Input:focus, NewRunScreen TextArea:focus { background: $primary 20%; }
     NewRunScreen Horizontal { height: auto; }
