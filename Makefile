@@ -42,7 +42,7 @@ bench: dev
 
 .PHONY: screenshots docs
 # The README's pictures, from a run of the demo. Needs the DejaVu fonts (Debian: fonts-dejavu-core).
-screenshots: install
+screenshots: dev
 	$(BIN)/python screenshots/make.py
 
 # Whether what the pages say is there: commands, options, keys, names, links.

@@ -107,7 +107,7 @@ def test_exit_codes_are_told() -> None:
 
 
 def test_signs_are_those_of_the_stream() -> None:
-    source = (ROOT / "tui" / "stream.py").read_text()
+    source = "".join((ROOT / "tui" / name).read_text() for name in ("stream.py", "console/rows.py"))
     signs = spans("\n".join(first_column(section(README, "What you see"))))
     assert signs
     assert [sign for sign in signs if sign not in source] == []

@@ -56,6 +56,8 @@ class Chronicle:
 
     def _begin(self) -> None:
         self._inode = self._offset = 0
+        self.taken = 0
+        """How many events have told something."""
         self._inside = False
         """The next byte lies inside a line that was too long to be about evidence."""
         self.captured: dict[tuple[str, str], int] = {}
@@ -95,6 +97,7 @@ class Chronicle:
         return True
 
     def _apply(self, event: ev.Event) -> None:
+        self.taken += 1
         if isinstance(event, ev.EvidenceCaptured):
             self.captured[event.path, event.sha256] = event.session or 0
         elif isinstance(event, ev.EvidenceRead):

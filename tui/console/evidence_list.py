@@ -167,30 +167,44 @@ class Evidence:
         self._hashes: dict[str, tuple[int, int, str]] = {}
         """By path: time and size of what was hashed, and its sha256."""
         self._names = _Names(())
+        self._folder: tuple[list[File], int, str] | None = None
+        self._seen: tuple[object, ...] = ()
+        self._listing = Listing()
 
-    def look(self, features: Sequence[str], near: Collection[str] = ()) -> Listing:
+    def look(self, features: Sequence[str], near: Collection[str] = (), *, at_files: bool = True) -> Listing:
         """All evidence now. `features` are the run's, by whose ids files are told; `near` are the paths whose
-        sha256 is wanted."""
+        sha256 is wanted. Without `at_files`, only the journal is read on. Where nothing has changed, the
+        answer is the same object."""
         whole = self._chronicle.read()
-        files, left_out, trouble = scan(self.run.root)
+        if at_files or self._folder is None:
+            self._folder = scan(self.run.root)
+        files, left_out, trouble = self._folder
         if self._names.features != tuple(features):
             self._names = _Names(tuple(features))
+        wanted = [file for file in files if file.path in near and self._hash(file) is None]
+        for file in wanted:
+            self._take_hash(file)
+        seen = (self._folder, self._chronicle.taken, whole, self._names.features)
+        if not wanted and seen == self._seen:
+            return self._listing
+        self._seen = seen
         self._hashes = {file.path: self._hashes[file.path] for file in files if file.path in self._hashes}
-        items = tuple(self._item(file, file.path in near) for file in files)
+        items = tuple(self._item(file) for file in files)
         claims = self._chronicle.claims.items()
         earlier = {
             path: tuple(self._as_bound(claim) for claim in known if claim.commit) for path, known in claims
         }
-        return Listing(items, left_out, trouble, earlier, whole)
+        self._listing = Listing(items, left_out, trouble, earlier, whole)
+        return self._listing
 
     def _as_bound(self, claim: Claim) -> Item:
         file = File(claim.path, claim.size, claim.mtime_ns, commit=claim.commit)
         opened = self._chronicle.opened.get(claim.sha256, ())
         return Item(file, claim.features, True, claim.session, claim.sha256, opened)
 
-    def _item(self, file: File, wanted: bool) -> Item:
+    def _item(self, file: File) -> Item:
         chronicle = self._chronicle
-        sha256 = self._sha256(file, wanted)
+        sha256 = self._hash(file) or ""
         claims = [
             claim
             for claim in chronicle.claims.get(file.path, ())
@@ -198,24 +212,21 @@ class Evidence:
         ]
         named = self._names.find(file.path)
         features = tuple(dict.fromkeys(name for claim in claims for name in claim.features)) or named
+        sha256 = sha256 or (claims[-1].sha256 if claims else "")
         session = chronicle.captured.get((file.path, sha256)) if sha256 else None
         if session is None:
             session = chronicle.session_at(file.mtime_ns)
-        sha256 = sha256 or (claims[-1].sha256 if claims else "")
         opened = chronicle.opened.get(sha256, ()) if sha256 else None
         return Item(file, features, bool(claims), session, sha256, opened)
 
-    def _sha256(self, file: File, wanted: bool) -> str:
-        mark = (file.mtime_ns, file.size)
-        *known, sha256 = self._hashes.get(file.path, (0, 0, ""))
-        if tuple(known) == mark:
-            return sha256
-        if not wanted or file.flaw:
-            return ""
-        found = fingerprint(self.run.root / file.path)
-        sha256 = found.sha256 if found else ""
-        self._hashes[file.path] = (*mark, sha256)
-        return sha256
+    def _hash(self, file: File) -> str | None:
+        """The sha256 that was worked out for this very file; "" for one that can't be had."""
+        mtime_ns, size, sha256 = self._hashes.get(file.path, (0, -1, ""))
+        return sha256 if (mtime_ns, size) == (file.mtime_ns, file.size) else None
+
+    def _take_hash(self, file: File) -> None:
+        found = None if file.flaw else fingerprint(self.run.root / file.path)
+        self._hashes[file.path] = (file.mtime_ns, file.size, found.sha256 if found else "")
 
 
 def _untouched(claim: Claim, file: File) -> bool:

@@ -216,7 +216,7 @@ class Preview(ScrollView, can_focus=False):
             if 0 <= place < len(shown.strips):
                 left = self._room(shown).x
                 before = Strip([Segment(" " * left, style)], left)
-                return Strip.join([before, shown.strips[place]]).extend_cell_length(width, style)
+                return Strip.join([before, shown.strips[place]]).adjust_cell_length(width, style)
         elif isinstance(shown, Lines):
             place = self.scroll_offset.y + y
             if place < len(shown.lines):
@@ -238,10 +238,16 @@ class Preview(ScrollView, can_focus=False):
         left, top = (self.size.width - width) // 2, (self.size.height - height) // 2
         return Region(max(0, left), max(0, top), width, height)
 
+    def _has_room(self, drawing: Drawing) -> bool:
+        """Whether a picture of the terminal's own covers nothing else: one drawn for an earlier size might,
+        and one below another screen would."""
+        room = self._room(drawing)
+        return room.right < self.size.width and room.bottom <= self.size.height and self.screen.is_active
+
     def render_lines(self, crop: Region) -> list[Strip]:
         strips = super().render_lines(crop)
         shown = self._shown
-        if isinstance(shown, Drawing) and shown.sixels and strips and self.screen.is_active:
+        if isinstance(shown, Drawing) and shown.sixels and strips and self._has_room(shown):
             # Over the blank cells, and where no filter of text comes any more. The last cell goes after it:
             # what follows all cells of a line is lost where another widget shares the line.
             *_, last = strips

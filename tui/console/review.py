@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-
-import git
 
 from harness_core import events as ev
 from harness_core.journal import Tail
 from harness_core.layout import RunDir
-from harness_core.safe import safe
+from tui.console.git_log import Repository
+from tui.console.patch import PatchLine, of_commits
 
 _LOOK_BACK = 8 << 20
 """Bytes of the journal's end in which the build of what is asked about is looked for."""
 DIFF_LINES = 600
-_GIT_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Diff:
-    """What the newest builds of some features changed."""
-
-    title: str
-    lines: list[str]
-    more: int = 0
-    """Lines left out."""
+"""Lines that a review shows; the git pane has the whole."""
 
 
 def built(run: RunDir, features: Collection[str]) -> list[str]:
@@ -47,19 +35,10 @@ def built(run: RunDir, features: Collection[str]) -> list[str]:
     return commits
 
 
-def diff(run: RunDir, features: Collection[str], commit: str | None) -> Diff:
-    """What the newest build of these features changed. Waits for git."""
-    shas = built(run, features)
-    if not shas and commit is None:
-        return Diff("no commit belongs to this", [])
-    first, last = (shas[0], shas[-1]) if shas else (str(commit), str(commit))
-    options = ["--no-color", "--no-ext-diff", "--no-textconv", "--stat", "--patch"]
-    try:
-        with git.Repo(run.root) as repo:
-            parents = repo.commit(first).parents
-            base = parents[0].hexsha if parents else repo.git.hash_object("-t", "tree", "/dev/null")
-            text = repo.git.diff(base, last, *options, kill_after_timeout=_GIT_SECONDS)
-    except (git.GitError, OSError, ValueError) as error:
-        return Diff(f"git can't show the changes: {type(error).__name__}", [])
-    lines = safe(str(text)).splitlines()
-    return Diff(f"{first[:8]}^..{last[:8]}", lines[:DIFF_LINES], max(0, len(lines) - DIFF_LINES))
+def diff(run: RunDir, features: Collection[str], commit: str | None) -> list[PatchLine]:
+    """What the newest build of these features changed; none when no commit belongs to it. Waits for git.
+
+    Raises NoGit.
+    """
+    shas = built(run, features) or ([commit] if commit else [])
+    return of_commits(Repository(run.root), shas[0], shas[-1])[:DIFF_LINES] if shas else []

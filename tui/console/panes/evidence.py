@@ -11,7 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.css.query import NoMatches
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 JOURNAL_EVERY = 0.3
 """Seconds between two looks because of events, however fast they come."""
+AGES_EVERY = 10_000_000_000
+"""Nanoseconds after which ages are said anew."""
 BESIDE, STACKED = 70, 18
 """From which width the picture stands beside the list, and from which height below it."""
 NEAR = 40
@@ -63,9 +65,9 @@ class EvidencePane(Pane):
     """
 
     class Looked(Message):
-        """A look at the evidence is done."""
+        """A look at the evidence is done; no rows where they are what they were."""
 
-        def __init__(self, listing: Listing, rows: list[Row]) -> None:
+        def __init__(self, listing: Listing, rows: list[Row] | None) -> None:
             super().__init__()
             self.listing = listing
             self.rows = rows
@@ -74,24 +76,26 @@ class EvidencePane(Pane):
         super().__init__()
         self.run_dir = run
         self.listing = Listing()
+        empty = f"No evidence yet. Agents put pictures and logs into {EVIDENCE_DIR}/."
+        self.list = LineList(empty=empty, id="evidence-list")
+        self._preview = Preview(run)
+        self._words = Static(id="evidence-caption")
         self._evidence = Evidence(run)
         self._looking = False
         self._again = False
-        """Something has changed since the look that is going on has begun."""
+        """Files have changed since the look that is going on has begun."""
+        self._soon = False
+        """A look at the journal is on its way."""
         self._seq = -1
         self._drawn: tuple[object, ...] = ()
+        """What the rows in the list were made of."""
         self._large: PictureScreen | None = None
 
     def compose(self) -> ComposeResult:
-        empty = f"No evidence yet. Agents put pictures and logs into {EVIDENCE_DIR}/."
-        yield LineList(empty=empty, id="evidence-list")
+        yield self.list
         with Vertical(id="evidence-side"):
-            yield Preview(self.run_dir)
-            yield Static(id="evidence-caption")
-
-    @property
-    def list(self) -> LineList:
-        return self.query_one(LineList)
+            yield self._preview
+            yield self._words
 
     @property
     def selected(self) -> Item | None:
@@ -122,23 +126,28 @@ class EvidencePane(Pane):
         self.call_after_refresh(self._look_now)
 
     def _look_soon(self) -> None:
-        if not self._again:
-            self._again = True
-            self.set_timer(JOURNAL_EVERY, self._look_now)
+        if not self._soon:
+            self._soon = True
+            self.set_timer(JOURNAL_EVERY, self._look_at_journal)
+
+    def _look_at_journal(self) -> None:
+        self._soon = False
+        if not self._looking:
+            self._begin(at_files=False)
 
     def _look_now(self) -> None:
-        # A pane that nobody sees looks when it is shown.
-        if not self.size or not self.is_mounted:
-            return
         if self._looking:
             self._again = True
-            return
-        self._looking, self._again = True, False
-        try:
+        else:
+            self._again = False
+            self._begin(at_files=True)
+
+    def _begin(self, *, at_files: bool) -> None:
+        # A pane that nobody sees looks when it is shown.
+        if self.size and self.is_attached:
+            self._looking = True
             features = tuple(self.facts.state.features) if self.facts else ()
-            self._look(features, self._near(), self.list.content_size.width - 1)
-        except NoMatches:
-            self._looking = False
+            self._look(features, self._near(), self.list.content_size.width - 1, at_files)
 
     def _near(self) -> frozenset[str]:
         """The paths of the rows in sight."""
@@ -148,41 +157,44 @@ class EvidencePane(Pane):
         return frozenset(key.partition("\0")[0] for key in (cursor, *(row.key for row in shown)))
 
     @work(thread=True, group="evidence", exit_on_error=False)
-    def _look(self, features: tuple[str, ...], near: frozenset[str], width: int) -> None:
-        listing = self._evidence.look(features, near)
+    def _look(self, features: tuple[str, ...], near: frozenset[str], width: int, at_files: bool) -> None:
+        listing = self._evidence.look(features, near, at_files=at_files)
         now = time.time_ns()
-        rows = [Row(item.key, evidence_words.row(item, width, now)) for item in listing.items]
+        made_of = (listing, width, now // AGES_EVERY)
+        rows = None
+        if made_of != self._drawn:
+            self._drawn = made_of
+            rows = [Row(item.key, evidence_words.row(item, width, now)) for item in listing.items]
         self.post_message(self.Looked(listing, rows))
 
     # --- What is shown -----------------------------------------------------------------------------------
 
     def on_evidence_pane_looked(self, looked: Looked) -> None:
         self._looking = False
-        listing = looked.listing
-        self.listing = listing
-        drawn = tuple(row.content for row in looked.rows)
-        if drawn != self._drawn or not drawn:
-            self._drawn = drawn
+        if not self.is_attached:
+            return
+        self.listing = listing = looked.listing
+        if looked.rows is not None:
+            self.list.empty = listing.trouble or self.list.empty
             self.list.show(looked.rows)
         if self._again or not listing.whole:
             self._look_now()
         if self._large is not None:
             self._large.take(listing)
         self.set_class(not listing.items, "-bare")
-        if listing.trouble:
-            self.list.empty = listing.trouble
         self._describe()
 
     def _describe(self) -> None:
-        item, preview = self.selected, self.query_one(Preview)
+        item = self.selected
         number = len(self.listing.items) + self.listing.left_out
-        self.border_subtitle = line(
-            self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
-        )
+        note = self.list.note or (f"{number} piece{'s' * (number != 1)}" if number else "")
+        if note != self.border_subtitle:
+            self.border_subtitle = line(note)
         if self.screen.is_active:
-            preview.show(item)
-        if item is not None:
-            self.query_one("#evidence-caption", Static).update(words(self._caption(item, preview.pixels)))
+            self._preview.show(item)
+        caption = words(self._caption(item, self._preview.pixels)) if item else Content()
+        if self._words.content != caption:
+            self._words.update(caption)
 
     def _caption(self, item: Item, pixels: tuple[int, int] | None) -> str:
         if self.has_class("-beside"):

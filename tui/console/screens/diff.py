@@ -19,7 +19,7 @@ from tui.console.line_list import LineList, Row
 from tui.console.patch import Kind, PatchLine
 from tui.console.sinks import line
 
-_STYLES = {
+STYLES = {
     Kind.TITLE: "bold",
     Kind.WORDS: "",
     Kind.COUNT: "$foreground 70%",
@@ -30,7 +30,7 @@ _STYLES = {
     Kind.SAME: "",
     Kind.REMARK: "$foreground 60%",
 }
-_SIGNS = {Kind.ADDED: "+ ", Kind.REMOVED: "- ", Kind.SAME: "  "}
+SIGNS = {Kind.ADDED: "+ ", Kind.REMOVED: "- ", Kind.SAME: "  "}
 _GUTTER = 6
 """Cells for a line number and a space."""
 
@@ -119,8 +119,8 @@ class DiffScreen(Screen[None]):
 
 def _rows(place: int, found: PatchLine, width: int) -> Iterator[Row]:
     """The rows of one line of a change: a long one goes on below, so that nothing is out of sight."""
-    style = _STYLES[found.kind]
-    sign = _SIGNS.get(found.kind)
+    style = STYLES[found.kind]
+    sign = SIGNS.get(found.kind)
     if sign is None:
         lead = Content("▌ ").stylize("$primary") if found.kind is Kind.FILE else Content("")
         for turn, part in enumerate(chop_cells(found.text, width - lead.cell_length) or [""]):

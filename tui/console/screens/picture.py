@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
@@ -61,18 +63,30 @@ class PictureScreen(Screen[None]):
         self._order = list(order)
         self._key = key
         self._moved = moved
+        self._head = Static(id="picture-head")
+        self._before, self._after = Preview(run, id="before"), Preview(run, id="after")
+        self._before_words, self._after_words = Static(id="before-words"), Static(id="after-words")
         self.set_class(compare, "-compare")
 
     def compose(self) -> ComposeResult:
-        yield Static(id="picture-head")
+        yield self._head
         with Horizontal(id="picture-body"):
             with Vertical(id="picture-before"):
-                yield Static(id="before-words")
-                yield Preview(self.run_dir, id="before")
+                yield self._before_words
+                yield self._before
             with Vertical(id="picture-after"):
-                yield Static(id="after-words")
-                yield Preview(self.run_dir, id="after")
+                yield self._after_words
+                yield self._after
         yield Footer(compact=True, show_command_palette=False)
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        # What happens on the screen below asks for regions of this one, through which nothing of it is seen:
+        # pictures would be sent to the terminal again and again.
+        if regions and not layout and not recompose:
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     @property
     def item(self) -> Item | None:
@@ -92,7 +106,7 @@ class PictureScreen(Screen[None]):
     def take(self, listing: Listing) -> None:
         """Go on with what is known of the evidence now."""
         self._listing = listing
-        if self.is_mounted:
+        if self.is_attached:
             self._show()
 
     # --- What is shown -----------------------------------------------------------------------------------
@@ -100,25 +114,24 @@ class PictureScreen(Screen[None]):
     def _show(self) -> None:
         item = self.item
         before = self._listing.before(item) if item and self.comparing else None
-        self.query_one("#after", Preview).show(item)
-        self.query_one("#before", Preview).show(before)
+        self._after.show(item)
+        self._before.show(before)
         self._describe()
 
     def _describe(self) -> None:
         item, now = self.item, time.time_ns()
-        head = self.query_one("#picture-head", Static)
         if item is None:
-            head.update(line("It is gone."))
+            _say(self._head, line("It is gone."))
             return
         place = self._order.index(self._key) + 1 if self._key in self._order else 0
-        pixels = self.query_one("#after", Preview).pixels
-        head.update(evidence_words.header(item, f"{place} of {len(self._order)}", pixels, now))
+        pixels = self._after.pixels
+        _say(self._head, evidence_words.header(item, f"{place} of {len(self._order)}", pixels, now))
         if self.comparing:
             before = self._listing.before(item)
             nothing = line(f"Nothing earlier of {evidence_words.features(item) or 'this'}.")
             words = evidence_words.take(before, "before", now) if before else nothing
-            self.query_one("#before-words", Static).update(words)
-            self.query_one("#after-words", Static).update(evidence_words.take(item, "after", now))
+            _say(self._before_words, words)
+            _say(self._after_words, evidence_words.take(item, "after", now))
 
     # --- Keys --------------------------------------------------------------------------------------------
 
@@ -147,17 +160,23 @@ class PictureScreen(Screen[None]):
             self.notify("copied", markup=False)
 
     def action_move(self, step: int) -> None:
-        for preview in self.query(Preview):
+        for preview in (self._before, self._after):
             preview.scroll_relative(y=step, animate=False)
 
     def action_page(self, step: int) -> None:
-        for preview in self.query(Preview):
+        for preview in (self._before, self._after):
             preview.scroll_relative(y=step * max(1, preview.size.height - 1), animate=False)
 
     def action_first(self) -> None:
-        for preview in self.query(Preview):
+        for preview in (self._before, self._after):
             preview.scroll_home(animate=False)
 
     def action_last(self) -> None:
-        for preview in self.query(Preview):
+        for preview in (self._before, self._after):
             preview.scroll_end(animate=False)
+
+
+def _say(place: Static, text: Content) -> None:
+    # Saying the same again would have the screen laid out and its pictures sent anew.
+    if place.content != text:
+        place.update(text)

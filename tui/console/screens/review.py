@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import work
@@ -16,10 +17,12 @@ from harness_core.control import Checkpoint
 from harness_core.events import Verdict
 from harness_core.layout import RunDir
 from tui.console import keys, review
+from tui.console.git_log import NoGit
+from tui.console.patch import PatchLine
+from tui.console.screens.diff import SIGNS, STYLES
 from tui.console.sinks import MUTED, line, words
 
 ANSWERS = ("approve", "reject", "override", "skip")
-_COLOURS = {"+": "$success", "-": "$error", "@": "$accent"}
 
 
 class ReviewScreen(Screen[str]):
@@ -63,8 +66,11 @@ class ReviewScreen(Screen[str]):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read_diff(self) -> None:
-        found = review.diff(self._run_dir, self._asked.features, self._asked.commit)
-        self.app.call_from_thread(self.query_one("#diff", Static).update, _diff(found))
+        try:
+            shown = _diff(review.diff(self._run_dir, self._asked.features, self._asked.commit))
+        except NoGit as error:
+            shown = words(str(error), MUTED)
+        self.app.call_from_thread(self.query_one("#diff", Static).update, shown)
 
     def action_scroll_lines(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
@@ -113,11 +119,11 @@ def _evidence(asked: Checkpoint) -> Content:
     return Content("\n").join(rows if asked.evidence else [*rows, words("  none", MUTED)])
 
 
-def _diff(found: review.Diff) -> Content:
-    rows = [words(f"Changes {found.title}", "bold")]
-    for row in found.lines:
-        heading = row.startswith(("diff ", "+++", "---", "index "))
-        rows.append(words(row, "bold" if heading else _COLOURS.get(row[:1], "")))
-    if found.more:
-        rows.append(words(f"cut here: {found.more} lines more", f"italic {MUTED}"))
+def _diff(lines: Sequence[PatchLine]) -> Content:
+    if not lines:
+        return words("No commit belongs to this.", MUTED)
+    rows = [words("Changes", "bold")]
+    rows.extend(words(SIGNS.get(item.kind, "") + item.text, STYLES[item.kind]) for item in lines)
+    if len(lines) == review.DIFF_LINES:
+        rows.append(words("cut here: the git pane has the whole", f"italic {MUTED}"))
     return Content("\n").join(rows)
