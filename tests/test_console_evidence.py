@@ -578,7 +578,7 @@ def test_each_size_has_its_layout(run: RunDir, size: tuple[int, int], layout: st
 
 
 def test_the_terminals_own_picture_is_written_where_it_stands(run: RunDir) -> None:
-    put(run, "a.png", png())
+    put(run, "a.png", png(size=(40, 64)))
     sixels = "\x1bPq#0~\x1b\\"
 
     async def driver(pilot: Pilot[int], pane: EvidencePane) -> None:
