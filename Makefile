@@ -40,10 +40,14 @@ check: dev
 bench: dev
 	$(BIN)/python -m tests.bench
 
-.PHONY: screenshots docs
+.PHONY: screenshots looks docs
 # The README's pictures, from a run of the demo. Needs the DejaVu fonts (Debian: fonts-dejavu-core).
 screenshots: dev
 	$(BIN)/python screenshots/make.py
+
+# The pictures that tests compare the console with, taken anew: look at what changed.
+looks: dev
+	$(BIN)/python -m pytest -n 2 tests/test_console_looks.py --snapshot-update
 
 # Whether what the pages say is there: commands, options, keys, names, links.
 docs: dev

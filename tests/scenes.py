@@ -190,7 +190,7 @@ def running(root: Path, features: list[dict[str, object]] | None = None) -> Scen
     scene.add(ev.Thinking(text="The first flag needs a palette."))
     scene.add(ev.Text(text="I take F001 and begin with a test.\nThen I draw."))
     scene.call("Bash", {"command": "python3 flags.py 1"}, "drawn\n", ms=310)
-    scene.call("Read", {"file_path": str(root / "flags.py")}, "print('flags')\n", ms=4)
+    scene.call("Read", {"file_path": "flags.py"}, "print('flags')\n", ms=4)
     scene.deny("Bash", {"command": "rm -rf /"}, "shell", "rm outside the run's directory is closed")
     scene.claim("F001", [scene.picture("F001-flag.png")])
     scene.commit("Draw the first flag")

@@ -47,7 +47,7 @@ class Console(App[int]):
         else:
             from tui.console.screens.start import StartScreen  # noqa: PLC0415
 
-            self.push_screen(StartScreen())
+            self.push_screen(StartScreen(self.settings))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key that counts where the user is, then Textual's own commands."""

@@ -103,9 +103,9 @@ def second_line(facts: Facts) -> list[Part]:
     if report.denials:
         parts.append((f"{report.denials} denied", MUTED))
     if report.errors:
-        parts.append((f"{report.errors} errors", "$error"))
+        parts.append((f"{report.errors} error{'s' if report.errors > 1 else ''}", "$error"))
     if report.damaged:
-        parts.append((f"{report.damaged} damaged lines", "$error"))
+        parts.append((f"{report.damaged} damaged line{'s' if report.damaged > 1 else ''}", "$error"))
     return [part for part in parts if part[0]]
 
 

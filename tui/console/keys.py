@@ -168,12 +168,8 @@ DIFF = (
 """In a diff."""
 
 EVIDENCE = (
-    Key(
-        "outside", "o", "outside", "open outside", "Open the file with the desktop's own program.", hint=True
-    ),
-    Key(
-        "compare", "m", "compare", "compare", "Before and after of the same feature, side by side.", hint=True
-    ),
+    Key("outside", "o", "outside", "outside", "Open the file with the desktop's own program.", hint=True),
+    Key("compare", "m", "compare", "compare", "Before and after of the same feature, side by side."),
 )
 """In the evidence."""
 

@@ -85,8 +85,10 @@ def load_run() -> None:
 
 def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:
     """Show the console until it is left; returns the run that it showed last."""
+    from tui.console import pictures  # noqa: PLC0415
     from tui.console.app import Console  # noqa: PLC0415
 
+    pictures.prepare(wanted.images)
     console = Console(opened(run) if run else None, wanted)
     console.run()
     if console.broken is not None:

@@ -15,10 +15,7 @@ class Card(Vertical, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
     DEFAULT_CSS = """
     Card {
-        dock: bottom;
         height: auto;
-        max-height: 50%;
-        margin-bottom: 1;
         padding: 0 1;
         border: round $warning;
         border-title-style: bold;

@@ -20,10 +20,8 @@ class CheckpointCard(Vertical):
 
     DEFAULT_CSS = """
     CheckpointCard {
-        dock: bottom;
         height: auto;
         max-height: 10;
-        margin-bottom: 1;
         padding: 0 1;
         border: round $warning;
         border-title-color: $warning;

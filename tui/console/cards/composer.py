@@ -40,7 +40,10 @@ class Composer(Card):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
     DEFAULT_CSS = """
-    Composer TextArea { height: 5; border: none; background: $surface; padding: 0; }
+    Composer TextArea {
+        height: auto; min-height: 2; max-height: 6;
+        border: none; background: $surface; padding: 0;
+    }
     Composer #how { color: $text-muted; }
     Composer #wrong { color: $error; display: none; }
     """
@@ -62,7 +65,7 @@ class Composer(Card):
         return self.query_one(_Lines)
 
     def _how(self) -> str:
-        how = "enter sends · ctrl+j new line · esc back"
+        how = "enter sends · ctrl+j new line"
         if not self._modes:
             return how
         listed = "  ".join(

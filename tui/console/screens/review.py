@@ -16,6 +16,7 @@ from textual.widgets import Footer, Static
 from harness_core.control import Checkpoint
 from harness_core.events import Verdict
 from harness_core.layout import RunDir
+from harness_core.safe import one_line
 from tui.console import keys, review
 from tui.console.git_log import NoGit
 from tui.console.patch import PatchLine
@@ -92,7 +93,8 @@ def _verdict(verdict: Verdict) -> Content:
     style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
     rows = [line(f"⚖ {verdict.verdict} on {', '.join(verdict.scope)}", style)]
     rows.extend(
-        line(f"  {score.criterion:16} {score.score:>4g} of 10   {score.reason}") for score in verdict.scores
+        words(f"  {one_line(score.criterion):16} {score.score:>4g} of 10   {one_line(score.reason)}")
+        for score in verdict.scores
     )
     return Content("\n").join(rows)
 
@@ -115,7 +117,8 @@ def _evidence(asked: Checkpoint) -> Content:
     for piece in asked.evidence:
         path, _, digest = piece.rpartition(" ")
         gone = digest == "gone"
-        rows.append(line(f"  {path}  {'is gone' if gone else digest[:12]}", "$error" if gone else ""))
+        shown = f"  {one_line(path)}  {'is gone' if gone else digest[:12]}"
+        rows.append(words(shown, "$error" if gone else ""))
     return Content("\n").join(rows if asked.evidence else [*rows, words("  none", MUTED)])
 
 

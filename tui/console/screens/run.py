@@ -10,7 +10,7 @@ import click
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
@@ -80,6 +80,7 @@ class RunScreen(Screen[None]):
             yield ProgressPane(self.run_dir)
             yield GitPane(self.run_dir)
             yield EvidencePane(self.run_dir)
+        yield Vertical(id="cards")
         yield Static(id="too-small")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -171,7 +172,7 @@ class RunScreen(Screen[None]):
         """Put a card up, in the place of one that is there. When this returns it has the keys: what is typed
         ahead must not be taken for an answer to something else."""
         await self.query(Card).remove()
-        await self.mount(card)
+        await self.query_one("#cards").mount(card)
         self.set_focus(card.first)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
@@ -260,7 +261,8 @@ class RunScreen(Screen[None]):
             card.remove()
         if self._asked is not None:
             self._overrides = []
-            self.mount(CheckpointCard(self._asked, facts.state.verdict))
+            card = CheckpointCard(self._asked, facts.state.verdict)
+            self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
         self.refresh_bindings()
 
     def _decide(self, decision: control.Decision, note: str = "") -> str:
@@ -311,7 +313,7 @@ class RunScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
 
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self._settings.keys))
 
     def action_costs(self) -> None:
         from tui.console.screens.costs import CostsScreen  # noqa: PLC0415

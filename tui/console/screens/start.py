@@ -30,6 +30,7 @@ from tui.console.screens.doctor import DoctorScreen
 from tui.console.screens.new_run import NewRunScreen
 from tui.console.sinks import MUTED, line, words
 from tui.launch import Detached, demo_request
+from tui.settings import Settings
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at where the runs stand."""
@@ -69,8 +70,9 @@ class StartScreen(Screen[None]):
     StartScreen #says.-calm { color: $foreground 60%; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
+        self._settings = settings
         self._known: dict[str, recent.Known] = {}
         self._runs: list[RunDir] = []
         self._starting = False
@@ -187,7 +189,7 @@ class StartScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
 
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self._settings.keys))
 
     def action_leave(self) -> None:
         if self._starting:
