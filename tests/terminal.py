@@ -13,6 +13,7 @@ import subprocess
 import termios
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,13 +29,15 @@ class Terminal:
     """One command in a terminal of its own."""
 
     def __init__(
-        self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, size: tuple[int, int]
+        self, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, size: tuple[int, int]
     ) -> None:
         self.bytes = bytearray()
+        self.arrivals: list[tuple[float, int]] = []
+        """When something was drawn, in seconds since the epoch, and how many bytes there were then."""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.process = subprocess.Popen(
-            [LONGWATCH, *arguments],
+            command,
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -51,6 +54,7 @@ class Terminal:
         with contextlib.suppress(OSError):
             while data := os.read(self._master, 65536):
                 self.bytes += data
+                self.arrivals.append((time.time(), len(self.bytes)))
 
     def press(self, *keys: str) -> None:
         """Send keys, each by itself: escape at the beginning of another key would make another key of it."""
@@ -76,6 +80,16 @@ class Terminal:
         found: int = until(drawn, within, f"{words!r} on the screen, whose last is {self.text[-1500:]!r}")
         return found
 
+    def drawn_at(self, words: str, after: int = 0, within: float = 30) -> float:
+        """When these words were drawn, in one style and after so many bytes, in seconds since the epoch."""
+        wanted, deadline = words.encode(), time.time() + within
+        while (place := self.bytes.find(wanted, after)) < 0:
+            if time.time() > deadline:
+                raise AssertionError(f"not drawn within {within} s: {words!r}, but {self.text[-1500:]!r}")
+            time.sleep(0.002)
+        until(lambda: self.arrivals[-1][1] >= place + len(wanted), 1, "the reader notes what it has read")
+        return self.arrivals[bisect_left(self.arrivals, place + len(wanted), key=lambda one: one[1])][0]
+
     def wait(self, within: float = 30) -> int:
         try:
             return self.process.wait(within)
@@ -94,9 +108,14 @@ class Terminal:
 
 @contextlib.contextmanager
 def open_terminal(
-    *arguments: str, env: Mapping[str, str], cwd: Path, size: tuple[int, int] = (120, 40)
+    *arguments: str,
+    env: Mapping[str, str],
+    cwd: Path,
+    size: tuple[int, int] = (120, 40),
+    program: Sequence[str | Path] = (LONGWATCH,),
 ) -> Iterator[Terminal]:
-    terminal = Terminal(arguments, env, cwd, size)
+    """`program ARGUMENTS` in a terminal; it is gone when this ends."""
+    terminal = Terminal([*program, *arguments], env, cwd, size)
     try:
         yield terminal
     finally:
