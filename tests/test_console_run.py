@@ -169,7 +169,7 @@ def test_a_message_to_a_run_of_longwatch_is_queued_with_a_receipt(tmp_path: Path
 def test_a_message_that_says_nothing_is_refused_where_it_was_written(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("s", "enter")
-        await until(pilot, lambda: "empty" in str(screen(pilot).query_one("#wrong", Static).render()))
+        await until(pilot, lambda: "empty" in str(screen(pilot).query_one("Composer #wrong", Static).render()))
         assert screen(pilot).query(TextArea)
         await pilot.press("escape")
         await until(pilot, lambda: not screen(pilot).query(Card))

@@ -15,7 +15,6 @@ from textual.widgets import Static
 from tui.console import keys
 from tui.console.sinks import words
 
-
 WIDTH = 92
 _KEYS = 18
 _FRAME = 8
