@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -51,6 +52,7 @@ class Rates(Widget):
         """From when to when the run goes, in seconds since the epoch."""
         self.room = (0, 0)
         """Cells and lines of the whole pane."""
+        self._content = Content("")
 
     @property
     def plots(self) -> bool:
@@ -59,9 +61,18 @@ class Rates(Widget):
         return height >= (14 if width >= WIDE else 22)
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return self.render().plain.count("\n") + 1 if self.standings else 0
+        return self._content.plain.count("\n") + 1 if self.standings else 0
 
     def render(self) -> Content:
+        return self._content
+
+    def redraw(self) -> None:
+        """Show what is known now. The screen is laid out anew only where that takes more or fewer lines."""
+        before = self._content.plain.count("\n"), bool(self._content)
+        self._content = self._made()
+        self.refresh(layout=before != (self._content.plain.count("\n"), bool(self._content)))
+
+    def _made(self) -> Content:
         width, height = self.room
         if not self.standings or not width:
             return Content("")
@@ -166,7 +177,7 @@ class FeatureList(LineList):
 
     def take(self, found: Sequence[Standing], width: int) -> None:
         self.standings = {item.id: item for item in found}
-        ids = min(16, max((len(line(item.id).plain) for item in found), default=0))
+        ids = min(16, max((_width(item.id) for item in found), default=0))
         tries = max((len(_tries(item)) for item in found), default=0)
         self.show([Row(item.id, _row(item, ids, tries, columns=width >= WIDE)) for item in found])
 
@@ -176,13 +187,19 @@ def _tries(item: Standing) -> str:
     return f" ×{item.attempts}" if item.attempts and not item.passes else ""
 
 
+@lru_cache(4096)
+def _width(name: str) -> int:
+    return len(line(name).plain)
+
+
+@lru_cache(4096)
 def _row(item: Standing, ids: int, tries: int, *, columns: bool) -> Content:
     look = LOOKS[item.status]
     tried = _tries(item)
     parts: list[Content | str | tuple[str, str]] = [
         ("▶" if item.in_hand else " ", "bold $primary"),
         (f"{look.glyph} ", look.style),
-        line(item.id, "bold" if item.in_hand else "", ids).pad_right(max(0, ids - len(line(item.id).plain))),
+        line(item.id, "bold" if item.in_hand else "", ids).pad_right(max(0, ids - _width(item.id))),
     ]
     if columns:
         parts += [" ", (f"{item.status.value:9}", look.style), (tried.ljust(tries), "$warning")]
@@ -221,6 +238,7 @@ class FeaturesPane(Pane):
         self._burning = False
         self._burned: tuple[object, ...] = ()
         self._drawn = 0.0
+        self._wrong = ""
         self._opened: FeatureScreen | None = None
 
     def compose(self) -> ComposeResult:
@@ -295,7 +313,7 @@ class FeaturesPane(Pane):
         last = burnup.seconds(facts.state.last_ts) or start
         rates.span = (start, time.time() if facts.report.engine.alive else last)
         rates.points = self._burnup.points
-        rates.refresh(layout=True)
+        rates.redraw()
 
     def _say_wrong(self, facts: Facts) -> None:
         assert self._view is not None
@@ -303,9 +321,11 @@ class FeaturesPane(Pane):
         wrong = facts.report.contract_error or ("" if being_written else self._view.error)
         if wrong == f"{self._view.name} isn't there." and not facts.state.features:
             wrong = ""
-        note = self.query_one("#wrong", Static)
-        note.display = bool(wrong)
-        note.update(words(f"✗ {wrong}"))
+        if wrong != self._wrong:
+            self._wrong = wrong
+            note = self.query_one("#wrong", Static)
+            note.display = bool(wrong)
+            note.update(words(f"✗ {wrong}"))
         writing = facts.report.writing
         features = self.query_one(FeatureList)
         features.empty = "there is no contract yet"
