@@ -14,11 +14,13 @@ from PIL import Image
 from harness_core import __version__, config, events
 from harness_core.errors import Exit
 from tui.cli import cli
+from tui.console import keys
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
+CONSOLE = (ROOT / "docs" / "console.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 LARGEST_PICTURE = 300_000
 ELSEWHERE = {"--no-verify"}
@@ -147,6 +149,15 @@ def test_paths_in_the_architecture_exist() -> None:
         if re.fullmatch(r"[\w/]+\.(py|md)|[\w/]+/", name):
             places = (ROOT, ROOT / "tui", ROOT / "harness_core", ROOT / "harness_core" / "rehearsal")
             assert any((place / name).exists() for place in places), name
+
+
+def test_the_console_page_has_every_key() -> None:
+    told = section(CONSOLE, "Keys")
+    for group, listed in keys.GROUPS.items():
+        rows = told.split(f"### {group}\n")[1].split("###")[0]
+        assert re.findall(r"\| `(\w+)` \| (.+) \|$", rows, re.MULTILINE) == [
+            (key.id, key.help) for key in listed
+        ]
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -131,7 +131,7 @@ class StreamPrinter:
         self._line(f"    denied ({event.guard}): {one_line(event.reason)}", "red")
 
     def _result(self, event: ev.ToolResult) -> None:
-        call = self._calls.pop(event.tool_use_id, "a call")
+        call = self._calls.pop(event.tool_use_id, "a call begun before")
         if not event.ok and event.tool_use_id in self._denied:
             self._denied.discard(event.tool_use_id)
             return

@@ -151,13 +151,17 @@ def _stopped(event: ev.StopConfirmed, _: int) -> list[Line]:
     return [(Look.WARN_HEAD, f"  ■ stopped ({one_line(event.mode)}), confirmed"), *left]
 
 
-def _rate_limited(event: ev.RateLimited) -> str:
-    resets = one_line(event.resets_at or "unknown")
-    return f"◷ rate limit {one_line(event.status)} {one_line(event.window)}, resets {resets}"
+def _rate_limited(event: ev.RateLimited, width: int) -> list[Line]:
+    """Only a limit that holds something up, or soon will, is worth a line."""
+    if event.status == "allowed":
+        return []
+    window = f" ({one_line(event.window)})" if event.window else ""
+    resets = f", resets {one_line(event.resets_at)}" if event.resets_at else ""
+    return [(Look.WARN, f"  ◷ rate limit {one_line(event.status)}{window}{resets}")]
 
 
 def _retry(event: ev.Retry) -> str:
-    why = event.status or one_line(event.error)
+    why = event.status or one_line(event.error.replace("unknown", "")) or "no answer"
     return f"↻ retry {event.attempt} of {event.max} in {event.delay_ms / 1000:.1f} s ({why})"
 
 
@@ -212,7 +216,7 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ev.SteerAcknowledged: _one(Look.RECEIPT, lambda e: f"✎ steering {one_line(e.id)} acknowledged"),
     ev.StopRequested: _one(Look.WARN, lambda e: f"□ stop requested ({one_line(e.mode)})"),
     ev.StopCleared: _one(Look.WARN, lambda e: "▶ stop cleared"),
-    ev.RateLimited: _one(Look.WARN, _rate_limited),
+    ev.RateLimited: _rate_limited,
     ev.Retry: _one(Look.WARN, _retry),
     ev.StallDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)} for {e.seconds:.0f} s"),
     ev.LoopDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)}, {e.times} times"),
