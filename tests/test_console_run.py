@@ -12,17 +12,20 @@ from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
 from harness_core import control
+from harness_core.lock import RunLock
 from tests import scenes
 from tests.scenes import Scene
 from tui.console.app import Console
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
+from tui.console.cards.choice import ChoiceCard
 from tui.console.head import Head
 from tui.console.keys import RUN
 from tui.console.panes.pane import Pane
 from tui.console.screens.help import HelpScreen
 from tui.console.screens.review import ReviewScreen
 from tui.console.screens.run import TABS, RunScreen
+from tui.console.screens.trace import TraceScreen
 from tui.settings import Settings
 
 Story = Callable[[Pilot[int]], Awaitable[None]]
@@ -169,7 +172,9 @@ def test_a_message_to_a_run_of_longwatch_is_queued_with_a_receipt(tmp_path: Path
 def test_a_message_that_says_nothing_is_refused_where_it_was_written(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("s", "enter")
-        await until(pilot, lambda: "empty" in str(screen(pilot).query_one("Composer #wrong", Static).render()))
+        await until(
+            pilot, lambda: "empty" in str(screen(pilot).query_one("Composer #wrong", Static).render())
+        )
         assert screen(pilot).query(TextArea)
         await pilot.press("escape")
         await until(pilot, lambda: not screen(pilot).query(Card))
@@ -340,3 +345,72 @@ def test_q_leaves_a_run_that_nobody_works_on(tmp_path: Path) -> None:
         await until(pilot, lambda: pilot.app._exit)
 
     watch(scenes.complete(tmp_path / "run"), story)
+
+
+@pytest.mark.parametrize(("key", "finishes"), [("d", False), ("f", True)])
+def test_q_asks_before_it_leaves_a_run_that_is_alive(tmp_path: Path, key: str, finishes: bool) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("q")
+        await until(pilot, lambda: screen(pilot).query(ChoiceCard))
+        assert not pilot.app._exit
+        await pilot.press("escape", "q", key)
+        await until(pilot, lambda: pilot.app._exit)
+        assert scene.run.finish_file.exists() is finishes and not scene.run.stop_file.exists()
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
+
+
+def test_t_shows_the_journal_and_escape_leads_back(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TraceScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def test_y_copies_what_is_under_the_cursor(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("2")
+        await until(pilot, screen(pilot).pane.copied)
+        await pilot.press("y")
+        await until(pilot, lambda: "F00" in pilot.app.clipboard)
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def test_e_says_so_where_no_editor_can_be_opened(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("3", "e")
+        await until(pilot, lambda: [toast for toast in pilot.app._notifications if "editor" in toast.message])
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def test_the_palette_has_every_key_that_counts_here(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        offered = {command.help for command in pilot.app.get_system_commands(pilot.app.screen)}
+        waits = {"approve", "reject", "override", "review", "skip"}
+        assert offered >= {key.help for key in RUN if key.id not in waits}
+        assert not offered & {key.help for key in RUN if key.id in waits}
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, RunScreen))
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "contrast", "none"])
+def test_each_theme_draws_and_none_has_no_colour(tmp_path: Path, theme: str) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "1/4" in head(pilot))
+        styles = [
+            segment.style for strip in pilot.app.screen._compositor.render_strips() for segment in strip
+        ]
+        colours = {style.color.triplet for style in styles if style and style.color and style.color.triplet}
+        grey = all(len(set(colour)) == 1 for colour in colours)
+        assert colours and grey is (theme == "none")
+
+    watch(scenes.running(tmp_path / "run"), story, theme=theme)

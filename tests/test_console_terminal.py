@@ -36,6 +36,8 @@ def test_a_demo_is_steered_stopped_resumed_approved_left_and_found_again_by_keys
 
             asked = stage.wait_for(named("checkpoint_opened"), 90)
             terminal.wait_for(f"checkpoint {asked['id']}")
+            # The terminal's title, its own notification and its bell call an operator who looks elsewhere.
+            assert b"\x1b]0;" in terminal.bytes and b"\x1b]9;" in terminal.bytes
             terminal.press("enter", "a")
             decided = stage.wait_for(named("checkpoint_decided"))
             assert (decided["id"], decided["decision"]) == (asked["id"], "approve")

@@ -1,6 +1,6 @@
 """The user's own settings of the console: `config.toml` in the user's configuration folder.
 
-theme = "dark"          # dark, light, contrast
+theme = "dark"          # dark, light, contrast, none (no colours)
 bell = true             # the terminal's bell when something waits for you
 title = true            # the terminal's title
 notify = true           # the terminal's own notification (OSC 9)
@@ -26,7 +26,7 @@ from harness_core.errors import Mistake
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and makes itself heard."""
 
-    theme: Literal["dark", "light", "contrast"] = "dark"
+    theme: Literal["dark", "light", "contrast", "none"] = "dark"
     bell: bool = True
     title: bool = True
     notify: bool = True

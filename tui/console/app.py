@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from textual.app import App, SystemCommand
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
 
 from harness_core.layout import RunDir
@@ -31,13 +31,14 @@ class Console(App[int]):
         self.run_dir = run
         self.settings = settings or Settings()
         self._visible_only = VisibleOnly()
+        self._no_colour = [Monochrome()] if self.settings.theme == "none" else []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = NAMES[self.settings.theme]
         self.set_keymap(self.settings.keys)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [self._visible_only, *super().get_line_filters()]
+        return [self._visible_only, *self._no_colour, *super().get_line_filters()]
 
     def on_mount(self) -> None:
         # What was made so far stays to the end; there is no need to look through it again and again.

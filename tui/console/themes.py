@@ -47,5 +47,5 @@ CONTRAST = Theme(
     dark=True,
 )
 THEMES = (DARK, LIGHT, CONTRAST)
-NAMES = {"dark": DARK.name, "light": LIGHT.name, "contrast": CONTRAST.name}
-"""As users name them. A terminal without colours, or NO_COLOR, is Textual's own affair."""
+NAMES = {"dark": DARK.name, "light": LIGHT.name, "contrast": CONTRAST.name, "none": CONTRAST.name}
+"""As users name them; `none` is drawn without colours, as with NO_COLOR."""

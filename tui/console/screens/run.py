@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import time
 from functools import partial
 from typing import ClassVar
 
 import click
 from textual import work
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.screen import Screen
@@ -41,6 +42,8 @@ from tui.settings import Settings
 
 POLL = 1 / 30
 """Seconds between two looks at the journal."""
+REST = 0.1
+"""Seconds without a look in a rush of events, in which keys are served."""
 ORDERS = {
     "-narrow": ("stream", "features", "progress", "git", "evidence"),
     "-normal": ("features", "stream", "git", "evidence", "progress"),
@@ -65,6 +68,7 @@ class RunScreen(Screen[None]):
         self.facts: Facts | None = None
         self._feed = Feed(run)
         self._shown = "stream"
+        self._rests_until = 0.0
         self._asked: control.Checkpoint | None = None
         """The open question, as it is shown."""
         self._overrides: list[str] = []
@@ -119,6 +123,8 @@ class RunScreen(Screen[None]):
     # --- What happens in the run ------------------------------------------------------------------------
 
     def _poll(self) -> None:
+        if time.monotonic() < self._rests_until:
+            return
         try:
             facts = self._feed.poll()
         except LongwatchError as error:
@@ -126,6 +132,8 @@ class RunScreen(Screen[None]):
             return
         if facts is None:
             return
+        if self._feed.rush:
+            self._rests_until = time.monotonic() + REST
         self.facts = facts
         self.query_one(Head).look(facts)
         self._show_checkpoint(facts)
@@ -343,5 +351,8 @@ class RunScreen(Screen[None]):
         if path is None:
             self.say("there is no file to edit here")
             return
-        with self.app.suspend():
-            click.edit(filename=str(path))
+        try:
+            with self.app.suspend():
+                click.edit(filename=str(path))
+        except (SuspendNotSupported, click.ClickException) as error:
+            self.say(f"no editor: {error}", wrong=True)
