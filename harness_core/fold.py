@@ -55,10 +55,10 @@ class Follower:
         self.state, offset = _load_snapshot(run)
         self.tail = Tail(run.journal, offset)
 
-    def poll(self) -> list[ev.Event]:
-        """Take in what was appended since the last poll and return it."""
+    def poll(self, limit: int = 4 << 20) -> list[ev.Event]:
+        """Take in what was appended since the last poll, about `limit` bytes at most, and return it."""
         damaged = self.tail.damaged
-        new = list(self.tail.read())
+        new = list(self.tail.read(limit))
         for event in new:
             self.state.apply(event)
         self.state.damaged += self.tail.damaged - damaged

@@ -19,6 +19,10 @@ from harness_core.status import Report, report
 
 REPORT_EVERY = 0.5
 """Seconds after which clocks, pids and stop files are looked at again, though no event came."""
+AT_ONCE = 1 << 20
+"""Bytes of the journal that are read in one look: some 30 ms."""
+RUSH = 40
+"""Events in one look that are more than anybody reads."""
 _NOTHING = Live(session=0, role="", kind="", text="")
 
 
@@ -54,14 +58,17 @@ class Feed:
         self._live_mark: tuple[int, int] | None = None
         self._live = _NOTHING
         self._report: Report | None = None
+        self.rush = False
+        """Whether events came faster than anybody reads them when last looked at."""
 
     def poll(self) -> Facts | None:
         """What is known now, or None when nothing has changed since the last look.
 
         Raises LongwatchError for a run that a newer Longwatch wrote.
         """
-        new = self._follower.poll()
+        new = self._follower.poll(AT_ONCE)
         behind = bool(new) and self._behind()
+        self.rush = len(new) >= RUSH and not behind
         typed = self._read_live()
         stop = (os.path.lexists(self.run.stop_file), os.path.lexists(self.run.finish_file))
         now = time.monotonic()

@@ -96,6 +96,8 @@ class JournalView(Widget, can_focus=True):
         self._top: Pos = (0, 0)
         self._cursor: Pos = (0, 0)
         self._page: list[tuple[Pos, Laid]] | None = None
+        self._base: Style | None = None
+        """The view's own style: Textual works it out anew whenever it is asked."""
         self._hit: tuple[int, int] | None = None
         """The entry that a search went to, and the event in it that was found."""
         self._searching = False
@@ -134,7 +136,11 @@ class JournalView(Widget, can_focus=True):
     def advance(self) -> None:
         """Look at what was appended to the journal."""
         if self.window.advance(follow=self.follow):
-            self.redraw()
+            before, self._page = self._page, None
+            if self.follow or self.page != before:
+                self.redraw()
+            else:
+                self.post_message(self.Moved())
 
     def redraw(self) -> None:
         """Lay out anew: at the same place, or at the end for one who follows."""
@@ -228,7 +234,7 @@ class JournalView(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         page = self.page
-        base = self.rich_style
+        base = self._base = self._base or self.rich_style
         if y >= len(page):
             return Strip.blank(self.size.width, base)
         pos, laid = page[y]
@@ -237,6 +243,10 @@ class JournalView(Widget, can_focus=True):
             under = Style(bgcolor=self.get_component_rich_style("look--cursor").bgcolor)
         segments = [piece for look, text in laid for piece in self._pieces(look, text, under)]
         return Strip(segments).adjust_cell_length(self.size.width, base + under)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._base = None
 
     def _pieces(self, look: Look, text: str, under: Style) -> list[Segment]:
         """A text in its look, with what was searched for marked."""
