@@ -294,6 +294,23 @@ def test_numbers_and_tab_go_from_pane_to_pane(tmp_path: Path, size: tuple[int, i
     watch(scenes.running(tmp_path / "run"), story, size)
 
 
+@pytest.mark.parametrize("key", ["s", "K", "slash"])
+@pytest.mark.parametrize("pane", range(1, 6))
+def test_a_card_that_goes_gives_the_keys_back(tmp_path: Path, pane: int, key: str) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press(str(pane))
+        await until(pilot, lambda: screen(pilot).focused in screen(pilot).pane.query("*"))
+        before = screen(pilot).focused
+        await pilot.press(key)
+        await until(pilot, lambda: screen(pilot).focused is not before)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen(pilot).query(Card))
+        assert screen(pilot).focused is before
+        assert screen(pilot).pane.NAME == TABS[pane - 1]
+
+    watch(scenes.running(tmp_path), story)
+
+
 def test_z_gives_a_pane_the_whole_screen_and_takes_it_back(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         before = screen(pilot).pane.size

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
 
 class Card(Vertical, can_focus=True):
-    """A question at the foot of the screen. `escape` puts it away; nothing is decided by that."""
+    """A question at the foot of the screen. `escape` puts it away; nothing is decided by that. When it goes,
+    the keys go back to where they were."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
     DEFAULT_CSS = """
@@ -23,6 +25,12 @@ class Card(Vertical, can_focus=True):
     }
     """
 
+    _before: Widget | None = None
+    """What had the keys when the card was put up."""
+
+    def on_mount(self) -> None:
+        self._before = self.screen.focused
+
     @property
     def first(self) -> Widget:
         """What takes the keys when the card is put up."""
@@ -30,3 +38,10 @@ class Card(Vertical, can_focus=True):
 
     def action_put_away(self) -> None:
         self.remove()
+
+    def remove(self) -> AwaitRemove:
+        # Textual would give them to whatever stands next.
+        focused = self.screen.focused
+        if focused and self in focused.ancestors_with_self and self._before and self._before.is_attached:
+            self.screen.set_focus(self._before)
+        return super().remove()

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from harness_core.safe import one_line
@@ -30,14 +28,11 @@ class PromptCard(Card):
         self.border_title = line(title)
         self._initial = one_line(initial)
         self._done = done
-        self._before: Widget | None = None
 
     def compose(self) -> ComposeResult:
         yield Input(self._initial, select_on_focus=True, compact=True)
 
-    def on_mount(self, event: events.Mount) -> None:
-        event.prevent_default()
-        self._before = self.screen.focused
+    def on_mount(self) -> None:
         self.query_one(Input).focus()
 
     def put_up(self, screen: Screen[Any]) -> None:
@@ -50,8 +45,3 @@ class PromptCard(Card):
         event.stop()
         self.action_put_away()
         self._done(event.value.strip())
-
-    def action_put_away(self) -> None:
-        if self._before is not None and self._before.is_attached:
-            self._before.focus()
-        self.remove()

@@ -179,7 +179,8 @@ class RunScreen(Screen[None]):
     async def ask(self, card: Card) -> None:
         """Put a card up, in the place of one that is there. When this returns it has the keys: what is typed
         ahead must not be taken for an answer to something else."""
-        await self.query(Card).remove()
+        for other in self.query(Card):
+            await other.remove()
         await self.query_one("#cards").mount(card)
         self.set_focus(card.first)
 
