@@ -306,7 +306,7 @@ def test_a_card_that_goes_gives_the_keys_back(tmp_path: Path, pane: int, key: st
         await pilot.press("escape")
         await until(pilot, lambda: not screen(pilot).query(Card))
         assert screen(pilot).focused is before
-        assert screen(pilot).pane.NAME == TABS[pane - 1]
+        assert TABS[pane - 1] == screen(pilot).pane.NAME
 
     watch(scenes.running(tmp_path), story)
 
