@@ -49,6 +49,9 @@ class Brake:
 
     def note_requests(self) -> bool:
         """Journal what the operator's files ask for; True when that has just become a stop."""
+        if self.ending is None and not self._run.dir.private.is_dir():
+            # Without its directory a run has neither a brake nor a journal that anybody could read.
+            return self.end(Exit.FAILED, "now")
         requested = self._run.state.stop_requested
         if control.stop_mode(self._run.dir) is not None and requested not in ("pause", "now"):
             self._run.emit(ev.StopRequested(mode="pause"))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness_core import processes
 from tests.harness import Event, Stage, gapless, named, open_stage, until
 
 ACTS_ON_TERMINALS = ("\x1b", "\x07", "\x08", "\x7f", "\x9b", "\u202e", "\u202c")
@@ -114,6 +115,18 @@ def test_a_silent_session_is_noticed_and_the_work_goes_on(tmp_path: Path) -> Non
         assert engine.wait(60) == 0, engine.err
         assert stage.passing() == [True]
         assert [event["session"] for event in stage.journal(named("stall_detected"))] == [1, 2]
+
+
+def test_a_run_whose_directory_is_gone_ends(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        stage.wait_for(is_held)
+        mark = f"{stage.run_id()}:"
+        stage.root.rename(tmp_path / "elsewhere")
+        assert engine.wait(30) == 1
+        assert "Traceback" not in engine.out + engine.err
+        assert processes.marked(processes.RUN_MARK, mark) == []
 
 
 def test_hours_end_a_call_that_goes_on(tmp_path: Path) -> None:
