@@ -55,21 +55,23 @@ def main() -> int:
 
 
 async def console_pictures(run: RunDir, alive: Callable[[], bool]) -> None:
-    """Watch the demo to its end, taking pictures on the way and answering what it asks."""
+    """Watch the demo to its end, taking pictures on the way and answering its one question."""
     while not engine_alive(run):
         assert alive(), "the demo did not start"
         await asyncio.sleep(0.05)
-    await shown(run, (120, 40), "console", lambda facts: facts.report.features["passing"] >= 5)
-    await shown(run, (200, 60), "checkpoint", lambda facts: facts.report.checkpoint is not None)
-    await shown(run, (120, 40), "review", lambda facts: facts.report.checkpoint is not None, "v")
-    await shown(run, (80, 24), "small", lambda facts: facts.report.checkpoint is not None)
+    await shown(run, (200, 60), "checkpoint", waits)
+    await shown(run, (120, 40), "review", waits, "v")
+    await shown(run, (80, 24), "small", waits)
+    question = control.read_checkpoint(run, control.highest(run.checkpoints))
+    assert question is not None
+    control.decide(run, question, "approve", "Whole sides, please.")
+    await shown(run, (120, 40), "console", lambda facts: facts.report.features["passing"] >= 7)
     while alive():
-        asked = control.highest(run.checkpoints)
-        if asked and control.read_decision(run, f"{asked:03d}") is None:
-            question = control.read_checkpoint(run, asked)
-            assert question is not None
-            control.decide(run, question, "approve")
         await asyncio.sleep(0.1)
+
+
+def waits(facts: Facts) -> bool:
+    return facts.report.checkpoint is not None
 
 
 async def shown(
