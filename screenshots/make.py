@@ -12,6 +12,7 @@ The console's pictures are SVG and PNG. Needs the DejaVu fonts (Debian: fonts-de
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import subprocess
@@ -96,8 +97,10 @@ def save(svg: str, name: str) -> None:
     """A picture of the console, with a font that is at hand instead of one from the network."""
     svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
     (HERE / f"{name}.svg").write_text(svg)
-    png = resvg_py.svg_to_bytes(svg_string=svg, font_family=FONT, monospace_family=FONT)
-    (HERE / f"{name}.png").write_bytes(bytes(png))
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, font_family=FONT, monospace_family=FONT))
+    with Image.open(io.BytesIO(png)) as picture:
+        small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
+        small.save(HERE / f"{name}.png", optimize=True)
 
 
 def sheet(paths: list[Path]) -> Image.Image:
