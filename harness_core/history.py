@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness_core import events as ev
-from harness_core.gitrepo import CommitInfo
 from harness_core.journal import Tail
-from harness_core.run import Run
+
+if TYPE_CHECKING:
+    from harness_core.gitrepo import CommitInfo
+    from harness_core.run import Run
 
 OUTSIDE = "outside"
 """Who made a commit while no session was open."""

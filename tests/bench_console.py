@@ -413,7 +413,7 @@ def under_load(bench: Bench, seconds: float) -> None:
         _type_during(follows, stream, seconds / 2)
         stream.say("half-of-it-is-done")
         terminal.drawn_at("half-of-it-is-done")
-        terminal.press("k")
+        terminal.press("1", "k")
         before = stream.told
         _type_during(stands, stream, seconds / 2)
         took = time.monotonic() - began

@@ -17,11 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# GitPython looks for git when it is imported and raises; a missing git is told in our own words.
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-import git
-
 from harness_core import events as ev
 from harness_core.files import read_bounded
 from harness_core.history import OUTSIDE
@@ -87,6 +82,10 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         """Raises NoGit."""
+        # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        import git  # noqa: PLC0415  (costs 90 ms that a start doesn't have)
+
         try:
             git.refresh()
             if not (root / ".git").exists():
@@ -157,6 +156,8 @@ class Repository:
 
     def run(self, *arguments: str, most: int = _MOST, index: Path | None = None) -> Output:
         """Run git and return its output, up to `most` bytes; it is ended there."""
+        import git  # noqa: PLC0415
+
         environment = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
         settings = [*_SETTINGS, *self._no_filters(arguments[0])]
         options = [part for setting in settings for part in ("-c", setting)]

@@ -11,11 +11,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from rich.cells import cell_len, chop_cells
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Span = tuple[str, str]
 """Text, and the kinds that it is of, separated by spaces."""
@@ -36,7 +40,12 @@ _ORDER = re.compile(r"\d{4}-\d\d-\d\d|\d+")
 _TABLE_GAP = 2
 _LEAST_COLUMN = 4
 
-_parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # noqa: PLC0415  (costs 30 ms that a start doesn't have)
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +268,7 @@ def rendered(text: str, width: int) -> list[Line]:
     """A block as lines of at most `width` cells."""
     if len(text) > _PARSED:
         return [line for part in text.split("\n") for line in wrapped([(part, "")], width)]
-    lines = _Renderer(width).render(_parser.parse(text))
+    lines = _Renderer(width).render(_parser().parse(text))
     tail = len(text) - len(text.rstrip("\n"))
     return lines + [()] * max(0, tail)
 

@@ -29,10 +29,11 @@ class _Filter(DefaultFilter):
 
 
 async def changes(run: RunDir) -> AsyncIterator[frozenset[Path]]:
-    """The paths that changed, or none when it is time to look at everything. Ends never."""
+    """The paths that changed, or none when it is time to look at everything, as at first. Ends never."""
     found: asyncio.Queue[frozenset[Path]] = asyncio.Queue()
     hints = asyncio.create_task(_hints(run, found))
     try:
+        yield frozenset()
         while True:
             try:
                 yield await asyncio.wait_for(found.get(), SWEEP)

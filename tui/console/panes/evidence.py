@@ -144,9 +144,9 @@ class EvidencePane(Pane):
 
     def _begin(self, *, at_files: bool) -> None:
         # A pane that nobody sees looks when it is shown.
-        if self.size and self.is_attached:
+        if self.size and self.is_attached and self.facts is not None:
             self._looking = True
-            features = tuple(self.facts.state.features) if self.facts else ()
+            features = tuple(self.facts.state.features)
             self._look(features, self._near(), self.list.content_size.width - 1, at_files)
 
     def _near(self) -> frozenset[str]:

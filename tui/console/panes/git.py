@@ -93,10 +93,6 @@ class GitPane(Pane):
     def compose(self) -> ComposeResult:
         yield self._list
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._look_again()
-
     def on_resize(self) -> None:
         self._show()
 

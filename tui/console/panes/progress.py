@@ -235,10 +235,6 @@ class ProgressPane(Pane):
     def compose(self) -> ComposeResult:
         yield self._view
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._look_again()
-
     def files_changed(self, paths: AbstractSet[Path]) -> None:
         if not paths or any(path.name in NOTES_NAMES and path.parent == self.run_dir.root for path in paths):
             self._look_again()

@@ -37,7 +37,6 @@ from tui.console.panes.progress import ProgressPane
 from tui.console.panes.stream import StreamPane
 from tui.console.screens.review import ANSWERS, ReviewScreen
 from tui.console.sinks import words
-from tui.console.watching import changes
 from tui.settings import Settings
 
 POLL = 1 / 30
@@ -68,6 +67,7 @@ class RunScreen(Screen[None]):
         self.facts: Facts | None = None
         self._feed = Feed(run)
         self._shown = "stream"
+        self._begun = False
         self._rests_until = 0.0
         self._asked: control.Checkpoint | None = None
         """The open question, as it is shown."""
@@ -92,9 +92,17 @@ class RunScreen(Screen[None]):
         self._attention = Attention(self.app, self._settings)
         self.action_pane("stream")
         self._poll()
-        self.set_interval(POLL, self._poll)
+        # Nothing is drawn before the app is ready, and what the other panes do would put that off.
+        self.app.call_later(self.call_after_refresh, self._begin)
+
+    def _begin(self) -> None:
+        """Let all panes look: the head and the stream are on the screen."""
         # What the first look has made stays as well: no collection has to go through it, which takes 50 ms.
-        self.call_after_refresh(gc.freeze)
+        gc.freeze()
+        self._begun = True
+        if self.facts is not None:
+            self._show(self.facts)
+        self.set_interval(POLL, self._poll)
         self._watch()
 
     def on_resize(self) -> None:
@@ -138,12 +146,18 @@ class RunScreen(Screen[None]):
         self.query_one(Head).look(facts)
         self._show_checkpoint(facts)
         self._attention.look(facts)
-        for other in (*self.panes, *self.app.screen_stack):
+        self._show(facts)
+
+    def _show(self, facts: Facts) -> None:
+        panes = self.panes if self._begun else [self.query_one(StreamPane)]
+        for other in (*panes, *self.app.screen_stack):
             if isinstance(other, Looker):
                 other.look(facts)
 
     @work(exclusive=True, exit_on_error=False)
     async def _watch(self) -> None:
+        from tui.console.watching import changes  # noqa: PLC0415  (costs 10 ms, once the first picture is there)
+
         async for paths in changes(self.run_dir):
             for pane in self.panes:
                 pane.files_changed(paths)
