@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
@@ -178,6 +179,36 @@ def test_a_message_that_says_nothing_is_refused_where_it_was_written(tmp_path: P
         assert screen(pilot).query(TextArea)
         await pilot.press("escape")
         await until(pilot, lambda: not screen(pilot).query(Card))
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def at_once(pilot: Pilot[int], *keys: str) -> None:
+    """Type faster than the console can answer."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+
+
+def test_a_message_goes_once_however_often_enter_is_hit(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("s", *"hello")
+        at_once(pilot, "enter", "enter", "x", "enter")
+        await until(pilot, lambda: not screen(pilot).query(Card))
+        assert scene.run.steer_file.read_text() == "hello\n"
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_the_first_answer_to_a_choice_is_the_only_one(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K")
+        await until(pilot, lambda: screen(pilot).query(ChoiceCard))
+        at_once(pilot, "f", "p")
+        await until(pilot, lambda: not screen(pilot).query(Card))
+        await pilot.pause()
+        assert scene.run.finish_file.exists() and not scene.run.stop_file.exists()
 
     scene = scenes.running(tmp_path / "run")
     watch(scene, story)

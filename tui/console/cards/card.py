@@ -27,6 +27,8 @@ class Card(Vertical, can_focus=True):
 
     _before: Widget | None = None
     """What had the keys when the card was put up."""
+    gone = False
+    """Whether it is answered or put away. Keys typed ahead may still come; they mean nothing any more."""
 
     def on_mount(self) -> None:
         self._before = self.screen.focused
@@ -40,6 +42,7 @@ class Card(Vertical, can_focus=True):
         self.remove()
 
     def remove(self) -> AwaitRemove:
+        self.gone = True
         # Textual would give them to whatever stands next.
         focused = self.screen.focused
         if focused and self in focused.ancestors_with_self and self._before and self._before.is_attached:

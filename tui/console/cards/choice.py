@@ -44,6 +44,9 @@ class ChoiceCard(Card):
         return words("\n".join([*rows, " esc back"]))
 
     def on_key(self, event: events.Key) -> None:
+        if self.gone:
+            event.stop()
+            return
         chosen = next((option for option in self._options if option.key == event.character), None)
         if chosen is None:
             return

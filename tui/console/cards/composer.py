@@ -80,6 +80,8 @@ class Composer(Card):
             self.query_one("#how", Static).update(words(self._how()))
 
     def send(self) -> None:
+        if self.gone:
+            return
         mode = self._modes[self._mode] if self._modes else ""
         wrong = self._send(safe(self.query_one(_Lines).text), mode)
         if not wrong:

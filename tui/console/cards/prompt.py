@@ -43,5 +43,7 @@ class PromptCard(Card):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        if self.gone:
+            return
         self.action_put_away()
         self._done(event.value.strip())
