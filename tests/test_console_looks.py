@@ -49,13 +49,13 @@ def picture(root: Path, scene: str, size: tuple[int, int], keys: Sequence[str] =
 
 async def at_rest(pilot: Pilot[int]) -> None:
     """Wait until what runs beside the screen has ended and the screen looks the same three times."""
-    app, same, before = pilot.app, 0, ""
+    app, same, before = pilot.app, 0, []
     for _ in range(300):
         await pilot.pause(0.03)
         screen = app.screen_stack[-1]
         busy = [worker for worker in app.workers if worker.name != "_watch" and not worker.is_finished]
         ready = not isinstance(screen, RunScreen) or screen.facts is not None
-        now = app.export_screenshot()
+        now = [strip._segments for strip in screen._compositor.render_strips()]
         same = same + 1 if ready and not busy and now == before else 0
         before = now
         if same == 3:
