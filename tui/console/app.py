@@ -43,12 +43,15 @@ class Console(App[int]):
     def on_mount(self) -> None:
         # What was made so far stays to the end; there is no need to look through it again and again.
         gc.freeze()
-        if self.run_dir is not None:
-            self.open_run(self.run_dir)
-        else:
-            from tui.console.screens.start import StartScreen  # noqa: PLC0415
 
-            self.push_screen(StartScreen(self.settings))
+    def get_default_screen(self) -> Screen[None]:
+        if self.run_dir is not None:
+            from tui.console.screens.run import RunScreen  # noqa: PLC0415
+
+            return RunScreen(self.run_dir, self.settings)
+        from tui.console.screens.start import StartScreen  # noqa: PLC0415
+
+        return StartScreen(self.settings)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key that counts where the user is, then Textual's own commands."""

@@ -36,6 +36,7 @@ BESIDE, STACKED = 70, 18
 """From which width the picture stands beside the list, and from which height below it."""
 NEAR = 40
 """Rows around the cursor whose sha256 is worked out."""
+_EMPTY = f"No evidence yet. Agents put pictures and logs into {EVIDENCE_DIR}/."
 
 
 class EvidencePane(Pane):
@@ -76,8 +77,7 @@ class EvidencePane(Pane):
         super().__init__()
         self.run_dir = run
         self.listing = Listing()
-        empty = f"No evidence yet. Agents put pictures and logs into {EVIDENCE_DIR}/."
-        self.list = LineList(empty=empty, id="evidence-list")
+        self.list = LineList(empty="looking …", id="evidence-list")
         self._preview = Preview(run)
         self._words = Static(id="evidence-caption")
         self._evidence = Evidence(run)
@@ -175,7 +175,7 @@ class EvidencePane(Pane):
             return
         self.listing = listing = looked.listing
         if looked.rows is not None:
-            self.list.empty = listing.trouble or self.list.empty
+            self.list.empty = listing.trouble or _EMPTY
             self.list.show(looked.rows)
         if self._again or not listing.whole:
             self._look_now()

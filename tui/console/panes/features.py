@@ -169,7 +169,7 @@ class FeatureList(LineList):
     filter_title = "Show only features with (status:failing, category:style, any words)"
 
     def __init__(self) -> None:
-        super().__init__(empty="there is no contract yet")
+        super().__init__(empty="reading the contract …")
         self.standings: dict[str, Standing] = {}
 
     def fits(self, row: Row, wanted: str) -> bool:

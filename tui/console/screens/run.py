@@ -50,6 +50,7 @@ ORDERS = {
 }
 """The panes as the grid takes them, by the width of the terminal."""
 TABS = ORDERS["-narrow"]
+PANES = {pane.NAME: pane for pane in (StreamPane, FeaturesPane, ProgressPane, GitPane, EvidencePane)}
 MODES: dict[str, SteerMode] = {"now": "now", "next session": "next"}
 SMALLEST = (80, 24)
 
@@ -76,14 +77,15 @@ class RunScreen(Screen[None]):
     # --- What stands where ----------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
+        # Textual sets this class after the first picture, which would stand otherwise until then.
+        width, widths = self.app.size.width, self.app.HORIZONTAL_BREAKPOINTS or []
+        layout = next((name for least, name in reversed(widths) if width >= least), "-narrow")
+        self.add_class(layout)
         yield Head()
         yield Static(id="tabs")
         with Container(id="panes"):
-            yield StreamPane(self.run_dir)
-            yield FeaturesPane(self.run_dir)
-            yield ProgressPane(self.run_dir)
-            yield GitPane(self.run_dir)
-            yield EvidencePane(self.run_dir)
+            for name in ORDERS[layout]:
+                yield PANES[name](self.run_dir)
         yield Vertical(id="cards")
         yield Static(id="too-small")
         yield Footer(compact=True, show_command_palette=False)
