@@ -38,7 +38,7 @@ check: dev
 	$(BIN)/lint-imports
 
 bench: dev
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: screenshots looks docs
 # The README's pictures, from a run of the demo. Needs the DejaVu fonts (Debian: fonts-dejavu-core).

@@ -1,4 +1,4 @@
-"""`make bench`: what the harness adds, measured against the bare SDK, side by side in one run.
+"""`make bench`: what the harness adds, measured against the bare SDK, and how quick the console is.
 
 The same scripted model makes the same calls twice: in sessions that the engine holds, and in sessions of
 the bare SDK without hooks. Both run in turns, so that what else the machine does meets both alike.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from tests import bench_console
 from tests.harness import Stage, named, open_stage, until
 
 SESSIONS = 10
@@ -35,7 +36,17 @@ class Measured:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (5)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", choices=("engine", "console"), help="one of the two")
+    bench_console.add_options(parser)
+    options = parser.parse_args()
+    if options.only != "console":
+        engine(options.rounds)
+    if options.only != "engine":
+        bench_console.run(options)
+
+
+def engine(rounds: int) -> None:
+    """What the harness adds to a session, and how soon it is back after a kill."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folders = (Path(scratch) / str(number) for number in range(10_000))
         overhead(folders, rounds, think_ms=0, at_most=1.15)
