@@ -16,12 +16,14 @@ from harness_core import events as ev
 from harness_core.errors import Mistake
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
-from tui.console import journal_window as jw
 from tui.console.app import Console
 from tui.console.cards.prompt import PromptCard
+from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry
+from tui.console.journal_filter import parse_filter
 from tui.console.journal_layout import Laid, Layout
-from tui.console.journal_search import find, parse_filter, said, trouble
-from tui.console.journal_window import Entry, JournalWindow, offset_of
+from tui.console.journal_lines import offset_of
+from tui.console.journal_search import find, said, trouble
+from tui.console.journal_window import JournalWindow
 from tui.console.panes.stream import StreamPane, StreamView
 from tui.console.rows import Look, is_told
 from tui.console.screens.trace import TraceScreen
@@ -84,21 +86,19 @@ def test_it_opens_at_the_end_and_reads_back_to_the_beginning(run: RunDir) -> Non
     window.to_end()
     assert numbers(window.entries)[-1] == 3000
     assert not window.at_start
-    while window.before():
+    while window.extend(-1):
         pass
     assert numbers(window.entries) == [*range(1, 3001)]
 
 
-def test_it_holds_so_many_entries_wherever_it_goes(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jw, "ENTRIES", 200)
-    monkeypatch.setattr(jw, "CHUNK", 1000)
+def test_it_holds_so_many_entries_wherever_it_goes(run: RunDir) -> None:
     write(run, *texts(2000))
-    window = JournalWindow(run.journal)
+    window = JournalWindow(run.journal, room=200, chunk=1000)
     window.to_end()
-    while window.before():
+    while window.extend(-1):
         assert len(window.entries) <= 200
     assert numbers(window.entries) == [*range(1, 201)]
-    while window.after():
+    while window.extend(1):
         assert len(window.entries) <= 200
     assert numbers(window.entries) == [*range(1801, 2001)]
 
@@ -113,15 +113,12 @@ def test_what_came_of_a_call_is_told_on_its_line(run: RunDir) -> None:
     assert window.owner(offset_of(run.journal, 3) or 0) is first
 
 
-def test_an_outcome_finds_its_call_when_that_is_read_later(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jw, "CHUNK", 600)
+def test_an_outcome_finds_its_call_when_that_is_read_later(run: RunDir) -> None:
     write(run, call(1, command="make"), *texts(20), result(1))
-    window = JournalWindow(run.journal)
+    window = JournalWindow(run.journal, chunk=600)
     window.to_end()
     assert isinstance(window.entries[-1].event, ev.ToolResult)
-    while window.before():
+    while window.extend(-1):
         pass
     assert isinstance(window.entries[0].event, ev.ToolUse)
     assert window.entries[0].outcome is not None
@@ -138,20 +135,17 @@ def test_an_outcome_reaches_a_call_that_is_held_also_when_the_reader_is_elsewher
     assert window.new == 3
 
 
-def test_what_has_no_room_is_counted_and_read_when_the_reader_comes(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jw, "ENTRIES", 50)
+def test_what_has_no_room_is_counted_and_read_when_the_reader_comes(run: RunDir) -> None:
     write(run, *texts(60))
-    window = JournalWindow(run.journal)
+    window = JournalWindow(run.journal, room=50)
     window.to_end()
-    window.before()
+    window.extend(-1)
     write(run, *texts(500, 60))
     while window.advance(follow=False):
         pass
     assert window.new == 500
     assert not window.at_end
-    while window.after():
+    while window.extend(1):
         pass
     assert numbers(window.entries) == [*range(511, 561)]
 
@@ -198,10 +192,10 @@ def test_damage_costs_itself_alone_and_a_giant_line_is_only_named(run: RunDir) -
     run.journal.write_bytes(b"".join([lines[0], b'{"seq": 1, \r nonsense\x00\n', *lines[1:]]))
     window = JournalWindow(run.journal)
     window.to_end()
-    while window.before():
+    while window.extend(-1):
         pass
     kinds = [e.event.fields["type"] for e in window.entries if isinstance(e.event, ev.Unknown)]
-    assert kinds == [jw.DAMAGED, jw.TOO_LONG]
+    assert kinds == [DAMAGED, TOO_LONG]
     assert numbers(window.entries) == [1, 0, 2, 3]
     assert sum(len(str(entry.event)) for entry in window.entries) < 20_000
 
@@ -223,14 +217,10 @@ def test_an_event_is_found_by_its_number_past_damage(run: RunDir) -> None:
 # --- Laying out --------------------------------------------------------------------------------------
 
 
-def test_walking_gives_every_line_once_in_both_directions(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jw, "ENTRIES", 120)
-    monkeypatch.setattr(jw, "CHUNK", 1500)
+def test_walking_gives_every_line_once_in_both_directions(run: RunDir) -> None:
     chance = random.Random(7)
     write(run, *(ev.Text(text="w " * chance.randrange(1, 9)) for _ in range(400)))
-    window = JournalWindow(run.journal)
+    window = JournalWindow(run.journal, room=120, chunk=1500)
     layout = Layout(window, Plain())
     layout.height = 10
     window.to_end()
@@ -426,6 +416,16 @@ def test_each_kind_of_event_has_its_line(run: RunDir) -> None:
             "  ■ stopped (pause), confirmed",
             "  ⚠ limit max_usd reached: 5 of 5",
         ]
+
+    on_screen(run, check)
+
+
+def test_a_result_whose_call_is_far_above_says_so(run: RunDir) -> None:
+    write(run, call(1, command="make"), *texts(800), result(1, ok=False, output="it broke"))
+
+    async def check(pilot: Pilot[int], view: StreamView) -> None:
+        assert shown(view)[-1].startswith("  ✗ a call begun before ")
+        assert "it broke" in shown(view)[-1]
 
     on_screen(run, check)
 

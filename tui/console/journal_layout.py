@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
-from tui.console.journal_window import Entry, JournalWindow
+from tui.console.journal_entries import Entry
+from tui.console.journal_lines import Step
+from tui.console.journal_window import JournalWindow
 from tui.console.rows import Look
 
 Laid = tuple[tuple[Look, str], ...]
 """A line as it is drawn: pieces of text, each with its look."""
 Pos = tuple[int, int]
 """A place: the offset of an entry, and one of its lines. It stays true whatever is read or dropped."""
-Step = Literal[-1, 1]
-_PIECES = 64
+PIECES = 64
 """Pieces that are read in one go where no line is wanted; more is a thread's work."""
 
 
@@ -33,7 +34,7 @@ class Layout:
         self.window = window
         self.width = 80
         self.height = 24
-        self.pieces = _PIECES
+        self.pieces = PIECES
         self.hungry: Step | None = None
         """Where more has to be looked for, further than could be at once."""
         self._drawer = drawer
@@ -88,16 +89,18 @@ class Layout:
 
     def more(self, step: Step) -> None:
         """Read on at one end until there is an entry more, within bounds."""
-        window = self.window
-        if window.at_end if step > 0 else window.at_start:
+        if self.window.at_edge(step):
             return
-        edge = window.entries[0 if step < 0 else -1].offset if window.entries else None
+        before = self._outermost(step)
         for _ in range(self.pieces):
-            if not (window.before() if step < 0 else window.after()):
-                return
-            if window.entries and window.entries[0 if step < 0 else -1].offset != edge:
+            if not self.window.extend(step) or self._outermost(step) != before:
                 return
         self.hungry = step
+
+    def _outermost(self, step: Step) -> int | None:
+        """The offset of the last entry in that direction."""
+        entries = self.window.entries
+        return entries[-1 if step > 0 else 0].offset if entries else None
 
     def page(self, top: Pos) -> list[tuple[Pos, Laid]]:
         """The lines from `top` on, a page of them where there are as many."""

@@ -1,8 +1,7 @@
-"""Looking through a whole journal: for words, for trouble, and only at what a reader has chosen."""
+"""Looking through a whole journal: for words, or for trouble."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,43 +10,10 @@ from pathlib import Path
 import msgspec
 
 from harness_core import events as ev
-from harness_core.errors import Mistake
-from tui.console.journal_window import (
-    CHUNK,
-    Entry,
-    Line,
-    Piece,
-    entry_of,
-    head,
-    line_end,
-    opened,
-    piece_after,
-    piece_before,
-    whole_end,
-)
+from tui.console.journal_entries import Accept, entry_of
+from tui.console.journal_filter import sure_of, words_of
+from tui.console.journal_lines import CHUNK, Line, Piece, Step, line_end, opened, piece_at, whole_end
 
-KINDS: dict[str, tuple[type[ev.Event], ...]] = {
-    "text": (ev.Text,),
-    "thinking": (ev.Thinking,),
-    "tool": (ev.ToolUse, ev.ToolResult, ev.GuardDecision),
-    "session": (ev.SessionStarted, ev.SessionEnded),
-    "phase": (ev.PhaseStarted, ev.PhaseEnded),
-    "run": (ev.RunStarted, ev.RunResumed, ev.RunEnded),
-    "feature": (ev.FeatureChanged, ev.ContractFrozen, ev.ContractChanged),
-    "verdict": (ev.Verdict,),
-    "evidence": (ev.EvidenceCaptured, ev.EvidenceRead),
-    "commit": (ev.Commit,),
-    "steer": (ev.SteerQueued, ev.SteerDelivered, ev.SteerAcknowledged),
-    "stop": (ev.StopRequested, ev.StopConfirmed, ev.StopCleared),
-    "checkpoint": (ev.CheckpointOpened, ev.CheckpointDecided),
-    "limit": (ev.LimitReached, ev.RateLimited, ev.Retry),
-    "error": (ev.Error, ev.ContractTampered, ev.StallDetected, ev.LoopDetected),
-    "app": (ev.AppChanged,),
-    "cost": (ev.Cost,),
-}
-"""What `kind:` knows, besides `denied`, `failed` and the journal's own names of types."""
-OF_CALLS = ("denied", "failed")
-_TYPES = {str(kind.__struct_config__.tag): kind for kinds in KINDS.values() for kind in kinds}
 _TROUBLE = frozenset(
     str(kind.__struct_config__.tag)
     for kind in (
@@ -61,141 +27,7 @@ _TROUBLE = frozenset(
 )
 _FALLIBLE = frozenset(("tool_result", "app_changed"))
 _TROUBLE_MARKS = re.compile(b'"ok":false|"type":"(?:' + "|".join(sorted(_TROUBLE)).encode() + b')"')
-_PLAIN: re.Pattern[str] = re.compile(r"[\x20-\x7e]*")
 _PIECE = 4 * CHUNK
-
-
-def is_trouble(data: bytes) -> bool:
-    """Whether a line is an error, a denial, a failed call or tampering."""
-    found = head(data)
-    if found is None:
-        return False
-    return found.type in _TROUBLE or (found.type in _FALLIBLE and found.ok is False)
-
-
-def words_of(event: ev.Event) -> str:
-    """All text of an event that a search looks through."""
-    if isinstance(event, ev.ToolUse):
-        return f"{event.tool}\n" + "\n".join(map(str, _leaves(event.input)))
-    skipped = {"seq", "ts", "session", "role", "tool_use_id", "sha256", "blob", "agent"}
-    if isinstance(event, ev.SessionStarted):
-        skipped -= {"session", "role"}
-    values = msgspec.structs.asdict(event)
-    return "\n".join(
-        str(leaf) for name, value in values.items() if name not in skipped for leaf in _leaves(value)
-    )
-
-
-def _leaves(value: object) -> Iterator[object]:
-    if isinstance(value, msgspec.Struct):
-        value = msgspec.structs.asdict(value)
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    elif value is not None:
-        yield value
-
-
-# --- Filters -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What a reader wants to see; empty parts ask for nothing."""
-
-    roles: tuple[str, ...] = ()
-    sessions: tuple[tuple[int, int], ...] = ()
-    kinds: tuple[str, ...] = ()
-    text: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.roles or self.sessions or self.kinds or self.text)
-
-    def wants(self, entry: Entry) -> bool:
-        event = entry.event
-        if self.roles and not (event.role or "").startswith(self.roles):
-            return False
-        if self.sessions and not any(low <= (event.session or 0) <= high for low, high in self.sessions):
-            return False
-        if self.kinds and not any(_is_kind(entry, kind) for kind in self.kinds):
-            return False
-        return not self.text or self.text in _all_words(entry).lower()
-
-    def may_hold(self, data: bytes) -> bool:
-        """Whether bytes of a journal can hold anything wanted: a quick look that never says no wrongly."""
-        return (
-            (not self.roles or any(f'"role":"{role}'.encode() in data for role in self.roles))
-            and (not self.kinds or any(mark in data for kind in self.kinds for mark in _marks(kind)))
-            and (not self.text or _sure(self.text) in data.lower())
-        )
-
-
-def _is_kind(entry: Entry, kind: str) -> bool:
-    event = entry.event
-    if kind == "denied":
-        return entry.denial is not None or isinstance(event, ev.GuardDecision)
-    if kind == "failed":
-        outcome = event if isinstance(event, ev.ToolResult) else entry.outcome
-        return outcome is not None and not outcome.ok
-    types = KINDS.get(kind) or (_TYPES[kind],)
-    return isinstance(event, types)
-
-
-def _all_words(entry: Entry) -> str:
-    return "\n".join(words_of(event) for event in (entry.event, entry.outcome, entry.denial) if event)
-
-
-def parse_filter(text: str) -> Filter:
-    """A filter as it is typed: `role:generator session:3 kind:tool,error words`.
-
-    Raises Mistake for what it can't mean.
-    """
-    parts: dict[str, list[str]] = {"role": [], "session": [], "kind": []}
-    rest = []
-    for word in text.split():
-        name, colon, value = word.partition(":")
-        if colon and name in parts:
-            parts[name] += [item for item in value.lower().split(",") if item]
-        else:
-            rest.append(word)
-    for kind in parts["kind"]:
-        if kind not in KINDS and kind not in OF_CALLS and kind not in _TYPES:
-            raise Mistake(f"no kind {kind}: {', '.join((*KINDS, *OF_CALLS))}")
-    return Filter(
-        roles=tuple(parts["role"]),
-        sessions=tuple(map(_span, parts["session"])),
-        kinds=tuple(parts["kind"]),
-        text=" ".join(rest).lower(),
-    )
-
-
-def _span(text: str) -> tuple[int, int]:
-    low, dash, high = text.partition("-")
-    try:
-        return int(low), int(high) if dash else int(low)
-    except ValueError:
-        raise Mistake(f"no session {text}: write session:3 or session:3-7") from None
-
-
-def _marks(kind: str) -> list[bytes]:
-    """Bytes of which a line of that kind has one, or, of a call, the line of what came of it."""
-    if kind in OF_CALLS:
-        return [b'"guard_decision"' if kind == "denied" else b'"ok":false']
-    types = KINDS.get(kind) or (_TYPES[kind],)
-    return [f'"{event.__struct_config__.tag}"'.encode() for event in types]
-
-
-def _sure(words: str) -> bytes:
-    """Bytes that every line with these words has, in lower case: their longest run of plain characters."""
-    escaped = json.dumps(words.lower(), ensure_ascii=False)[1:-1]
-    longest: str = max(_PLAIN.findall(escaped), key=len)
-    return longest.encode()
-
-
-# --- Search ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -206,34 +38,56 @@ class Test:
     passes: Callable[[Line], bool]
 
 
-def said(words: str, wanted: Callable[[Entry], bool]) -> Test:
+def said(words: str, wanted: Accept) -> Test:
     """Lines of wanted entries that say `words`, in any case."""
-    needle, sure = words.lower(), _sure(words)
+    needle, sure = words.lower(), sure_of(words)
+
+    def may_hold(data: bytes) -> bool:
+        return sure in data.lower()
 
     def passes(line: Line) -> bool:
-        if sure not in line.data.lower():
+        if not may_hold(line.data):
             return False
         entry = entry_of(line)
         return needle in words_of(entry.event).lower() and wanted(entry)
 
-    return Test(lambda data: sure in data.lower(), passes)
+    return Test(may_hold, passes)
 
 
-def trouble(wanted: Callable[[Entry], bool]) -> Test:
+def trouble(wanted: Accept) -> Test:
     """Errors, denials, failed calls, tampering."""
 
-    def passes(line: Line) -> bool:
-        return (
-            _TROUBLE_MARKS.search(line.data) is not None and is_trouble(line.data) and wanted(entry_of(line))
-        )
+    def may_hold(data: bytes) -> bool:
+        return _TROUBLE_MARKS.search(data) is not None
 
-    return Test(lambda data: _TROUBLE_MARKS.search(data) is not None, passes)
+    def passes(line: Line) -> bool:
+        return may_hold(line.data) and _is_trouble(line.data) and wanted(entry_of(line))
+
+    return Test(may_hold, passes)
+
+
+class _Head(msgspec.Struct):
+    """What tells whether an event is trouble, read without the rest."""
+
+    type: str = ""
+    ok: bool | None = None
+
+
+_heads = msgspec.json.Decoder(_Head)
+
+
+def _is_trouble(data: bytes) -> bool:
+    try:
+        head = _heads.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return head.type in _TROUBLE or (head.type in _FALLIBLE and head.ok is False)
 
 
 def find(
     path: Path,
     start: int,
-    step: int,
+    step: Step,
     test: Test,
     cancelled: Callable[[], bool] = lambda: False,
     *,
@@ -246,30 +100,24 @@ def find(
     with opened(path) as file:
         if file is None:
             return None
-        fd, size = file[0], whole_end(*file[:2])
-        here = min(start, size) if step < 0 else line_end(fd, start) or size
-        for first, last in ((here, size), (0, here)) if step > 0 else ((0, here), (here, size)):
-            for piece in _forwards(fd, first, last) if step > 0 else _backwards(fd, first, last):
+        size = whole_end(file)
+        here = min(start, size) if step < 0 else line_end(file.fd, start) or size
+        behind, beyond = ((0, here), (here, size))[::step]
+        for first, last in (beyond, behind) if wraps else (beyond,):
+            for piece in _pieces(file.fd, first, last, step):
                 if cancelled():
                     return None
                 if not test.may_hold(piece.data):
                     continue
-                lines = (line for line in piece.lines()[::step] if first <= line.offset < last)
-                found = next((line.offset for line in lines if test.passes(line)), None)
-                if found is not None:
-                    return found
-            if not wraps:
-                return None
+                for line in piece.lines()[::step]:
+                    if first <= line.offset < last and test.passes(line):
+                        return line.offset
     return None
 
 
-def _forwards(fd: int, start: int, end: int) -> Iterator[Piece]:
-    while start < end and (piece := piece_after(fd, start, _PIECE)):
+def _pieces(fd: int, first: int, last: int, step: Step) -> Iterator[Piece]:
+    """The pieces between two places, in that direction; the last may reach beyond."""
+    edge = first if step > 0 else last
+    while (edge < last if step > 0 else edge > first) and (piece := piece_at(fd, edge, step, _PIECE)):
         yield piece
-        start = piece.end
-
-
-def _backwards(fd: int, start: int, end: int) -> Iterator[Piece]:
-    while end > start and (piece := piece_before(fd, end, _PIECE)):
-        yield piece
-        end = piece.offset
+        edge = piece.edge(step)

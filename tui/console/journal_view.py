@@ -19,9 +19,12 @@ from harness_core.errors import Mistake
 from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.cards.prompt import PromptCard
-from tui.console.journal_layout import Laid, Layout, Pos, Step
-from tui.console.journal_search import Filter, Test, find, parse_filter, said, trouble
-from tui.console.journal_window import Entry, JournalWindow, offset_of
+from tui.console.journal_entries import Entry
+from tui.console.journal_filter import Filter, parse_filter
+from tui.console.journal_layout import PIECES, Laid, Layout, Pos
+from tui.console.journal_lines import Step, offset_of
+from tui.console.journal_search import Test, find, said, trouble
+from tui.console.journal_window import JournalWindow
 from tui.console.rows import Look
 
 FILTER_HELP = "Show only · role:generator session:3-5 kind:tool,error words · empty: all"
@@ -165,7 +168,7 @@ class JournalView(Widget, can_focus=True):
     def _make_page(self) -> list[tuple[Pos, Laid]]:
         layout = self._lines
         layout.width, layout.height = self.size
-        layout.hungry, layout.pieces = None, 1 if self.filter else 64
+        layout.hungry, layout.pieces = None, 1 if self.filter else PIECES
         page = self._lines_in_view()
         if layout.hungry:
             self._fill(layout.hungry)
@@ -206,28 +209,26 @@ class JournalView(Widget, can_focus=True):
         """Have more in memory before the reader gets there."""
         place = self._lines.index(self._top)
         if place < _NEAR and not self.follow and not self.window.at_start:
-            self.window.before()
+            self.window.extend(-1)
         elif place > len(self.window.entries) - _NEAR and not self.window.at_end:
-            self.window.after()
+            self.window.extend(1)
 
     @work(thread=True, exclusive=True, group="fill", exit_on_error=False)
     def _fill(self, step: Step) -> None:
         """Find more of what a filter lets through, however far it is."""
         worker, reader, chosen = get_current_worker(), self.window.reader, self.filter
-        edge = self.window.start if step < 0 else self.window.end
-        read = reader.back if step < 0 else reader.on
-        found, reached = read(edge, pieces=-1, enough=_BATCH, cancelled=lambda: worker.is_cancelled)
+        edge = self.window.edge(step)
+        found, reached = reader.read(
+            edge, step, pieces=-1, enough=_BATCH, cancelled=lambda: worker.is_cancelled
+        )
         if not worker.is_cancelled:
             self.app.call_from_thread(self._filled, step, edge, found, reached, chosen)
 
     def _filled(self, step: Step, edge: int, found: list[Entry], reached: int, chosen: Filter) -> None:
         window = self.window
-        if self.filter is not chosen or edge != (window.start if step < 0 else window.end):
+        if self.filter is not chosen or edge != window.edge(step):
             return
-        if step < 0:
-            window.put_before(found, reached)
-        else:
-            window.put_after(found, reached)
+        window.put(step, found, reached)
         self.redraw()
 
     # --- Drawing ----------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from harness_core import events as ev
 from harness_core.layout import RunDir
 from harness_core.safe import one_line, safe
 from tui.console.facts import Facts
+from tui.console.journal_entries import Entry
 from tui.console.journal_layout import Laid
 from tui.console.journal_view import JournalView
-from tui.console.journal_window import Entry
 from tui.console.panes.pane import Pane
 from tui.console.rows import Look, is_told, lines, short_input, took, tool_name
 from tui.console.sinks import line
@@ -131,7 +131,11 @@ class StreamView(JournalView):
         elif outcome is not None:
             glyph, look, came = "✗", Look.ERROR, one_line(outcome.output[:1000], 300) or "failed"
         lead = "      ↳ " if getattr(event, "agent", None) else "  "
-        name = tool_name(event.tool) if isinstance(event, ev.ToolUse | ev.GuardDecision) else "a call"
+        name = (
+            tool_name(event.tool)
+            if isinstance(event, ev.ToolUse | ev.GuardDecision)
+            else "a call begun before"
+        )
         name = cut(name, max(width // 3, 8))
         about = short_input(event.input, str(self._run.root)) if isinstance(event, ev.ToolUse) else ""
         spent = took(outcome.ms) if outcome is not None and denial is None else ""
