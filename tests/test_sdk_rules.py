@@ -25,6 +25,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -357,3 +358,14 @@ def test_a_verdict_in_words_is_no_verdict(tmp_path: Path) -> None:
         assert stage.journal(named("verdict")) == []
         assert stage.status()["features"]["verified"] == 0
         assert "verdict" in stage.journal(named("run_ended"))[0]["reason"]
+
+
+def test_what_the_sdk_does_not_need_is_left_to_others() -> None:
+    script = (
+        "import sys; from harness_core.agent import sdk; sdk.load(); "
+        "assert 'uvicorn' not in sys.modules; "
+        "from mcp.server.fastmcp import FastMCP; assert FastMCP.__module__.startswith('mcp.'); "
+        "import httpx._main"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

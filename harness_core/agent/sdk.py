@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness_core import processes
@@ -62,11 +64,34 @@ class Setup:
     schema: Mapping[str, Any] | None
 
 
+class _Spared(ModuleType):
+    """Stands for a module that is imported for a class which nobody here uses."""
+
+    FastMCP = type("FastMCP", (), {})
+
+
+def load() -> ModuleType:
+    """Import the SDK, which only an engine pays for: it costs most of a second.
+
+    Measured: a quarter of that is httpx's command line and FastMCP's web server, which MCP's package imports
+    for others. They are left out while the SDK is imported, and can be had as ever after.
+    """
+    if "claude_agent_sdk" not in sys.modules:
+        # None is Python's own sign for a module that isn't to be had.
+        spared: dict[str, Any] = {"httpx._main": None, "mcp.server.fastmcp": _Spared("mcp.server.fastmcp")}
+        absent = {name: module for name, module in spared.items() if name not in sys.modules}
+        sys.modules.update(absent)
+        try:
+            import claude_agent_sdk  # noqa: F401, PLC0415
+        finally:
+            for name in absent:
+                sys.modules.pop(name, None)
+    return sys.modules["claude_agent_sdk"]
+
+
 def bundled_cli() -> Path:
     """The CLI that ships inside the SDK's wheel."""
-    import claude_agent_sdk  # noqa: PLC0415  (costs most of a second; only an engine pays it)
-
-    return Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+    return Path(str(load().__file__)).parent / "_bundled" / "claude"
 
 
 def options(

@@ -125,6 +125,7 @@ class Session:
 
     async def connect(self) -> None:
         """Start the CLI. Raises the SDK's errors when it can't be started or the session can't be resumed."""
+        sdk.load()
         from claude_agent_sdk import ClaudeSDKClient  # noqa: PLC0415
 
         setup = sdk.Setup(
