@@ -21,7 +21,8 @@ from tui.console.cards.prompt import PromptCard
 from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry
 from tui.console.journal_filter import parse_filter
 from tui.console.journal_layout import Laid, Layout
-from tui.console.journal_lines import offset_of
+from tui.console.journal_lines import Step, offset_of
+from tui.console.journal_place import Place
 from tui.console.journal_search import find, said, trouble
 from tui.console.journal_window import JournalWindow
 from tui.console.panes.stream import StreamPane, StreamView
@@ -245,6 +246,49 @@ def test_walking_gives_every_line_once_in_both_directions(run: RunDir) -> None:
         assert shown == forwards[there : there + 10]
 
 
+class Five(Plain):
+    """Has room for five lines."""
+
+    size = (20, 5)
+
+    def last_lines(self) -> list[Laid]:
+        return []
+
+    def nothing(self, *, looking: bool) -> str:
+        return "looking" if looking else "nothing"
+
+    def look_further(self, step: Step) -> None:
+        raise AssertionError("there is enough near")
+
+
+def test_a_place_follows_the_end_until_one_moves_up_and_again_from_the_last_line(run: RunDir) -> None:
+    window = JournalWindow(run.journal)
+    place = Place(window, Five())
+
+    def seen() -> list[str]:
+        place.renew()
+        return ["".join(text for _, text in line).split()[-1] for _, line in place.page]
+
+    assert seen() == ["nothing"]
+    write(run, *(ev.Text(text=str(number)) for number in range(20)))
+    window.advance(follow=place.follow)
+    assert seen() == ["15", "16", "17", "18", "19"]
+    assert not place.move(1)
+    assert place.move(-1) and not place.follow
+    write(run, ev.Text(text="20"))
+    window.advance(follow=place.follow)
+    assert seen() == ["15", "16", "17", "18", "19"] and window.new == 1
+    assert place.scroll(-12) and seen() == ["3", "4", "5", "6", "7"]
+    assert place.lines == [((Look.PLAIN, "8 7"),)]
+    place.to_start()
+    assert seen()[0] == "0" and place.share < 0.5
+    assert place.to_row(2) and not place.to_row(5)
+    assert place.entry is not None and place.entry.event.seq == 3
+    place.to(window.entries[20].offset)
+    assert seen()[-1] == "20" and not place.follow and place.share == 1
+    assert place.move(1) and place.follow
+
+
 @pytest.mark.parametrize(
     "text", ["plain words that go on and on", "日本語の文章がここにあります", "x" * 90, ""]
 )
@@ -455,29 +499,29 @@ def test_an_upward_move_ends_following_and_end_returns(run: RunDir) -> None:
 
     async def check(pilot: Pilot[int], view: StreamView) -> None:
         pane = pilot.app.screen.query_one(StreamPane)
-        assert view.follow and shown(view)[-1] == "  word 299"
+        assert view.place.follow and shown(view)[-1] == "  word 299"
         await pilot.press("k")
-        assert not view.follow
+        assert not view.place.follow
         before = shown(view)
         write(run, *texts(7, 300))
         await until(pilot, lambda: "+7 new" in str(pane.border_subtitle))
         assert shown(view) == before
         await pilot.press("G")
-        assert view.follow and shown(view)[-1] == "  word 306"
+        assert view.place.follow and shown(view)[-1] == "  word 306"
         await pilot.press("g")
         assert shown(view)[0] == "  word 0"
         await until(pilot, lambda: "%" in str(pane.border_subtitle))
         await pilot.click(pane, offset=(10, pane.outer_size.height - 1))
-        assert view.follow
+        assert view.place.follow
         write(run, *texts(1, 307))
         await until(pilot, lambda: shown(view)[-1] == "  word 307")
         for move in ("pageup", "ctrl+u"):
             await pilot.press(move)
-            assert not view.follow
+            assert not view.place.follow
             await pilot.press("end")
-            assert view.follow
+            assert view.place.follow
         await pilot.press("up", "down", "down")
-        assert view.follow
+        assert view.place.follow
 
     on_screen(run, check)
 
