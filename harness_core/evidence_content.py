@@ -11,6 +11,7 @@ import os
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from harness_core.evidence_files import Kind
@@ -83,14 +84,25 @@ def _blank(picture: Image) -> bool:
 class _Sign:
     """A pattern that tells of failure, and in how many of the last lines it counts."""
 
-    pattern: re.Pattern[str]
+    expression: str
     reach: int = TAIL_LINES
     by_name: bool = False
     """True if the words may also be the name of a test that passed."""
+    any_case: bool = True
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        return _compiled(self.expression, self.any_case)
 
 
-def _sign(pattern: str, reach: int = TAIL_LINES, *, by_name: bool = False, any_case: bool = True) -> _Sign:
-    return _Sign(re.compile(pattern, re.IGNORECASE if any_case else 0), reach, by_name)
+@cache
+def _compiled(expression: str, any_case: bool) -> re.Pattern[str]:
+    # When first needed: all together take 10 ms, which a start doesn't have.
+    return re.compile(expression, re.IGNORECASE if any_case else 0)
+
+
+def _sign(expression: str, reach: int = TAIL_LINES, *, by_name: bool = False, any_case: bool = True) -> _Sign:
+    return _Sign(expression, reach, by_name, any_case)
 
 
 _NONZERO = r"0*[1-9]\d*"

@@ -6,7 +6,6 @@ import os
 from types import TracebackType
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from harness_core import processes
 from harness_core.errors import Mistake, RunLocked
@@ -46,6 +45,8 @@ class RunLock:
     """Held by an engine for as long as it lives."""
 
     def __init__(self, run: RunDir) -> None:
+        from filelock import FileLock  # noqa: PLC0415  (costs 10 ms that those who only watch don't have)
+
         self.run = run
         self._lock = FileLock(run.lock)
 
@@ -54,6 +55,8 @@ class RunLock:
 
         Raises RunLocked, naming the pid that has it, and Mistake where nothing can be written.
         """
+        from filelock import Timeout  # noqa: PLC0415
+
         try:
             self._make_room()
             self._lock.acquire(blocking=False)

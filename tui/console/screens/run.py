@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -25,7 +26,6 @@ from tui.console.attention import Attention
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
-from tui.console.cards.composer import Composer
 from tui.console.facts import Facts, Feed, Looker
 from tui.console.head import Head
 from tui.console.operator import Operator
@@ -200,6 +200,14 @@ class RunScreen(Screen[None]):
         await self.query_one("#cards").mount(card)
         self.set_focus(card.first)
 
+    async def _ask_for_words(
+        self, title: str, send: Callable[[str, str], str], modes: tuple[str, ...] = ()
+    ) -> None:
+        # To load it costs 15 ms, which the first picture doesn't have.
+        from tui.console.cards.composer import Composer  # noqa: PLC0415
+
+        await self.ask(Composer(title, send, modes))
+
     def say(self, text: str, *, wrong: bool = False) -> None:
         """A word that goes by itself."""
         self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
@@ -212,7 +220,7 @@ class RunScreen(Screen[None]):
                 return str(error)
             return ""
 
-        await self.ask(Composer("Steer the agent", send, tuple(MODES)))
+        await self._ask_for_words("Steer the agent", send, tuple(MODES))
 
     def action_pause(self) -> None:
         report = self.facts.report if self.facts else None
@@ -306,10 +314,10 @@ class RunScreen(Screen[None]):
             self.say(wrong, wrong=True)
 
     async def action_reject(self) -> None:
-        await self.ask(Composer("Send back: what is wrong?", lambda note, _: self._decide("reject", note)))
+        await self._ask_for_words("Send back: what is wrong?", lambda note, _: self._decide("reject", note))
 
     async def action_skip(self) -> None:
-        await self.ask(Composer("Skip the feature: why?", lambda note, _: self._decide("skip", note)))
+        await self._ask_for_words("Skip the feature: why?", lambda note, _: self._decide("skip", note))
 
     async def action_override(self) -> None:
         verdict = self.facts.state.verdict if self.facts else None
