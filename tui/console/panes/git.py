@@ -13,6 +13,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 
 from harness_core.layout import PRIVATE, RunDir
 from tui.console import patch
@@ -82,7 +83,8 @@ class GitPane(Pane):
         self._mark: tuple[object, ...] | None = None
         self._wanted = PAGE
         self._looking = False
-        self._again = False
+        self._again = self._urgent = False
+        self._waiting: Timer | None = None
         self._looked_at = 0.0
         self._took = 0.0
         self._seq = -1
@@ -115,23 +117,27 @@ class GitPane(Pane):
     def files_changed(self, paths: AbstractSet[Path]) -> None:
         if paths and all(PRIVATE in path.parts for path in paths):
             return
-        self._look_again()
+        self._look_again(urgent=any(".git" in path.parts for path in paths))
 
-    def _look_again(self) -> None:
-        """Look at once where the last look is some time ago, else as soon as it is."""
-        if self._looking:
-            self._again = True
+    def _look_again(self, *, urgent: bool = False) -> None:
+        """Look at once where the last look is some time ago, else as soon as it is. What is urgent, such as a
+        commit, doesn't wait as long as files do, which may change all the time."""
+        if self._waiting is not None and urgent:
+            self._waiting.stop()
+        elif self._looking:
+            self._again, self._urgent = True, self._urgent or urgent
             return
         self._looking = True
-        pause = min(_SLOWEST, max(_QUIET, 20 * self._took))
+        pause = 2 * self._took if urgent else min(_SLOWEST, max(_QUIET, 20 * self._took))
         wait = self._looked_at + pause - time.monotonic()
         if wait > 0:
-            self.set_timer(wait, self._begin)
+            self._waiting = self.set_timer(wait, self._begin)
         else:
             self._begin()
 
     def _begin(self) -> None:
-        self._again = False
+        self._again = self._urgent = False
+        self._waiting = None
         self._read(self._look, self._mark, self._wanted)
 
     @work(thread=True, group="git", exit_on_error=False)
@@ -175,7 +181,7 @@ class GitPane(Pane):
         self._look, self._mark = message.look, message.mark
         self._show()
         if self._again:
-            self._look_again()
+            self._look_again(urgent=self._urgent)
 
     # --- What is shown -------------------------------------------------------------------------------
 
