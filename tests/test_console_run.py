@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
@@ -237,6 +238,26 @@ def test_a_question_stands_until_it_is_answered_and_enter_never_approves(tmp_pat
 
     scene = scenes.waiting(tmp_path / "run")
     watch(scene, story)
+
+
+def test_all_of_a_review_is_in_reach_of_the_keys(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        box = pilot.app.screen.query_one(VerticalScroll)
+        await until(pilot, lambda: box.max_scroll_y)
+        await pilot.press("G")
+        await until(pilot, lambda: box.scroll_y == box.max_scroll_y)
+        await pilot.press("ctrl+u")
+        await until(pilot, lambda: box.scroll_y < box.max_scroll_y)
+        await pilot.press("g")
+        await until(pilot, lambda: box.scroll_y == 0)
+
+    scene = scenes.waiting(tmp_path / "run")
+    findings = [scenes.ev.Finding("F002", "craft", f"edge {n}", "", "minor") for n in range(20)]
+    scene.add(scenes.ev.Verdict(verdict="NEEDS_WORK", scope=["F002"], scores=[], findings=findings))
+    watch(scene, story, (80, 24))
 
 
 def test_r_wants_a_reason(tmp_path: Path) -> None:

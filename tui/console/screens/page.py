@@ -14,14 +14,15 @@ from textual.widgets import Static
 
 from tui.console import keys
 
-_MOVES = ("up", "down", "page_up", "page_down", "first", "last")
+MOVES = ("up", "down", "page_up", "page_down", "first", "last")
+"""The keys that move in a text that has no cursor."""
 
 
 class Page(ModalScreen[None]):
     """A framed page. A subclass gives its lines and says `refresh_page` when they have changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
-        keys.PAGE, [key for key in keys.LINES if key.id in _MOVES]
+        keys.PAGE, [key for key in keys.LINES if key.id in MOVES]
     )
     DEFAULT_CSS = """
     Page {

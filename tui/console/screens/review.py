@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import work
@@ -21,6 +22,7 @@ from tui.console import keys, review
 from tui.console.git_log import NoGit
 from tui.console.patch import PatchLine
 from tui.console.screens.diff import SIGNS, STYLES
+from tui.console.screens.page import MOVES
 from tui.console.sinks import MUTED, line, words
 
 ANSWERS = ("approve", "reject", "override", "skip")
@@ -30,10 +32,9 @@ class ReviewScreen(Screen[str]):
     """Ends with the answer that the operator goes for, or "" for none yet. Enter never answers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *keys.bindings([key for key in keys.RUN if key.id in ANSWERS]),
+        *keys.bindings([replace(key, hint=True) for key in keys.RUN if key.id in ANSWERS]),
+        *keys.bindings([key for key in keys.LINES if key.id in MOVES]),
         Binding("escape,q,v", "dismiss('')", "back"),
-        Binding("down,j", "scroll_lines(1)", "down", show=False),
-        Binding("up,k", "scroll_lines(-1)", "up", show=False),
     ]
     DEFAULT_CSS = """
     ReviewScreen > VerticalScroll { padding: 0 2; }
@@ -62,7 +63,7 @@ class ReviewScreen(Screen[str]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        self._box.focus()
         self._read_diff()
 
     @work(thread=True, exclusive=True, exit_on_error=False)
@@ -73,8 +74,21 @@ class ReviewScreen(Screen[str]):
             shown = words(str(error), MUTED)
         self.app.call_from_thread(self.query_one("#diff", Static).update, shown)
 
-    def action_scroll_lines(self, lines: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+    @property
+    def _box(self) -> VerticalScroll:
+        return self.query_one(VerticalScroll)
+
+    def action_move(self, step: int) -> None:
+        self._box.scroll_relative(y=step, animate=False)
+
+    def action_page(self, step: int) -> None:
+        self._box.scroll_relative(y=step * max(1, self._box.size.height - 1), animate=False)
+
+    def action_first(self) -> None:
+        self._box.scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        self._box.scroll_end(animate=False)
 
     def action_approve(self) -> None:
         self.dismiss("approve")
