@@ -88,7 +88,13 @@ class StartScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one(Runs).focus()
         self.action_again()
-        self.set_interval(LOOK_EVERY, self._look)
+        self._looking = self.set_interval(LOOK_EVERY, self._look)
+
+    def on_screen_suspend(self) -> None:
+        self._looking.pause()
+
+    def on_screen_resume(self) -> None:
+        self._looking.resume()
 
     # --- The runs ---------------------------------------------------------------------------------------
 
@@ -105,9 +111,7 @@ class StartScreen(Screen[None]):
     def _found(self, found: list[RunDir]) -> None:
         self._runs = found
         runs = self.query_one(Runs)
-        runs.empty = (
-            "No run is here or below, and none was opened lately.  n starts one, d shows a rehearsal."
-        )
+        runs.empty = "No run is here, none was opened lately. n starts one, d shows one."
         self._show()
         self._look()
 
