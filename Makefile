@@ -16,6 +16,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install -q --require-hashes -r requirements.lock
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q harness_core tui
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed

@@ -7,13 +7,15 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual import events
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
-from textual.widgets import Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from harness_core import control
+from harness_core import events as ev
 from harness_core.lock import RunLock
 from tests import scenes
 from tests.scenes import Scene
@@ -118,6 +120,18 @@ def test_p_pauses_and_goes_on(tmp_path: Path) -> None:
     watch(scene, story)
 
 
+def test_p_never_stops_a_run_whose_engine_is_gone(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "engine lost" in head(pilot))
+        await pilot.press("p")
+        await until(pilot, lambda: said(pilot))
+        assert not scene.run.stop_file.exists()
+
+    scene = scenes.running(tmp_path / "run")
+    scene.run.run_json.write_text("not a run any more")
+    watch(scene, story)
+
+
 def test_the_ladder_asks_first_and_escape_does_nothing(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("K")
@@ -202,11 +216,28 @@ def test_a_message_goes_once_however_often_enter_is_hit(tmp_path: Path) -> None:
     watch(scene, story)
 
 
+@pytest.mark.parametrize("opens", ["s", "slash", "f"])
+def test_what_is_typed_ahead_goes_where_the_keys_before_it_lead(tmp_path: Path, opens: str) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        at_once(pilot, opens, *"approve")
+        await until(pilot, lambda: written(pilot) == "approve")
+        assert decision(scene) is None
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def written(pilot: Pilot[int]) -> str:
+    """What stands in the field of a card."""
+    asked = screen(pilot)
+    return "".join([*(f.value for f in asked.query(Input)), *(f.text for f in asked.query(TextArea))])
+
+
 def test_the_first_answer_to_a_choice_is_the_only_one(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("K")
         await until(pilot, lambda: screen(pilot).query(ChoiceCard))
-        at_once(pilot, "f", "p")
+        at_once(pilot, "f", "n", "n")
         await until(pilot, lambda: not screen(pilot).query(Card))
         await pilot.pause()
         assert scene.run.finish_file.exists() and not scene.run.stop_file.exists()
@@ -258,6 +289,45 @@ def test_all_of_a_review_is_in_reach_of_the_keys(tmp_path: Path) -> None:
     findings = [scenes.ev.Finding("F002", "craft", f"edge {n}", "", "minor") for n in range(20)]
     scene.add(scenes.ev.Verdict(verdict="NEEDS_WORK", scope=["F002"], scores=[], findings=findings))
     watch(scene, story, (80, 24))
+
+
+def asked_elsewhere(scene: Scene) -> None:
+    """The question is answered elsewhere, and the next one waits."""
+    asked = control.read_checkpoint(scene.run, 1)
+    assert asked is not None
+    control.save_checkpoint(scene.run, msgspec.structs.replace(asked, id="002"))
+    scene.add(
+        ev.CheckpointDecided(id="001", decision="reject", by="another"),
+        ev.CheckpointOpened(id="002", kind="needs-work", subject_hash="1" * 64, summary="Once more."),
+    )
+
+
+def said(pilot: Pilot[int]) -> str:
+    """What the console has said lately, in passing or on a card."""
+    notes = [note.message for note in pilot.app._notifications]
+    return "\n".join(
+        [*notes, *(str(wrong.render()) for wrong in screen(pilot).query("#wrong").results(Static))]
+    )
+
+
+@pytest.mark.parametrize(("opens", "answers"), [("v", "a"), ("r", "enter"), ("o", "1")])
+def test_an_answer_never_goes_to_another_question_than_the_one_that_was_shown(
+    tmp_path: Path, opens: str, answers: str
+) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press(opens)
+        await until(pilot, lambda: pilot.app.screen is not screen(pilot) or screen(pilot).query(Card))
+        if opens == "r":
+            await pilot.press(*"why")
+        asked_elsewhere(scene)
+        await until(pilot, lambda: [card.asked.id for card in screen(pilot).query(CheckpointCard)] == ["002"])
+        await pilot.press(answers)
+        await until(pilot, lambda: "waits no more" in said(pilot))
+        assert not control.decision_path(scene.run, "002").exists()
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
 
 
 def test_r_wants_a_reason(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, Monochrome
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from harness_core.layout import RunDir
@@ -16,6 +18,9 @@ from tui.console import keys
 from tui.console.sinks import VisibleOnly
 from tui.console.themes import NAMES, THEMES
 from tui.settings import Settings
+
+LOST = 2.0
+"""Seconds after which a key that is still on its way no longer holds up the next ones."""
 
 
 class Console(App[int]):
@@ -30,6 +35,7 @@ class Console(App[int]):
         super().__init__()
         self.run_dir = run
         self.settings = settings or Settings()
+        self._typed: list[events.Event] = []
         self._visible_only = VisibleOnly()
         self._no_colour = [Monochrome()] if self.settings.theme == "none" else []
         for theme in THEMES:
@@ -52,6 +58,34 @@ class Console(App[int]):
         from tui.console.screens.start import StartScreen  # noqa: PLC0415
 
         return StartScreen(self.settings)
+
+    async def on_event(self, event: events.Event) -> None:
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        if self._typed and event.time - self._typed[0].time > LOST:
+            # Whatever has held the first one up, a keyboard that does nothing would be worse.
+            self._typed.clear()
+        self._typed.append(event)
+        if len(self._typed) == 1:
+            await self._hand_on(event)
+
+    async def _hand_on(self, event: events.Event) -> None:
+        """Hand on what is typed, each key when all is done that the one before it does, so
+        that what is typed ahead goes to where the keys before it lead."""
+        way = (self.focused or self.screen).ancestors_with_self
+        await super().on_event(event)
+        await self._follow(event, way)
+
+    async def _follow(self, event: events.Event, way: Sequence[MessagePump]) -> None:
+        """Go the way that a key takes, behind it."""
+        for place, pump in enumerate(way):
+            if pump.call_later(self._follow, event, way[place + 1 :]):
+                return
+        if self._typed and self._typed[0] is event:
+            del self._typed[0]
+            if self._typed:
+                await self._hand_on(self._typed[0])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key that counts where the user is, then Textual's own commands."""

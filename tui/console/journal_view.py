@@ -191,8 +191,8 @@ class JournalView(JournalPage):
 
     # --- Search -----------------------------------------------------------------------------------
 
-    def action_search(self) -> None:
-        PromptCard(SEARCH_HELP, self.words, self._search_for).put_up(self.screen)
+    async def action_search(self) -> None:
+        await PromptCard(SEARCH_HELP, self.words, self._search_for).put_up(self.screen)
 
     def _search_for(self, words: str) -> None:
         self.words = words
@@ -270,8 +270,8 @@ class JournalView(JournalPage):
         """Whether an entry is to be seen now."""
         return self.shows(entry) and (not self.filter or self.filter.wants(entry))
 
-    def action_filter(self) -> None:
-        PromptCard(FILTER_HELP, self.filter_text, self._set_filter).put_up(self.screen)
+    async def action_filter(self) -> None:
+        await PromptCard(FILTER_HELP, self.filter_text, self._set_filter).put_up(self.screen)
 
     def _set_filter(self, text: str) -> None:
         try:

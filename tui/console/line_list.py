@@ -233,11 +233,11 @@ class LineList(ScrollView, can_focus=True):
         self._sift()
         self.post_message(self.Sifted())
 
-    def action_search(self) -> None:
-        PromptCard("Search", self.searched, self.search).put_up(self.screen)
+    async def action_search(self) -> None:
+        await PromptCard("Search", self.searched, self.search).put_up(self.screen)
 
-    def action_filter(self) -> None:
-        PromptCard(self.filter_title, self.filtered, self.sift).put_up(self.screen)
+    async def action_filter(self) -> None:
+        await PromptCard(self.filter_title, self.filtered, self.sift).put_up(self.screen)
 
     def action_match(self, step: int) -> None:
         if self.searched:

@@ -32,14 +32,12 @@ class PromptCard(Card):
     def compose(self) -> ComposeResult:
         yield Input(self._initial, select_on_focus=True, compact=True)
 
-    def on_mount(self) -> None:
-        self.query_one(Input).focus()
-
-    def put_up(self, screen: Screen[Any]) -> None:
-        """Show it, in the place of a card that is there."""
+    async def put_up(self, screen: Screen[Any]) -> None:
+        """Show it, in the place of a card that is there. When this returns it has the keys."""
         for other in screen.query(Card):
-            other.remove()
-        screen.mount(self)
+            await other.remove()
+        await screen.mount(self)
+        screen.set_focus(self.query_one(Input))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -176,8 +176,8 @@ class NotesView(ScrollView, can_focus=True):
         self.following = not self.following
         self.post_message(self.Followed())
 
-    def action_search(self) -> None:
-        PromptCard("Search", self.searched, self.search).put_up(self.screen)
+    async def action_search(self) -> None:
+        await PromptCard("Search", self.searched, self.search).put_up(self.screen)
 
     def search(self, text: str) -> None:
         """Mark `text` wherever it stands, and go to the next place."""

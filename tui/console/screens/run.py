@@ -223,12 +223,17 @@ class RunScreen(Screen[None]):
         await self._ask_for_words("Steer the agent", send, tuple(MODES))
 
     def action_pause(self) -> None:
-        report = self.facts.report if self.facts else None
-        if report is not None and report.stop.requested:
+        facts = self.facts
+        if facts is not None and (facts.report.stop.requested or self._rests(facts)):
             self._go_on()
         else:
             self.operator.pause()
             self.say("AGENT_STOP is there: nothing starts any more")
+
+    def _rests(self, facts: Facts) -> bool:
+        """Whether the run has more to do and no engine that does it."""
+        complete = facts.state.ended and facts.state.exit == 0
+        return self.operator.ours and bool(facts.state.started) and not complete and not self.operator.alive
 
     @work(thread=True, exit_on_error=False)
     def _go_on(self) -> None:
@@ -298,32 +303,38 @@ class RunScreen(Screen[None]):
             self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
         self.refresh_bindings()
 
-    def _decide(self, decision: control.Decision, note: str = "") -> str:
-        """Answer what is shown; returns what is wrong with that, or ""."""
-        if self._asked is None:
-            return "nothing waits for you"
+    def _decide(self, asked: control.Checkpoint | None, decision: control.Decision, note: str = "") -> str:
+        """Answer what was `asked`, as long as it is what waits; returns what is wrong with that, or ""."""
+        if asked is None or asked is not self._asked:
+            return "what you answer waits no more"
         try:
-            self.operator.decide(self._asked, decision, note, self._overrides)
+            self.operator.decide(asked, decision, note, self._overrides)
         except LongwatchError as error:
             return str(error)
-        self.say(f"checkpoint {self._asked.id}: {decision}")
+        self.say(f"checkpoint {asked.id}: {decision}")
         return ""
 
     def action_approve(self) -> None:
-        if wrong := self._decide("approve"):
+        if wrong := self._decide(self._asked, "approve"):
             self.say(wrong, wrong=True)
 
     async def action_reject(self) -> None:
-        await self._ask_for_words("Send back: what is wrong?", lambda note, _: self._decide("reject", note))
+        answer = partial(self._decide, self._asked, "reject")
+        await self._ask_for_words("Send back: what is wrong?", lambda note, _: answer(note))
 
     async def action_skip(self) -> None:
-        await self._ask_for_words("Skip the feature: why?", lambda note, _: self._decide("skip", note))
+        answer = partial(self._decide, self._asked, "skip")
+        await self._ask_for_words("Skip the feature: why?", lambda note, _: answer(note))
 
     async def action_override(self) -> None:
         verdict = self.facts.state.verdict if self.facts else None
         criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
         options = [
-            Option(str(number), f"by {criterion}: its findings go", partial(self._override, criterion))
+            Option(
+                str(number),
+                f"by {criterion}: its findings go",
+                partial(self._override, self._asked, criterion),
+            )
             for number, criterion in enumerate(criteria, 1)
         ]
         if options:
@@ -331,17 +342,24 @@ class RunScreen(Screen[None]):
         else:
             self.say("there is no finding to override")
 
-    def _override(self, criterion: str) -> None:
+    def _override(self, asked: control.Checkpoint | None, criterion: str) -> None:
+        if asked is not self._asked:
+            self.say("what you answer waits no more", wrong=True)
+            return
         self._overrides.append(criterion)
         self.say(f"{criterion} is overridden with your answer: now approve or send back")
 
     def action_review(self) -> None:
-        def answer(chosen: str | None) -> None:
-            if chosen:
-                self.call_after_refresh(getattr(self, f"action_{chosen}"))
+        asked = self._asked
 
-        if self._asked is not None and self.facts is not None:
-            self.app.push_screen(ReviewScreen(self.run_dir, self._asked, self.facts.state.verdict), answer)
+        def answer(chosen: str | None) -> None:
+            if chosen and asked is self._asked:
+                self.call_after_refresh(getattr(self, f"action_{chosen}"))
+            elif chosen:
+                self.say("what you answer waits no more", wrong=True)
+
+        if asked is not None and self.facts is not None:
+            self.app.push_screen(ReviewScreen(self.run_dir, asked, self.facts.state.verdict), answer)
 
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415

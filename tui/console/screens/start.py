@@ -51,8 +51,8 @@ class Runs(LineList, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.LIST)
 
-    def action_filter(self) -> None:
-        PromptCard("Show only", self.filtered, self.sift).put_up(self.screen)
+    async def action_filter(self) -> None:
+        await PromptCard("Show only", self.filtered, self.sift).put_up(self.screen)
 
 
 class StartScreen(Screen[None]):
