@@ -23,11 +23,11 @@ from harness_core.contract import Status
 from harness_core.evidence_files import Kind
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_content import Unseen, content, text_lines
+from harness_core.reading.evidence_journal import Chronicle
+from harness_core.reading.evidence_list import Evidence, File, Item, Listing
 from tui.console import evidence_words, pictures
 from tui.console.app import Console
-from tui.console.evidence_content import Unseen, content, text_lines
-from tui.console.evidence_journal import Chronicle
-from tui.console.evidence_list import Evidence, File, Item, Listing
 from tui.console.panes.evidence import EvidencePane
 from tui.console.pictures import Drawing, Undrawable, Way
 from tui.console.preview import Lines, Note, Preview

@@ -19,21 +19,22 @@ from harness_core.contract import Status
 from harness_core.evidence import Kind
 from harness_core.fold import fold
 from harness_core.layout import RunDir
+from harness_core.reading import burnup, contract_view, costs
+from harness_core.reading.burnup import BurnUp, Point
+from harness_core.reading.contract_view import Standing
+from harness_core.reading.feature_story import Story
+from harness_core.reading.sieve import Sieve
 from harness_core.status import status
 from tests import scenes
 from tests.scenes import Scene
-from tui.console import burnup, contract_view, costs, since
+from tui.console import since
 from tui.console.app import Console
-from tui.console.burnup import BurnUp, Point
-from tui.console.contract_view import Standing
-from tui.console.feature_story import Story
 from tui.console.line_list import LineList, Row
 from tui.console.panes.features import FeatureList, FeaturesPane, Rates
 from tui.console.screens.brief import BriefScreen
 from tui.console.screens.costs import CostsScreen
 from tui.console.screens.feature import FeatureScreen
 from tui.console.screens.run import RunScreen
-from tui.console.sieve import Sieve
 
 Tale = Callable[[Pilot[int]], Awaitable[None]]
 

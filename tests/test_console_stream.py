@@ -16,6 +16,7 @@ from harness_core import events as ev
 from harness_core.errors import Mistake
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
+from harness_core.reading.rows import Look, is_told
 from tui.console.app import Console
 from tui.console.cards.prompt import PromptCard
 from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry
@@ -26,7 +27,6 @@ from tui.console.journal_place import Place
 from tui.console.journal_search import find, said, trouble
 from tui.console.journal_window import JournalWindow
 from tui.console.panes.stream import StreamPane, StreamView
-from tui.console.rows import Look, is_told
 from tui.console.screens.trace import TraceScreen
 from tui.console.wrapping import cut, wrap
 

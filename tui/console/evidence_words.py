@@ -7,8 +7,8 @@ from textual.content import Content
 
 from harness_core.evidence_files import Kind
 from harness_core.layout import EVIDENCE_DIR
+from harness_core.reading.evidence_list import File, Item
 from harness_core.safe import one_line
-from tui.console.evidence_list import File, Item
 from tui.console.sinks import MUTED, line
 
 _GAP = 2

@@ -21,7 +21,7 @@ from harness_core import events as ev
 from harness_core.files import read_bounded
 from harness_core.history import OUTSIDE
 from harness_core.layout import RunDir
-from tui.console.sieve import Sieve
+from harness_core.reading.sieve import Sieve
 
 SECONDS = 20.0
 """How long one git may take."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from harness_core.reading.rows import Look
 from tui.console.journal_entries import Entry
 from tui.console.journal_lines import Step
 from tui.console.journal_window import JournalWindow
-from tui.console.rows import Look
 
 Laid = tuple[tuple[Look, str], ...]
 """A line as it is drawn: pieces of text, each with its look."""

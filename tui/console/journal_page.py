@@ -9,10 +9,10 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from harness_core.reading.rows import Look
 from tui.console.journal_entries import Entry
 from tui.console.journal_layout import Laid, Pos
 from tui.console.journal_place import Place
-from tui.console.rows import Look
 
 
 class JournalPage(Widget, can_focus=True):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from harness_core.reading.rows import Look
 from tui.console.journal_entries import Entry
 from tui.console.journal_layout import Drawer, Laid, Layout, Pos
 from tui.console.journal_lines import Step
 from tui.console.journal_window import JournalWindow
-from tui.console.rows import Look
 
 _NEAR = 100
 """Entries from either end of what is in memory at which more is read."""

@@ -11,8 +11,8 @@ from textual.widget import Widget
 
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_list import File
 from harness_core.safe import one_line
-from tui.console.evidence_list import File
 
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 

@@ -17,10 +17,10 @@ from textual.strip import Strip
 
 from harness_core.evidence_files import Kind
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_content import Unseen, content, text_lines
+from harness_core.reading.evidence_list import Item
 from harness_core.safe import one_line, safe
 from tui.console import pictures
-from tui.console.evidence_content import Unseen, content, text_lines
-from tui.console.evidence_list import Item
 from tui.console.evidence_words import placeholder
 from tui.console.pictures import Colour, Drawing, Undrawable, Way
 

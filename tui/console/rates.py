@@ -8,8 +8,8 @@ from itertools import groupby, zip_longest
 from textual.content import Content
 from textual.widget import Widget
 
-from tui.console import burnup, contract_view
-from tui.console.contract_view import Standing
+from harness_core.reading import burnup, contract_view
+from harness_core.reading.contract_view import Standing
 from tui.console.looks import LOOKS
 from tui.console.sinks import MUTED, line, words
 

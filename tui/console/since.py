@@ -15,8 +15,8 @@ from harness_core.contract import Status
 from harness_core.files import read_bounded, write_whole
 from harness_core.journal import seq_before
 from harness_core.layout import RunDir
+from harness_core.reading.sieve import Sieve
 from tui import recent
-from tui.console.sieve import Sieve
 
 KEPT = 5
 """Of each sort of thing that is told one by one, this many of the newest."""

@@ -16,8 +16,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from harness_core.layout import EVIDENCE_DIR, RunDir
+from harness_core.reading.evidence_list import Evidence, Item, Listing
 from tui.console import evidence_words, keys
-from tui.console.evidence_list import Evidence, Item, Listing
 from tui.console.facts import Facts
 from tui.console.line_list import LineList, Row
 from tui.console.outside import open_and_say

@@ -16,9 +16,9 @@ from textual.widgets import Static
 
 from harness_core.contract import Status
 from harness_core.layout import RunDir
-from tui.console import burnup, contract_view
-from tui.console.burnup import BurnUp
-from tui.console.contract_view import Standing, View
+from harness_core.reading import burnup, contract_view
+from harness_core.reading.burnup import BurnUp
+from harness_core.reading.contract_view import Standing, View
 from tui.console.facts import Facts
 from tui.console.line_list import LineList, Row
 from tui.console.looks import LOOKS

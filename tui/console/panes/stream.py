@@ -11,13 +11,13 @@ from textual.app import ComposeResult
 
 from harness_core import events as ev
 from harness_core.layout import RunDir
+from harness_core.reading.rows import Look, is_told, lines, short_input, took, tool_name
 from harness_core.safe import one_line, safe
 from tui.console.facts import Facts
 from tui.console.journal_entries import Entry
 from tui.console.journal_layout import Laid
 from tui.console.journal_view import JournalView
 from tui.console.panes.pane import Pane
-from tui.console.rows import Look, is_told, lines, short_input, took, tool_name
 from tui.console.sinks import line
 from tui.console.wrapping import cells, cut, wrap
 

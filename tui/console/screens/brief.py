@@ -11,8 +11,9 @@ from textual.message import Message
 
 from harness_core.contract import Status
 from harness_core.layout import RunDir
+from harness_core.reading import burnup
 from harness_core.state import PASSING, Lifecycle
-from tui.console import burnup, since
+from tui.console import since
 from tui.console.facts import Facts
 from tui.console.head import PILLS, amount
 from tui.console.looks import LOOKS

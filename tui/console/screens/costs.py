@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from tui.console import costs
+from harness_core.reading import costs
 from tui.console.facts import Facts
 from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, words

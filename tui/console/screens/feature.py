@@ -12,10 +12,10 @@ from textual.message import Message
 from harness_core import events as ev
 from harness_core.contract import Feature
 from harness_core.layout import RunDir
-from tui.console import burnup
-from tui.console.burnup import clock, seconds
-from tui.console.contract_view import Standing
-from tui.console.feature_story import Bound, Story, Work, findings_on
+from harness_core.reading import burnup
+from harness_core.reading.burnup import clock, seconds
+from harness_core.reading.contract_view import Standing
+from harness_core.reading.feature_story import Bound, Story, Work, findings_on
 from tui.console.looks import LOOKS
 from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, line, words

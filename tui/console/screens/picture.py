@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_list import Item, Listing
 from tui.console import evidence_words, keys
-from tui.console.evidence_list import Item, Listing
 from tui.console.outside import open_and_say
 from tui.console.preview import Preview
 from tui.console.sinks import line

@@ -14,11 +14,11 @@ from textual.widgets import Footer
 
 from harness_core import events as ev
 from harness_core.layout import RunDir
+from harness_core.reading.rows import Look
 from harness_core.safe import one_line, safe
 from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry
 from tui.console.journal_layout import Laid
 from tui.console.journal_view import JournalView, local_time
-from tui.console.rows import Look
 from tui.console.sinks import line
 from tui.console.wrapping import cut, wrap
 

@@ -11,7 +11,7 @@ import subprocess
 from harness_core.evidence import MAX_BYTES
 from harness_core.evidence_files import Kind
 from harness_core.layout import RunDir
-from tui.console.evidence_list import File, Item
+from harness_core.reading.evidence_list import File, Item
 
 TEXT_END = 256 << 10
 """Bytes of a text's end that are shown."""

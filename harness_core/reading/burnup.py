@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from harness_core import events as ev
 from harness_core.layout import RunDir
+from harness_core.reading.sieve import Sieve
 from harness_core.state import PASSING
-from tui.console.sieve import Sieve
 
 MOST = 500
 """Points that are kept; with more, every second one goes."""
@@ -44,10 +44,11 @@ class BurnUp:
     def read_on(self) -> None:
         """Take in what is new. Reads a long journal for seconds: call it in a thread."""
         for event in self._sieve.read():
-            self._take(event)
+            self.take(event)
         self.points = tuple(self._points)
 
-    def _take(self, event: ev.Event) -> None:
+    def take(self, event: ev.Event) -> None:
+        """Take one event in."""
         if isinstance(event, ev.ContractFrozen):
             adopted = set(event.adopted)
             self._features = {name: name in adopted for name in event.features}

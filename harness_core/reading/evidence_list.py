@@ -17,7 +17,7 @@ from pathlib import Path
 from harness_core.evidence import carries, evidence_kind, fingerprint
 from harness_core.evidence_files import Kind
 from harness_core.layout import EVIDENCE_DIR, RunDir
-from tui.console.evidence_journal import Chronicle, Claim
+from harness_core.reading.evidence_journal import Chronicle, Claim
 
 MOST_FILES = 5_000
 """Older files than so many new ones aren't listed."""

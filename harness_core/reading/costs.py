@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness_core.reading.burnup import clock
 from harness_core.safe import one_line
 from harness_core.state import PhaseCost, RunState
 from harness_core.status import Report
-from tui.console.burnup import clock
 
 HEADS = ("phase", "round", "time", "turns", "tokens", "cost", "share")
 LEFT = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.layout import RunDir
-from tui.console.sieve import Sieve
+from harness_core.reading.sieve import Sieve
 
 MOST = 200
 """Of each sort, this many of the newest are kept."""
@@ -72,7 +72,7 @@ class Story:
     def read_on(self) -> None:
         """Take in what is new. Reads a long journal for seconds: call it in a thread."""
         for event in self._sieve.read():
-            self._take(event)
+            self.take(event)
 
     @property
     def sessions(self) -> list[Work]:
@@ -102,7 +102,8 @@ class Story:
         changes = self._kept.changes
         return changes[-1].to if changes else None
 
-    def _take(self, event: ev.Event) -> None:
+    def take(self, event: ev.Event) -> None:
+        """Take one event in."""
         match event:
             case ev.SessionStarted():
                 self._started(event)

@@ -92,11 +92,12 @@ class Chronicle:
         self._inside = False
         for place in sorted(place for mark in _MARKS for place in _starts(chunk, mark, start, end)):
             with contextlib.suppress(ev.BadEvent):
-                self._apply(ev.decode(chunk[place : chunk.index(b"\n", place)]))
+                self.take(ev.decode(chunk[place : chunk.index(b"\n", place)]))
         self._offset += end
         return True
 
-    def _apply(self, event: ev.Event) -> None:
+    def take(self, event: ev.Event) -> None:
+        """Take one event in."""
         self.taken += 1
         if isinstance(event, ev.EvidenceCaptured):
             self.captured[event.path, event.sha256] = event.session or 0
