@@ -1,0 +1,1 @@
+"""What all who show a run read it with, console and report alike: journal, contract, evidence, costs."""
