@@ -34,10 +34,10 @@ def table(state: RunState) -> Table:
     sums = PhaseCost(
         "total",
         0,
-        sum(phase.ms for phase in state.phases),
-        sum(phase.turns for phase in state.phases),
-        sum(phase.tokens for phase in state.phases),
-        whole,
+        ms=sum(phase.ms for phase in state.phases),
+        turns=sum(phase.turns for phase in state.phases),
+        tokens=sum(phase.tokens for phase in state.phases),
+        usd=whole,
     )
     return Table([_cells(phase, whole) for phase in state.phases], _cells(sums, whole))
 
