@@ -43,10 +43,17 @@ class Subject:
 def subject_of(run: Run, kind: str, features: Sequence[str]) -> Subject:
     """The subject as it stands now."""
     verdict = run.state.verdict
-    about = verdict if verdict is not None and set(verdict.scope) & set(features) else None
+    judged = verdict is not None and (set(verdict.scope) & set(features) or not (verdict.scope or features))
+    about = verdict if judged else None
     pieces = [piece for feature in features for piece in run.state.features[feature].evidence]
-    evidence = [f"{piece.path} {_digest(run, piece.path)}" for piece in pieces]
+    shown = [*(piece.path for piece in pieces), *_contract_shown(run, kind)]
+    evidence = [f"{path} {_digest(run, path)}" for path in shown]
     return Subject(kind, features, run.git.head(), about, evidence)
+
+
+def _contract_shown(run: Run, kind: str) -> list[str]:
+    sprint = run.state.sprint
+    return [sprint.path] if kind == "contract" and sprint is not None else []
 
 
 def _digest(run: Run, path: str) -> str:
@@ -125,8 +132,10 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
         _calibrate(run, verdict, answer)
         write_findings(run, left)
     if answer.note and answer.decision != "skip" and not _told(run, source):
-        said = f"The operator on {', '.join(asked.features)}: {answer.note}"
+        said = f"The operator on {', '.join(asked.features) or 'the whole'}: {answer.note}"
         control.steer(run.dir, said, "next", answer.by, source)
+    if asked.kind in _ABOUT_NO_STATUS and answer.decision != "skip":
+        return
     agreed = answer.decision == "approve" and asked.kind == "needs-work" and not cleared
     if agreed or (answer.decision == "reject" and asked.kind == "end"):
         return
@@ -136,6 +145,7 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
             ledger.change(feature, to, by="operator", note=answer.note)
 
 
+_ABOUT_NO_STATUS = frozenset(("contract", "hours"))
 _MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status.REGRESSED}
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from harness_core.config_errors import advice, choices, explain
+from harness_core.config_errors import advice, choices, described, explain
 from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.journal import check_format
@@ -31,17 +31,58 @@ _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
-Evaluator = Literal["off", "feature"]
-Checkpoints = Literal["never", "on-needs-work", "on-pass", "end"]
+Evaluator = Literal["off", "feature", "sprint", "end"]
+Mode = Literal["build", "enhancement", "bugfix"]
+MODES: tuple[Mode, ...] = ("build", "enhancement", "bugfix")
+_WHEN = r"(never|on-needs-work|on-pass|per-sprint|end|every \d+(\.\d+)?h)"
+_Checkpoints = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^{_WHEN}(, *{_WHEN})*$", description="never|on-needs-work|on-pass|per-sprint|end|every Nh"
+    ),
+]
+_Rounds = Annotated[int, msgspec.Meta(ge=1, le=100, description="N")]
+_Iterations = Annotated[int, msgspec.Meta(ge=0, le=100, description="N")]
+_Rubric = Annotated[str, msgspec.Meta(min_length=1, description="off|app|design|NAME")]
 
 
 class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The scaffolding of a run, each piece of which can be switched."""
 
+    planner: bool = False
+    """Whether a planner makes a specification of a prompt."""
+    initializer: bool = True
+    """Whether there is a contract of features: an initializer writes one where none is there."""
+    sprint_contracts: bool = False
+    """Whether generator and evaluator agree on what a sprint owes before it is built."""
+    context: Literal["fresh", "continuous"] = "fresh"
+    """Whether each feature has a session of its own, or one session builds all with its context compacted."""
     evaluator: Evaluator = "off"
-    """When a fresh evaluator judges: never, or after each claimed feature."""
-    checkpoints: Checkpoints | None = None
-    """When the operator is asked; None: `on-needs-work` and `end` with a console, `never` headless."""
+    """When a fresh evaluator judges: never, after each claimed feature, after each sprint, or at the end."""
+    rubric: _Rubric = "off"
+    """The rubric that work is graded by: `app`, `design`, one of the operator's, or `off`."""
+    calibration: bool = True
+    """Whether the evaluator gets the rubric's examples."""
+    rounds: _Rounds = 3
+    """Verdicts in a row that may want more work, on a sprint or at the end."""
+    contract_rounds: _Rounds = 3
+    """Rounds in which generator and evaluator may disagree about a sprint's contract."""
+    sprint_features: _Rounds = 5
+    """Features of one sprint."""
+    min_iterations: _Iterations = 0
+    max_iterations: _Iterations = 0
+    """How often the whole is built and judged anew; 0 is no such loop."""
+    checkpoints: _Checkpoints | None = None
+    """When the operator is asked, one or several of never, on-needs-work, on-pass, per-sprint, end, every Nh;
+    None: `on-needs-work` and `end` with a console, `never` headless."""
+    browser: bool = True
+    """Whether agents get a browser, where the machine has one."""
+    breadcrumbs: bool = True
+    """Whether a session is told what was tried on its feature before."""
+    regression_checks: bool = True
+    """Whether a generator first uses what passes already."""
+    handoff_notes: bool = True
+    """Whether sessions hand over through notes, which are kept short."""
     evidence_gate: bool = True
     """Whether a claim needs evidence."""
     commit_on_stop: bool = True
@@ -50,8 +91,24 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The status from which on `passes` is true in the agents' file."""
 
 
-PRESETS: Mapping[str, Switches] = {"two-agent": Switches()}
-DEFAULT_PRESET = "two-agent"
+PRESETS: Mapping[str, Switches] = {
+    "continuous": Switches(planner=True, context="continuous", evaluator="end", rubric="app"),
+    "sprints": Switches(
+        planner=True, sprint_contracts=True, context="continuous", evaluator="sprint", rubric="app"
+    ),
+    "two-agent": Switches(),
+    "design": Switches(
+        initializer=False, evaluator="end", rubric="design", min_iterations=5, max_iterations=15
+    ),
+    "solo": Switches(
+        initializer=False,
+        breadcrumbs=False,
+        regression_checks=False,
+        handoff_notes=False,
+        context="continuous",
+    ),
+}
+DEFAULT_PRESET = "continuous"
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +151,9 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
     models: dict[Literal["planner", "initializer", "generator", "evaluator"], str] = {}
     max_retries: _Count | None = None
-    set: dict[str, str | bool] = {}
+    mode: Mode | None = None
+    goal: str | None = None
+    set: dict[str, str | bool | int] = {}
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()
@@ -109,6 +168,11 @@ class RunConfig(msgspec.Struct, frozen=True):
     models: dict[str, str] = {}
     max_retries: int = DEFAULT_RETRIES
     """Sessions that may work on one feature before it is skipped."""
+    mode: Mode = "build"
+    prompt: str = ""
+    """What to build, to add or to mend, in the operator's sentences; "" where a specification says it."""
+    goal: str = ""
+    """The condition in words that ends a run without a contract."""
     switches: Switches = Switches()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
@@ -123,6 +187,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     preset: str | None = None
     features: int | None = None
+    mode: str | None = None
+    prompt: str | None = None
+    goal: str | None = None
     models: list[str] = []
     """`M` for all roles, `ROLE=M` for one."""
     sets: list[str] = []
@@ -180,6 +247,9 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         model=model,
         models=models,
         max_retries=counts.max_retries or DEFAULT_RETRIES,
+        mode=_mode(options.mode, file.mode),
+        prompt=(options.prompt or "").strip(),
+        goal=(options.goal or file.goal or "").strip(),
         switches=switches,
         limits=_changed(_default_limits(file.limits, environ), options.limits),
         timeouts=_changed(file.timeouts, timeouts, "-timeout"),
@@ -191,6 +261,15 @@ def _preset(name: str | None, origin: str, default: str) -> str:
     if name is not None and name not in PRESETS:
         raise Mistake(f"{origin}{name}: there is no such preset; choose {' or '.join(PRESETS)}")
     return name or default
+
+
+def _mode(asked: str | None, written: Mode | None) -> Mode:
+    if asked is None:
+        return written or "build"
+    for mode in MODES:
+        if mode == asked:
+            return mode
+    raise Mistake(f"--mode {asked}: choose {', '.join(MODES)}")
 
 
 def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:
@@ -230,7 +309,7 @@ def _changed(struct: _S, options: Mapping[str, float | None], suffix: str = "") 
     return struct
 
 
-def _switched(switches: Switches, name: str, value: str | bool, origin: str) -> Switches:
+def _switched(switches: Switches, name: str, value: str | bool | int, origin: str) -> Switches:
     """`switches` with one of them set. Raises Mistake that begins with `origin`."""
     values = msgspec.structs.asdict(switches)
     if name not in values:
@@ -240,7 +319,7 @@ def _switched(switches: Switches, name: str, value: str | bool, origin: str) -> 
             raise Mistake(f"{origin}: give on or off")
         value = _FLAG_WORDS[str(value).lower()]
     try:
-        return msgspec.convert({**values, name: value}, Switches)
+        return msgspec.convert({**values, name: value}, Switches, strict=False)
     except msgspec.ValidationError as error:
         raise Mistake(f"{origin}: {advice(error, Switches)}") from None
 
@@ -248,7 +327,10 @@ def _switched(switches: Switches, name: str, value: str | bool, origin: str) -> 
 def switches_in_words() -> str:
     """The switches with what each can be set to, for a help text."""
     fields = msgspec.structs.fields(Switches)
-    return ", ".join(f"{field.name}={'|'.join(choices(field.type)) or 'on|off'}" for field in fields)
+    return ", ".join(
+        f"{field.name}={'|'.join(choices(field.type)) or described(field.type) or 'on|off'}"
+        for field in fields
+    )
 
 
 _FLAG_WORDS = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}

@@ -35,6 +35,8 @@ def advice(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> str:
     what, place = _parts(error)
     if what.startswith("Invalid enum value"):
         return f"choose {' or '.join(choices(_type_at(struct, place)))}"
+    if "matching regex" in what:
+        return f"write it as {described(_type_at(struct, place))}"
     if expected := _EXPECTED.match(what):
         kind, sign, bound = expected.groups()
         limit = f" {_BOUNDS[sign]} {float(bound):g}" if sign else ""
@@ -47,6 +49,14 @@ def choices(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return list(get_args(kind))
     return [word for part in get_args(kind) for word in choices(part)]
+
+
+def described(kind: Any) -> str:
+    """What a type takes, where its annotation says it in words."""
+    if isinstance(kind, msgspec.Meta):
+        return kind.description or ""
+    annotations = getattr(kind, "__metadata__", ())
+    return next(filter(None, map(described, (*annotations, *get_args(kind)))), "")
 
 
 def _parts(error: msgspec.ValidationError) -> tuple[str, str]:

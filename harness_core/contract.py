@@ -7,6 +7,8 @@ Everything but `read` is a pure function.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -47,6 +49,7 @@ __all__ = [
     "describe",
     "document",
     "encode",
+    "extend",
     "freeze",
     "locate",
     "parse",
@@ -250,6 +253,36 @@ def freeze(contract: Contract, frozen_at: str, preset: str | None = None) -> Rec
         frozen_at=frozen_at,
         preset=preset,
     )
+
+
+def extend(record: Record, added: Contract) -> Record:
+    """The record with the features of `added` at its end, all failing; ids that are taken are given anew.
+
+    Raises ContractError where the document can't hold them.
+    """
+    whole = msgspec.json.decode(record.document)
+    holder = whole["features"] if isinstance(whole, dict) and "features" in whole else whole
+    taken = {feature.id for feature in record.features}
+    places = itertools.count(len(taken) + 1)
+    for feature in added.features:
+        name = (
+            feature.id
+            if feature.id not in taken
+            else next(n for p in places if (n := f"F{p:03d}") not in taken)
+        )
+        taken.add(name)
+        entry = {name: msgspec.json.decode(text) for name, text in feature.texts} | {"passes": False}
+        if isinstance(holder, dict):
+            holder[name] = entry
+        else:
+            holder.append({**entry, "id": name})
+    text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    known = {feature.id: feature for feature in record.features}
+    features = tuple(
+        known.get(feature.id) or FeatureRecord(id=feature.id, status=Status.FAILING)
+        for feature in parse(text, record.name).features
+    )
+    return msgspec.structs.replace(record, document=text, sha256=_digest(text), features=features)
 
 
 def document(record: Record) -> Contract:

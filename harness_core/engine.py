@@ -7,38 +7,42 @@ import contextlib
 
 import msgspec
 
-from harness_core import checkpoints, processes, prompting
+from harness_core import checkpoints, processes
 from harness_core import events as ev
-from harness_core.agent.session import End, Outcome, Parts
+from harness_core.agent.session import Casting, End, Parts
 from harness_core.app import App
 from harness_core.brake import POLL, Brake, EndOfRun
-from harness_core.contract import Feature, Status
+from harness_core.building import Building
+from harness_core.contract import Status
 from harness_core.errors import Exit, LongwatchError
-from harness_core.evaluation import read_verdict
-from harness_core.files import read_text
 from harness_core.flow import (
+    Agree,
     Apply,
     Ask,
     Build,
+    Choose,
     Close,
+    EndSprint,
     Evaluate,
     Finish,
     Initialize,
     Plan,
+    Propose,
+    Review,
     Skip,
+    Specify,
+    StartSprint,
     next_step,
-    refuted,
 )
+from harness_core.groundwork import Groundwork, digest
 from harness_core.history import OUTSIDE, History
+from harness_core.judgement import Judgement
 from harness_core.ledger import Ledger
+from harness_core.negotiation import PROPOSER, REVIEWER, Negotiation
 from harness_core.run import Run
-from harness_core.sessions import Assignment, Sessions
-from harness_core.state import PASSING
+from harness_core.sessions import Sessions
 from harness_core.steering import Steering
 from harness_core.watch import watch
-
-EVALUATORS_AT_MOST = 3
-"""Evaluators in a row that may give no verdict on a feature."""
 
 
 class Engine:
@@ -52,7 +56,11 @@ class Engine:
         self.brake = Brake(run)
         self.app = App(run)
         parts = Parts(run, self.ledger, self.steering, self.history, self.app, self.brake)
-        self.sessions = Sessions(run, parts, self._next_role)
+        self.sessions = Sessions(run, parts, self._next_casting)
+        self.groundwork = Groundwork(run, self.ledger, self.sessions)
+        self.negotiation = Negotiation(run, self.ledger, self.sessions)
+        self.building = Building(run, self.ledger)
+        self.judgement = Judgement(run, self.ledger, self.sessions)
         self._idle = 0
         self._noted_head: str | None = None
         self._work_head: str | None = None
@@ -104,68 +112,76 @@ class Engine:
             return end
 
     def _plan(self) -> Plan:
-        config = self.run.config
-        chosen = config.switches.checkpoints
-        if chosen is None:
-            asks = frozenset({"on-needs-work", "end"} if self.run.console else ())
+        config, switches = self.run.config, self.run.config.switches
+        asked = switches.checkpoints
+        if asked is None:
+            words = {"on-needs-work", "end"} if self.run.console else set()
         else:
-            asks = frozenset({chosen} - {"never"})
-        return Plan(config.switches.evaluator == "feature", asks, config.max_retries)
+            words = {word.strip() for word in asked.split(",")} - {"never"}
+        clock = next((word for word in words if word.startswith("every ")), None)
+        plans = switches.planner and config.mode == "build" and bool(config.prompt)
+        return Plan(
+            max_retries=config.max_retries,
+            checkpoints=frozenset(words - {clock}),
+            every_hours=float(clock.removeprefix("every ").removesuffix("h")) if clock else None,
+            asks_on_contract=self.run.console and bool(words),
+            planner=plans,
+            contract=self._has_contract(),
+            request=digest(config.prompt) if config.mode == "enhancement" else "",
+            negotiates=switches.sprint_contracts,
+            continuous=switches.context == "continuous",
+            cadence=switches.evaluator,
+            rounds=switches.rounds,
+            contract_rounds=switches.contract_rounds,
+            sprint_features=switches.sprint_features,
+            min_iterations=min(switches.min_iterations, switches.max_iterations),
+            max_iterations=switches.max_iterations,
+        )
+
+    def _has_contract(self) -> bool:
+        found = self.ledger.frozen or (not self.run.state.sessions and self.run.dir.contract.exists())
+        return found or self.run.config.switches.initializer
 
     async def _step(self) -> None:
         """Do the next thing. Raises EndOfRun when that is the end."""
         match next_step(self.run.state, self._plan()):
+            case Specify():
+                await self.groundwork.specify()
             case Initialize():
-                await self._initialize()
+                await self.groundwork.initialize()
+            case StartSprint(number, features):
+                self.negotiation.start(number, features)
+            case Propose(sprint):
+                await self.negotiation.propose(sprint)
+            case Review(sprint):
+                await self.negotiation.review(sprint)
+            case Agree(sprint, by):
+                self.negotiation.agree(sprint, by)
+            case EndSprint(number):
+                self.run.emit(ev.SprintEnded(sprint=number))
             case Close():
                 self.sessions.end("cut_off")
-            case Build(feature):
-                await self._build(feature)
-            case Evaluate(feature):
-                await self._evaluate(feature)
+            case Build() as build:
+                await self._build(build)
+            case Evaluate(scope):
+                await self.judgement.evaluate(scope, self._round())
             case Apply(verdict):
-                self._apply(verdict)
+                self.judgement.apply(verdict)
+            case Choose(number):
+                self._choose(number)
             case Ask() as question:
                 await self._ask(question)
-            case Skip(feature, attempts):
-                note = f"no accepted claim in {attempts} attempts"
-                self.ledger.change(feature, Status.SKIPPED, by="engine", note=note)
+            case Skip(feature, why):
+                self.ledger.change(feature, Status.SKIPPED, by="engine", note=why)
             case Finish(code, reason):
                 raise EndOfRun(code, reason)
 
-    async def _initialize(self) -> None:
-        """Have a frozen contract: one from outside, or one that an initializer writes."""
-        if self.run.dir.contract.exists() and not self.run.state.sessions:
-            if (wrong := self.ledger.freeze(None)) is not None:
-                raise EndOfRun(Exit.FAILED, wrong)
-            return
-        expected = self.run.config.features
-        outcome = await self.sessions.hold(
-            Assignment(
-                role="initializer",
-                phase="initialize",
-                feature=None,
-                task=lambda _: prompting.initializer_task(self.run.dir, expected),
-                check=lambda _: self.ledger.freeze(expected),
-            )
-        )
-        if not self.ledger.frozen:
-            raise EndOfRun(Exit.FAILED, f"the initializer left no contract to build from: {outcome.detail}")
-
-    async def _build(self, feature_id: str | None) -> None:
+    async def _build(self, build: Build) -> None:
         """A session of the generator; several in a row that change nothing are the end."""
         if self.run.state.open_session is None:
             self.brake.stop_if_finished()
-        feature = self.ledger.feature(feature_id) if feature_id else None
         before = self._progress()
-        await self.sessions.hold(
-            Assignment(
-                role="generator",
-                phase="build",
-                feature=feature_id,
-                task=lambda number: self._generator_task(number, feature),
-            )
-        )
+        await self.sessions.hold(self.building.assignment(build, self._round()))
         self._idle = self._idle + 1 if self._progress() == before else 0
         if self._idle >= self.run.config.max_retries:
             counts = self.run.state.counts
@@ -174,43 +190,24 @@ class Engine:
                 Exit.FAILED, f"{self._idle} sessions in a row changed nothing, {left} features left"
             )
 
-    async def _evaluate(self, feature_id: str) -> None:
-        """A verdict by a fresh evaluator; one that gives none is followed by another."""
-        feature = self.ledger.feature(feature_id)
-        assert feature is not None
-        commit = self.run.git.head()
-        evidence = [piece.path for piece in self.run.state.features[feature_id].evidence]
+    def _round(self) -> int:
+        """Which time round this is, for the costs: of a sprint, of a design, or of mending at the end."""
+        state, plan = self.run.state, self._plan()
+        if plan.sprints:
+            return max(state.sprints, 1)
+        if plan.max_iterations:
+            return len(state.iterations) + 1
+        return state.needs_work + 1 if plan.cadence == "end" else 1
 
-        def take(outcome: Outcome) -> None:
-            if outcome.answer is not None:
-                self.run.emit(read_verdict(outcome.answer, [feature_id], commit))
-
-        assignment = Assignment(
-            role="evaluator",
-            phase="evaluate",
-            feature=feature_id,
-            task=lambda _: prompting.evaluator_task(self.run.dir, [feature], commit, evidence),
-            check=take,
-        )
-        for _ in range(EVALUATORS_AT_MOST):
-            outcome = await self.sessions.hold(assignment)
-            if outcome.answer is not None:
-                return
-        raise EndOfRun(Exit.FAILED, f"no evaluator gave a verdict on {feature_id}: {outcome.detail}")
-
-    def _apply(self, verdict: ev.Verdict) -> None:
-        """What a verdict means for the features. Those in its scope come last: they show that it is done."""
-        checkpoints.write_findings(self.run, verdict)
-        named = {finding.feature for finding in verdict.findings}
-        for other in named - set(verdict.scope):
-            if other is not None and self.ledger.feature(other) is not None:
-                self.ledger.report_regression(other, "named in the evaluator's findings", by="evaluator")
-        for feature_id in verdict.scope:
-            if verdict.verdict == "PASS" and feature_id not in named:
-                self.ledger.change(feature_id, Status.VERIFIED, by="evaluator")
-            elif self.ledger.status(feature_id) in PASSING:
-                note = "; ".join(item.where for item in verdict.findings if item.feature == feature_id)
-                self.ledger.change(feature_id, Status.FAILING, by="evaluator", note=note or "needs work")
+    def _choose(self, number: int) -> None:
+        """Put the best iteration's files back where another is the newest, as a commit of its own."""
+        chosen = next(one for one in self.run.state.iterations if one.number == number)
+        newest = self.run.state.iterations[-1]
+        commit = None
+        if chosen.number != newest.number and chosen.commit:
+            commit = self.run.git.bring_back(chosen.commit, f"longwatch: iteration {number} stands")
+            self.history.note("engine")
+        self.run.emit(ev.IterationChosen(iteration=number, by="engine", commit=commit))
 
     async def _ask(self, question: Ask) -> None:
         """Open a checkpoint, or take up the open one, and wait for the answer that counts."""
@@ -223,32 +220,22 @@ class Engine:
             await self.brake.hold()
             await asyncio.sleep(POLL)
 
-    # --- What sessions are told ---------------------------------------------------------------------
-
-    def _generator_task(self, number: int, feature: Feature | None) -> str:
-        state = self.run.state
-        attempts = state.features[feature.id].attempts if feature else 0
-        skipped = state.with_status(Status.SKIPPED)
-        return prompting.generator_task(number, feature, self._open_findings(feature), attempts, skipped)
-
-    def _open_findings(self, feature: Feature | None) -> str:
-        verdict = self.run.state.verdict
-        if verdict is None or (feature is not None and feature.id not in refuted(verdict)):
-            return ""
-        return (read_text(self.run.dir.findings) or "").strip()
-
     # --- Looking ahead and back ---------------------------------------------------------------------
 
-    def _next_role(self) -> str | None:
+    def _next_casting(self) -> Casting | None:
         """Who will probably work after the session that wraps up now; None when nobody may."""
         if self.brake.on or self.brake.finishing or self.brake.limit() is not None:
             return None
         state = msgspec.structs.replace(self.run.state, open_session=None)
         match next_step(state, self._plan()):
-            case Build():
-                return "generator"
+            case Build() as build:
+                return self.building.casting(build)
             case Evaluate():
-                return "evaluator"
+                return self.judgement.casting()
+            case Propose():
+                return PROPOSER
+            case Review():
+                return REVIEWER
         return None
 
     def _progress(self) -> object:

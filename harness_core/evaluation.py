@@ -3,53 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from harness_core import events as ev
+from harness_core.rubric import PLAIN, Rubric
 
-CRITERIA = ("functionality", "completeness", "craft")
-VERDICT_SCHEMA: Mapping[str, Any] = {
+_FINDING: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "verdict": {"type": "string", "enum": ["PASS", "NEEDS_WORK"]},
-        "scores": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "criterion": {"type": "string", "enum": list(CRITERIA)},
-                    "score": {"type": "number", "minimum": 0, "maximum": 10},
-                    "reason": {"type": "string"},
-                },
-                "required": ["criterion", "score", "reason"],
-            },
-        },
-        "findings": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "feature": {"type": ["string", "null"]},
-                    "criterion": {"type": "string"},
-                    "where": {"type": "string"},
-                    "reproduce": {"type": "string"},
-                    "severity": {"type": "string", "enum": ["critical", "major", "minor"]},
-                },
-                "required": ["feature", "criterion", "where", "reproduce", "severity"],
-            },
-        },
+        "feature": {"type": ["string", "null"]},
+        "criterion": {"type": "string"},
+        "where": {"type": "string"},
+        "reproduce": {"type": "string"},
+        "severity": {"type": "string", "enum": ["critical", "major", "minor"]},
     },
-    "required": ["verdict", "scores", "findings"],
+    "required": ["feature", "criterion", "where", "reproduce", "severity"],
 }
-"""JSON schema of the evaluator's structured answer."""
+_VERDICT = {"type": "string", "enum": ["PASS", "NEEDS_WORK"]}
+REVIEW_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "verdict": _VERDICT,
+        "criteria": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"criterion": {"type": "string"}, "check": {"type": "string"}},
+                "required": ["criterion", "check"],
+            },
+            "description": "The contract as it should hold: each thing that must be true, and how it is tested",
+        },
+        "findings": {"type": "array", "items": _FINDING},
+    },
+    "required": ["verdict", "criteria", "findings"],
+}
+"""JSON schema of the evaluator's answer to a proposed sprint contract. `PASS` agrees to it."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """By what work is judged: a rubric, and a sprint contract's criteria where there is one."""
+
+    rubric: Rubric = PLAIN
+    contract: Sequence[ev.Agreed] = ()
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON schema of the evaluator's structured answer."""
+        score = {
+            "type": "object",
+            "properties": {
+                "criterion": {"type": "string", "enum": self.rubric.names},
+                "score": {"type": "number", "minimum": 0, "maximum": 10},
+                "reason": {"type": "string"},
+            },
+            "required": ["criterion", "score", "reason"],
+        }
+        properties: dict[str, Any] = {
+            "verdict": _VERDICT,
+            "scores": {"type": "array", "items": score},
+            "findings": {"type": "array", "items": _FINDING},
+        }
+        if self.contract:
+            properties["contract"] = {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string", "enum": [item.id for item in self.contract]},
+                        "holds": {"type": "boolean"},
+                        "reason": {"type": "string"},
+                    },
+                    "required": ["id", "holds", "reason"],
+                },
+            }
+        return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+class _Held(msgspec.Struct):
+    id: str
+    holds: bool
+    reason: str = ""
 
 
 class _Answer(msgspec.Struct):
     verdict: str
     scores: list[ev.Score] = []
     findings: list[ev.Finding] = []
+    contract: list[_Held] = []
+
+
+class _Wanted(msgspec.Struct):
+    criterion: str
+    check: str = ""
+
+
+class Reviewed(msgspec.Struct):
+    """An evaluator's answer to a proposed contract."""
+
+    verdict: str
+    criteria: list[_Wanted] = []
+    findings: list[ev.Finding] = []
+
+
+def refuted(verdict: ev.Verdict) -> frozenset[str | None]:
+    """The features that a verdict doesn't let pass.
+
+    One that wants more work on several features at once refutes those that it names; the others stay
+    claimed until they are judged again.
+    """
+    named = {finding.feature for finding in verdict.findings}
+    if verdict.verdict == "PASS" or len(verdict.scope) != 1:
+        return frozenset(named)
+    return frozenset({*verdict.scope, *named})
 
 
 def overruled(verdict: ev.Verdict, criteria: Collection[str]) -> ev.Verdict:
@@ -58,24 +127,77 @@ def overruled(verdict: ev.Verdict, criteria: Collection[str]) -> ev.Verdict:
     return msgspec.structs.replace(verdict, verdict=verdict.verdict if left else "PASS", findings=left)
 
 
-def read_verdict(answer: Mapping[str, Any], scope: Sequence[str], commit: str | None) -> ev.Verdict:
-    """The verdict on `scope` in an answer. One that can't be read is NEEDS_WORK."""
+def ungraded(answer: Mapping[str, Any], measure: Measure) -> str | None:
+    """What an answer leaves out that has to be graded, in a sentence for the evaluator; None when whole."""
+    try:
+        read = msgspec.convert(answer, _Answer)
+    except msgspec.ValidationError:
+        return None
+    missing = [*measure.rubric.ungraded(read.scores)]
+    judged = {item.id for item in read.contract}
+    missing += [item.id for item in measure.contract if item.id not in judged]
+    return f"grade these too: {', '.join(missing)}; then give the whole answer again." if missing else None
+
+
+def read_verdict(
+    answer: Mapping[str, Any],
+    scope: Sequence[str],
+    commit: str | None,
+    measure: Measure | None = None,
+    iteration: int = 0,
+) -> ev.Verdict:
+    """The verdict on `scope` in an answer, with the measure's thresholds applied. One that can't be read is
+    NEEDS_WORK."""
+    measure = measure or Measure()
     try:
         read = msgspec.convert(answer, _Answer)
     except msgspec.ValidationError as error:
         unread = ev.Finding(None, "verdict", f"the evaluator's answer can't be read: {error}", "", "major")
         return ev.Verdict(verdict="NEEDS_WORK", scope=list(scope), findings=[unread], commit=commit)
-    passed = read.verdict == "PASS"
-    if not passed and not read.findings:
+    about = scope[0] if len(scope) == 1 else None
+    short = [*_below(read, measure.rubric, about), *_broken(read, measure.contract, about)]
+    findings = [*read.findings, *short]
+    passed = read.verdict == "PASS" and not short
+    if not passed and not findings:
         # The next build needs something to go by.
         weak = min(read.scores, key=lambda score: score.score, default=None)
         why = weak.reason if weak is not None else "the evaluator gave no reason; go through every step again"
-        criterion = weak.criterion if weak is not None else "verdict"
-        read.findings = [ev.Finding(feature, criterion, why, "", "major") for feature in scope]
+        findings = [ev.Finding(about, weak.criterion if weak is not None else "verdict", why, "", "major")]
     return ev.Verdict(
         verdict="PASS" if passed else "NEEDS_WORK",
         scope=list(scope),
         scores=read.scores,
-        findings=read.findings,
+        findings=findings,
         commit=commit,
+        total=measure.rubric.total(read.scores),
+        iteration=iteration,
     )
+
+
+def _below(read: _Answer, rubric: Rubric, about: str | None) -> list[ev.Finding]:
+    """A finding for each grade below its threshold, but where the evaluator has one of that criterion."""
+    told = {finding.criterion for finding in read.findings}
+    return [
+        ev.Finding(
+            about,
+            criterion.name,
+            f"{score.reason} (graded {score.score:g}, at least {criterion.threshold:g} is asked)",
+            "",
+            "major",
+        )
+        for criterion, score in rubric.missed(read.scores)
+        if criterion.name not in told or read.verdict == "PASS"
+    ]
+
+
+def _broken(read: _Answer, contract: Sequence[ev.Agreed], about: str | None) -> list[ev.Finding]:
+    """A finding for each criterion of the sprint's contract that doesn't hold or wasn't judged."""
+    judged = {item.id: item for item in read.contract}
+    told = {finding.criterion for finding in read.findings}
+    found = []
+    for item in contract:
+        held = judged.get(item.id)
+        if held is None or (not held.holds and item.id not in told):
+            reason = held.reason if held is not None else "it wasn't judged"
+            found.append(ev.Finding(about, item.id, f"{item.text}: {reason}", item.check, "major"))
+    return found

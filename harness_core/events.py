@@ -62,6 +62,9 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="session_started"):
     model: str
     phase: str = ""
     feature: str | None = None
+    features: list[str] = []
+    """What the session is about; `feature` is the only one, where it is one."""
+    round: int = 1
     resumed: bool = False
 
 
@@ -161,6 +164,108 @@ class ContractChanged(Event, frozen=True, kw_only=True, tag="contract_changed"):
     what: str = ""
 
 
+class Score(msgspec.Struct, frozen=True):
+    criterion: str
+    score: float
+    reason: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What an evaluator found wrong; `feature` is None when it belongs to no single one."""
+
+    feature: str | None
+    criterion: str
+    where: str
+    reproduce: str
+    severity: str = "major"
+
+
+class Agreed(msgspec.Struct, frozen=True):
+    """One criterion of a sprint's contract: what must be true, and how it is tested."""
+
+    id: str
+    text: str
+    check: str = ""
+
+
+class SpecWritten(Event, frozen=True, kw_only=True, tag="spec_written"):
+    """From here on there is a specification; `by` is `planner` or `operator`."""
+
+    name: str
+    sha256: str
+    by: str
+
+
+class FeaturesAdded(Event, frozen=True, kw_only=True, tag="features_added"):
+    """Features were added to the frozen contract, at its end."""
+
+    features: list[str]
+    sha256: str
+    request: str
+    """The digest of what was asked for."""
+
+
+class SprintStarted(Event, frozen=True, kw_only=True, tag="sprint_started"):
+    sprint: int
+    features: list[str]
+    path: str = ""
+    """Its contract, below the run; "" where none is negotiated."""
+
+
+class ContractProposed(Event, frozen=True, kw_only=True, tag="contract_proposed"):
+    sprint: int
+    round: int
+    path: str
+    sha256: str
+
+
+class ContractReviewed(Event, frozen=True, kw_only=True, tag="contract_reviewed"):
+    """The evaluator's answer to a proposal, which the engine wrote under it."""
+
+    sprint: int
+    round: int
+    verdict: str
+    criteria: list[Agreed]
+    findings: list[Finding] = []
+
+
+class ContractAgreed(Event, frozen=True, kw_only=True, tag="contract_agreed"):
+    """A sprint's contract is frozen. `by` is whose version holds: `both`, `evaluator`, `generator`, `operator`."""
+
+    sprint: int
+    path: str
+    sha256: str
+    criteria: list[Agreed]
+    by: str
+
+
+class SprintEnded(Event, frozen=True, kw_only=True, tag="sprint_ended"):
+    sprint: int
+
+
+class IterationChosen(Event, frozen=True, kw_only=True, tag="iteration_chosen"):
+    """The iteration that stands at the end, and the commit that has put it back, where one was needed."""
+
+    iteration: int
+    by: str
+    commit: str | None = None
+
+
+class Compacted(Event, frozen=True, kw_only=True, tag="compacted"):
+    """The CLI summarised the conversation; sizes are tokens."""
+
+    trigger: str
+    before: int = 0
+    after: int = 0
+
+
+class GoalJudged(Event, frozen=True, kw_only=True, tag="goal_judged"):
+    """Whether the run's condition in words is met, after a turn."""
+
+    met: bool
+    reason: str
+
+
 class SteerQueued(Event, frozen=True, kw_only=True, tag="steer_queued"):
     id: str
     mode: str
@@ -211,22 +316,6 @@ class CheckpointDecided(Event, frozen=True, kw_only=True, tag="checkpoint_decide
     """Criteria on which the operator disagrees with the evaluator: their findings count no more."""
 
 
-class Score(msgspec.Struct, frozen=True):
-    criterion: str
-    score: float
-    reason: str = ""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What an evaluator found wrong; `feature` is None when it belongs to no single one."""
-
-    feature: str | None
-    criterion: str
-    where: str
-    reproduce: str
-    severity: str = "major"
-
-
 class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
     verdict: str
     """`PASS` or `NEEDS_WORK`."""
@@ -234,6 +323,10 @@ class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
     scores: list[Score] = []
     findings: list[Finding] = []
     commit: str | None = None
+    total: float | None = None
+    """The weighted score, out of 10."""
+    iteration: int = 0
+    """Which iteration of a design it judges; 0 where there are none."""
 
 
 class Commit(Event, frozen=True, kw_only=True, tag="commit"):
@@ -315,12 +408,16 @@ AnyEvent = (
     | SteerQueued | SteerDelivered | SteerAcknowledged | StopRequested | StopConfirmed | StopCleared
     | CheckpointOpened | CheckpointDecided | Verdict | Commit | Cost | RateLimited | Retry
     | StallDetected | LoopDetected | LimitReached | AppChanged | Error
+    | SpecWritten | FeaturesAdded | SprintStarted | ContractProposed | ContractReviewed | ContractAgreed
+    | SprintEnded | IterationChosen | Compacted | GoalJudged
 )  # fmt: skip
 
 CONTROL: tuple[type[Event], ...] = (
     RunStarted, RunResumed, RunEnded, PhaseStarted, PhaseEnded, SessionStarted, SessionEnded,
     ContractFrozen, FeatureChanged, ContractChanged, SteerQueued, SteerDelivered, StopRequested,
     StopConfirmed, StopCleared, CheckpointOpened, CheckpointDecided, Verdict, LimitReached,
+    SpecWritten, FeaturesAdded, SprintStarted, ContractProposed, ContractReviewed, ContractAgreed,
+    SprintEnded, IterationChosen, GoalJudged,
 )  # fmt: skip
 """Events that are on disk before anything is done about them."""
 

@@ -6,32 +6,85 @@ that is finished is begun again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.errors import Exit
-from harness_core.state import PASSING, OpenSession, RunState
+from harness_core.evaluation import refuted
+from harness_core.iterations import Decision, best, decide
+from harness_core.state import PASSING, OpenSession, RunState, SprintState
+
+
+@dataclass(frozen=True)
+class Specify:
+    """Have a specification written."""
 
 
 @dataclass(frozen=True)
 class Initialize:
-    """Have a contract written and frozen."""
+    """Have a contract written and frozen, or what is asked for added to the one that is there."""
+
+
+@dataclass(frozen=True)
+class StartSprint:
+    """Begin a sprint over these features."""
+
+    number: int
+    features: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Have the generator write down what the sprint owes."""
+
+    sprint: SprintState
+
+
+@dataclass(frozen=True)
+class Review:
+    """Have the evaluator answer the proposal."""
+
+    sprint: SprintState
+
+
+@dataclass(frozen=True)
+class Agree:
+    """Freeze a sprint's contract; `by` is whose version holds."""
+
+    sprint: SprintState
+    by: str
+
+
+@dataclass(frozen=True)
+class EndSprint:
+    """All that the sprint could do is done."""
+
+    number: int
 
 
 @dataclass(frozen=True)
 class Build:
-    """A generator session: on one feature, or on the whole where the operator sent that back."""
+    """A generator session: on some features, or on the whole where there are none to name."""
 
-    feature: str | None
+    features: Sequence[str] = ()
+    decision: Decision | None = None
+    """Of a run in iterations: whether this one starts, refines, or goes another way."""
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """An evaluator session on a claimed feature."""
+    """An evaluator session on claimed features, or on the whole."""
 
-    feature: str
+    scope: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Make the best iteration the one that stands."""
+
+    iteration: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +106,7 @@ class Ask:
     """Put a question to the operator, or take up the open one."""
 
     kind: str
-    features: list[str]
+    features: Sequence[str]
     summary: str
 
 
@@ -62,7 +115,7 @@ class Skip:
     """Give a feature up for now."""
 
     feature: str
-    attempts: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -73,43 +126,86 @@ class Finish:
     reason: str
 
 
-Step = Initialize | Build | Evaluate | Close | Apply | Ask | Skip | Finish
+Step = (
+    Specify | Initialize | StartSprint | Propose | Review | Agree | EndSprint | Build | Evaluate | Choose
+    | Close | Apply | Ask | Skip | Finish
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
     """What of a run's configuration decides about its steps."""
 
-    evaluates: bool
-    checkpoints: Collection[str]
-    """When the operator is asked: `on-needs-work`, `on-pass`, `end`."""
     max_retries: int
+    checkpoints: Collection[str] = ()
+    """When the operator is asked: `on-needs-work`, `on-pass`, `per-sprint`, `end`."""
+    every_hours: float | None = None
+    """Hours of work between two questions; None asks by no clock."""
+    asks_on_contract: bool = False
+    """Whether a sprint's contract that nobody agrees on is put to the operator."""
+    planner: bool = False
+    contract: bool = True
+    """Whether there is a contract of features at all, written or found."""
+    request: str = ""
+    """The digest of what is to be added to a contract that is there; "" where nothing is."""
+    negotiates: bool = False
+    continuous: bool = False
+    """Whether one session takes on all there is to build, not a single feature."""
+    cadence: str = "off"
+    """When an evaluator judges: `off`, `feature`, `sprint`, `end`."""
+    rounds: int = 3
+    """Verdicts in a row that may want more work on a sprint or on the whole."""
+    contract_rounds: int = 3
+    sprint_features: int = 5
+    min_iterations: int = 0
+    max_iterations: int = 0
+    """How often the whole is built and judged anew; 0 is no such loop."""
+
+    @property
+    def sprints(self) -> bool:
+        return self.contract and (self.negotiates or self.cadence == "sprint")
 
 
 def next_step(state: RunState, plan: Plan) -> Step:
     """The one thing to do now."""
-    if state.contract_sha and (step := _open(state) or _after_verdict(state, plan)):
-        return step
-    if not state.contract_sha:
+    if plan.planner and not state.spec_sha:
+        return Specify()
+    if plan.contract and (not state.contract_sha or (plan.request and state.enhanced != plan.request)):
         return Initialize()
+    step = _open(state) or _after_verdict(state, plan) or _by_the_clock(state, plan)
+    if step is not None:
+        return step
+    return _features(state, plan) if plan.contract else _whole(state, plan)
+
+
+# --- With a contract of features ------------------------------------------------------------------------
+
+
+def _features(state: RunState, plan: Plan) -> Step:
     for name, feature in state.features.items():
         if feature.status in (Status.FAILING, Status.REGRESSED) and feature.attempts >= plan.max_retries:
-            return Skip(name, feature.attempts)
+            return Skip(name, f"no accepted claim in {feature.attempts} attempts")
     if (mend := _to_mend(state)) is not None:
-        return Build(mend)
-    if plan.evaluates and (claimed := state.with_status(Status.CLAIMED)):
-        return Evaluate(claimed[0])
-    if to_build := [*state.with_status(Status.REGRESSED), *state.with_status(Status.FAILING)]:
-        return Build(to_build[0])
+        return _build(plan, [mend, *(name for name in _to_build(state) if name != mend)])
+    if plan.cadence == "feature" and (claimed := state.with_status(Status.CLAIMED)):
+        return Evaluate(claimed[:1])
+    if plan.sprints:
+        return _sprint(state, plan)
+    if to_build := _to_build(state):
+        return _build(plan, to_build)
     if state.sent_back:
-        return Build(None)
+        return Build()
+    if plan.cadence == "end" and (step := _judged(state, plan, state.with_status(Status.CLAIMED))):
+        return step
     return _end(state, plan)
 
 
-def refuted(verdict: ev.Verdict) -> frozenset[str | None]:
-    """The features that a verdict doesn't let pass."""
-    named = {finding.feature for finding in verdict.findings}
-    return frozenset(named if verdict.verdict == "PASS" else {*verdict.scope, *named})
+def _to_build(state: RunState) -> list[str]:
+    return [*state.with_status(Status.REGRESSED), *state.with_status(Status.FAILING)]
+
+
+def _build(plan: Plan, features: Sequence[str]) -> Build:
+    return Build(features if plan.continuous else features[:1])
 
 
 def _to_mend(state: RunState) -> str | None:
@@ -121,29 +217,146 @@ def _to_mend(state: RunState) -> str | None:
     return None
 
 
+def _judged(state: RunState, plan: Plan, claimed: Sequence[str]) -> Step | None:
+    """Have several claimed features judged together, and mended as a whole where no feature is named."""
+    if not claimed:
+        return None
+    wants = state.needs_work > 0
+    if wants and state.needs_work >= plan.rounds:
+        return None
+    if wants and state.verdict is not None and state.built_seq < state.verdict.seq:
+        return Build()
+    return Evaluate(claimed)
+
+
+def _sprint(state: RunState, plan: Plan) -> Step:
+    sprint = state.sprint
+    if sprint is None:
+        if to_build := _to_build(state):
+            return StartSprint(state.sprints + 1, to_build[: plan.sprint_features])
+        if state.sent_back:
+            return Build()
+        left = state.with_status(Status.CLAIMED)
+        if plan.cadence == "sprint" and left and state.needs_work < plan.rounds:
+            return Evaluate(left)
+        return _end(state, plan)
+    if plan.negotiates and not sprint.agreed:
+        return _negotiated(sprint, plan)
+    regressed = state.with_status(Status.REGRESSED)
+    of_sprint = [name for name in sprint.features if state.features[name].status is Status.FAILING]
+    if to_build := [*regressed, *of_sprint]:
+        return _out_of_rounds(state, plan, to_build) or _build(plan, to_build)
+    claimed = [name for name in sprint.features if state.features[name].status is Status.CLAIMED]
+    if plan.cadence == "sprint" and (step := _judged(state, plan, claimed)):
+        return step
+    if "per-sprint" in plan.checkpoints and state.asked_seq < max(state.built_seq, sprint.seq):
+        return Ask("sprint", list(sprint.features), f"Sprint {sprint.number} is done: is it as it should be?")
+    return EndSprint(sprint.number)
+
+
+def _out_of_rounds(state: RunState, plan: Plan, to_build: Sequence[str]) -> Step | None:
+    if plan.cadence != "sprint" or state.needs_work < plan.rounds:
+        return None
+    return Skip(to_build[0], f"the evaluator still wanted work after {state.needs_work} rounds")
+
+
+def _negotiated(sprint: SprintState, plan: Plan) -> Step:
+    if sprint.proposed > sprint.reviewed and plan.cadence != "off":
+        return Review(sprint)
+    if sprint.proposed and plan.cadence == "off":
+        return Agree(sprint, "generator")
+    if sprint.accepted:
+        return Agree(sprint, "both")
+    if sprint.reviewed >= sprint.rounds_granted + plan.contract_rounds:
+        if plan.asks_on_contract:
+            return Ask(
+                "contract",
+                list(sprint.features),
+                f"No agreement on the contract of sprint {sprint.number} after {sprint.reviewed} rounds: "
+                f"does it hold as {sprint.path} says?",
+            )
+        return Agree(sprint, "evaluator")
+    return Propose(sprint)
+
+
+# --- Without one ----------------------------------------------------------------------------------------
+
+
+def _whole(state: RunState, plan: Plan) -> Step:
+    """The run has no features to count: the whole is built, and judged where that is switched on."""
+    judged = state.verdict.seq if state.verdict is not None else 0
+    if state.built_seq == 0 or state.sent_back:
+        return Build(decision=decide(state.iterations) if plan.max_iterations else None)
+    if plan.cadence == "off":
+        return _end_whole(state, plan, "the work is done")
+    if state.built_seq > judged:
+        return Evaluate(())
+    if plan.max_iterations:
+        return _iterated(state, plan)
+    if state.needs_work == 0:
+        return _end_whole(state, plan, "the evaluator is satisfied")
+    if state.needs_work < plan.rounds:
+        return Build()
+    return Finish(Exit.FAILED, f"the evaluator still wanted work after {state.needs_work} rounds")
+
+
+def _iterated(state: RunState, plan: Plan) -> Step:
+    scores = state.iterations
+    enough = len(scores) >= plan.max_iterations or (
+        len(scores) >= plan.min_iterations and scores[-1].passed and decide(scores) is Decision.PIVOT
+    )
+    if not enough:
+        return Build(decision=decide(scores))
+    chosen = state.chosen or 0
+    top = best(scores)
+    if "end" in plan.checkpoints and state.asked_seq < state.built_seq:
+        return Ask(
+            "end", [], f"Iteration {top.number} of {len(scores)} scored best ({top.total:.1f}): keep it?"
+        )
+    if not chosen:
+        return Choose(top.number)
+    return Finish(Exit.DONE, f"iteration {chosen} of {len(scores)} stands")
+
+
+def _end_whole(state: RunState, plan: Plan, reason: str) -> Step:
+    if "end" in plan.checkpoints and state.asked_seq < state.built_seq:
+        return Ask("end", [], "The work is done: is it as it should be?")
+    return Finish(Exit.DONE, reason)
+
+
+# --- What comes first -----------------------------------------------------------------------------------
+
+
 def _open(state: RunState) -> Step | None:
     """What was begun comes first."""
     session, asked = state.open_session, state.checkpoint
-    if session is not None and session.role == "generator":
-        return Build(session.feature)
-    if session is not None:
-        judged = state.verdict is not None and state.verdict.session == session.number
-        goes_on = session.role == "evaluator" and session.feature is not None and not judged
-        return Evaluate(session.feature or "") if goes_on else Close(session)
-    return Ask(asked.kind, asked.features, asked.summary) if asked is not None else None
+    if session is None:
+        return Ask(asked.kind, asked.features, asked.summary) if asked is not None else None
+    if session.phase == "negotiate" and state.sprint is not None:
+        return _open_negotiation(session, state.sprint)
+    if session.role == "generator":
+        return Build(session.features, decide(state.iterations) if state.iterations else None)
+    judged = state.verdict is not None and state.verdict.session == session.number
+    if session.role == "evaluator" and not judged:
+        return Evaluate(session.features)
+    return Close(session)
+
+
+def _open_negotiation(session: OpenSession, sprint: SprintState) -> Step:
+    if session.role == "generator":
+        return Propose(sprint) if sprint.proposed == sprint.reviewed else Close(session)
+    return Review(sprint) if sprint.proposed > sprint.reviewed else Close(session)
 
 
 def _after_verdict(state: RunState, plan: Plan) -> Step | None:
     verdict = state.verdict
     if verdict is None:
         return None
-    for name in verdict.scope:
-        feature = state.features.get(name)
-        if feature is not None and feature.status is Status.CLAIMED and feature.seq < verdict.seq:
-            return Apply(verdict)
-    if verdict.seq < state.asked_seq:
+    if _unsettled(state, verdict):
+        return Apply(verdict)
+    if verdict.seq < state.asked_seq or plan.max_iterations:
         return None
-    names = ", ".join(verdict.scope)
+    names = _names(verdict.scope)
     if verdict.verdict == "NEEDS_WORK" and "on-needs-work" in plan.checkpoints:
         return Ask("needs-work", verdict.scope, f"The evaluator wants more work on {names}.")
     if verdict.verdict == "PASS" and "on-pass" in plan.checkpoints:
@@ -151,11 +364,40 @@ def _after_verdict(state: RunState, plan: Plan) -> Step | None:
     return None
 
 
+def _unsettled(state: RunState, verdict: ev.Verdict) -> bool:
+    """Whether a feature hasn't yet got the status that a verdict means for it."""
+    wrong, passed = refuted(verdict), verdict.verdict == "PASS"
+    for name, feature in state.features.items():
+        if feature.seq > verdict.seq:
+            continue
+        if name in verdict.scope:
+            if feature.status is Status.CLAIMED and (passed or name in wrong):
+                return True
+        elif name in wrong and feature.status in PASSING:
+            return True
+    return False
+
+
+def _names(scope: Sequence[str]) -> str:
+    if not scope:
+        return "the whole"
+    return ", ".join(scope) if len(scope) <= 8 else f"{', '.join(scope[:7])} and {len(scope) - 7} more"
+
+
+def _by_the_clock(state: RunState, plan: Plan) -> Step | None:
+    if plan.every_hours is None or state.active_ms - state.asked_ms < plan.every_hours * 3_600_000:
+        return None
+    passing = [name for name, feature in state.features.items() if feature.status in PASSING]
+    return Ask("hours", passing, f"{plan.every_hours:g} hours of work since you were last asked: go on?")
+
+
 def _end(state: RunState, plan: Plan) -> Step:
     counts = state.counts
     left = counts["total"] - counts["passing"]
     if left:
         return Finish(Exit.FAILED, f"{left} of {counts['total']} features are left, each given up for now")
+    if state.needs_work and plan.cadence in ("end", "sprint") and counts["claimed"]:
+        return Finish(Exit.FAILED, f"the evaluator still wanted work after {state.needs_work} rounds")
     passing = [name for name, feature in state.features.items() if feature.status in PASSING]
     if "end" in plan.checkpoints and counts["approved"] < counts["total"]:
         return Ask("end", passing, f"All {len(passing)} features pass: is the work as it should be?")

@@ -142,6 +142,17 @@ class GitRepo:
                 Path(held[1]).unlink(missing_ok=True)
         raise OSError("git could not commit: its locks come back as often as they are taken away")
 
+    def bring_back(self, sha: str, message: str) -> str | None:
+        """Make the tree what it was at `sha`, as a new commit; nothing of the history is lost.
+
+        Raises OSError, in a sentence, when git refuses.
+        """
+        try:
+            self._repo.git.read_tree("-u", "--reset", sha)
+        except git.GitError as error:
+            raise OSError(f"git could not bring {sha[:10]} back: {_reason(error)}") from None
+        return self.commit_all(message)
+
     def _commit_all(self, message: str) -> str | None:
         self._repo.git.add("-A")
         if not self._repo.git.diff("--cached", "--name-only"):

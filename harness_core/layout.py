@@ -21,6 +21,12 @@ STEER_NAME = "STEER.md"
 STEER_NEXT_NAME = "STEER.next.md"
 CONFIG_NAME = "longwatch.toml"
 EVIDENCE_DIR = "screenshots"
+SPRINTS_DIR = "contracts"
+"""Where the contracts of sprints are."""
+PLANNED_NAME = "spec.md"
+"""What a planner writes."""
+ADDED_NAME = "features_to_add.json"
+"""Where an initializer puts features that are to be added to a frozen contract."""
 OPERATOR_NAMES = (STOP_NAME, FINISH_NAME, STEER_NAME, STEER_NEXT_NAME, CONFIG_NAME)
 """Files that only the operator writes."""
 NEVER_COMMITTED = (f"{PRIVATE}/", "STEER*.md", STOP_NAME, FINISH_NAME)

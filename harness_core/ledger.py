@@ -121,18 +121,18 @@ class Ledger:
             )
         return msgspec.structs.replace(record, features=tuple(features))
 
-    def freeze(self, expected: int | None) -> str | None:
+    def freeze(self, expected: int | None, *, fresh: bool = False) -> str | None:
         """Freeze the contract that lies there; returns what is wrong with it, in a sentence, or None.
 
-        `expected` is the number of features that were asked for; None takes a contract from outside
-        as it is, and adopts what passes already as claimed.
+        `expected` is the number of features that were asked for, None leaves it open. A `fresh` contract is
+        one that was just written: nothing of it may pass; what passes in one from outside is adopted as claimed.
         """
         path = self._run.dir.contract
         try:
             found = ct.read(path)
         except ContractError as error:
             return str(error)
-        if expected is not None and (wrong := ct.check_fresh(found, expected)):
+        if fresh and (wrong := ct.check_fresh(found, expected)):
             return wrong
         record = ct.freeze(found, now_iso(), self._run.config.preset)
         self._run.dir.record.parent.mkdir(exist_ok=True)
@@ -146,6 +146,30 @@ class Ledger:
             )
         )
         self._adopt(record)
+        return None
+
+    def extend(self, path: Path, request: str) -> str | None:
+        """Add the features in the file at `path` to the frozen contract; returns what is wrong with them, in a
+        sentence, or None. `request` is the digest of what asked for them."""
+        assert self._held is not None
+        known = self._run.state.features
+        if all(feature.id in known for feature in self._held.record.features):
+            try:
+                added = ct.read(path)
+                if wrong := ct.check_fresh(added, None):
+                    return wrong
+                record = ct.extend(self._held.record, added)
+            except ContractError as error:
+                return str(error)
+            write_whole(self._run.dir.record, ct.encode(record))
+        else:
+            # A crash came between the record and its event.
+            record = self._held.record
+        new = [feature.id for feature in record.features if feature.id not in known]
+        self._run.emit(ev.FeaturesAdded(features=new, sha256=record.sha256, request=request))
+        path.unlink(missing_ok=True)
+        self._adopt(record)
+        self._show()
         return None
 
     def _adopt(self, record: Record) -> None:

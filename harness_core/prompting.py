@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from string import Template
 
+import msgspec
+
+from harness_core import events as ev
+from harness_core.config import RunConfig, Switches
 from harness_core.contract import Feature
 from harness_core.errors import Mistake
 from harness_core.files import read_text
 from harness_core.layout import RunDir
+from harness_core.rubric import Rubric
 
 GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
 _GUIDANCE_LIMIT = 40_000
+_PASSAGE = re.compile(r"<!-- with (?P<switch>\w+) -->\n(?P<text>.*?)<!-- end -->\n", re.S)
+"""A part of a page that is there only with its switch on."""
 CONTINUE = (
     "You were interrupted and the session goes on now. Look at what is really there (git status, the files, "
     "the contract) before you repeat anything: the outcome of the call that was cut off is unknown. "
@@ -21,20 +30,31 @@ CONTINUE = (
 )
 
 
-def system_prompt(run: RunDir, role: str, features: int) -> str:
-    """The role's page with the run's names filled in, and the repository's own guidance under it.
+def system_prompt(run: RunDir, role: str, page: str, config: RunConfig) -> str:
+    """The page of a role with the run's names filled in, and the repository's own guidance under it.
 
-    `.longwatch/prompts/<role>.md`, where the operator put one, replaces the page. Raises Mistake when
+    `.longwatch/prompts/<page>.md`, where the operator put one, replaces the page. Raises Mistake when
     that page lacks its role line.
     """
-    override = run.private / "prompts" / f"{role}.md"
-    page = read_text(override)
-    if page is None:
-        page = resources.files("prompts").joinpath(f"{role}.md").read_text(encoding="utf-8")
-    if f"# Role: {role}" not in page.splitlines():
+    override = run.private / "prompts" / f"{page}.md"
+    text = read_text(override)
+    if text is None:
+        text = resources.files("prompts").joinpath(f"{page}.md").read_text(encoding="utf-8")
+    if f"# Role: {role}" not in text.splitlines():
         raise Mistake(f"{override} needs the line `# Role: {role}`: add it as the first line")
-    names = {"spec": run.spec.name, "contract": run.contract.name, "features": str(features)}
-    return Template(page).safe_substitute(names) + _guidance(run)
+    names = {
+        "spec": run.spec.name,
+        "contract": run.contract.name,
+        "notes": run.notes.name,
+        "features": str(config.features),
+    }
+    return Template(_switched(text, config.switches)).safe_substitute(names) + _guidance(run)
+
+
+def _switched(text: str, switches: Switches) -> str:
+    """The page without the passages whose switch is off."""
+    values = msgspec.structs.asdict(switches)
+    return _PASSAGE.sub(lambda found: found["text"] if values.get(found["switch"]) else "", text)
 
 
 def _guidance(run: RunDir) -> str:
@@ -59,47 +79,180 @@ def sent_back(what: str) -> str:
     return f"This can't be taken as it is: {what} Mend it, look at it once more, and finish."
 
 
-def generator_task(
-    number: int, feature: Feature | None, findings: str, attempts: int, skipped: Sequence[str]
-) -> str:
+def planner_task(prompt: str, name: str) -> str:
+    """The first message of the planner: what the operator wants, in their own words."""
+    return (
+        f"This is what is wanted, in the operator's words:\n\n{prompt}\n\nWrite the specification to {name}."
+    )
+
+
+def added_task(prompt: str, name: str) -> str:
+    """The first message of an initializer that adds features to a contract that is there."""
+    return (
+        f"This is to be added, in the operator's words:\n\n{prompt}\n\nRead what exists, then write the features "
+        f"that are to be added to {name}, in the contract's form, each with `passes` false."
+    )
+
+
+def bugfix_task(run: RunDir, prompt: str) -> str:
+    """The first message of an initializer that makes a contract of a report of faults."""
+    return (
+        f"This is the report:\n\n{prompt}\n\nReproduce it, then write {run.contract.name}: one feature for each fault, "
+        "with the steps by which a person sees that it is gone."
+    )
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a generator is told besides its task."""
+
+    findings: str = ""
+    tried: str = ""
+    """What was tried on its features before."""
+    skipped: Sequence[str] = ()
+    contract: str = ""
+    """The path of its sprint's contract."""
+
+
+def generator_task(number: int, features: Sequence[Feature], attempts: int, hints: Hints) -> str:
     """The first message of a generator session."""
     parts = [f"This is session {number} of the build."]
-    if feature is not None:
+    if len(features) == 1:
+        feature = features[0]
         text = {"id": feature.id, "category": feature.category, "description": feature.description}
         steps = json.dumps(list(feature.steps), ensure_ascii=False)
         parts.append(
             f"Your feature is {feature.id}: {json.dumps(text, ensure_ascii=False)}, with the steps {steps}."
         )
         parts.append("Claim it under exactly that id.")
+    elif features:
+        names = ", ".join(feature.id for feature in features)
+        parts.append(
+            f"Build all of these features in this session, one after the other, in this order: {names}. "
+            "Their texts are in the contract. Claim each under its id as soon as you have seen it hold."
+        )
     else:
-        parts.append("All features pass, but the operator sent the work back: see below and findings.md.")
+        parts.append("All features pass, but the work was sent back: see below and findings.md.")
+    if hints.contract:
+        parts.append(
+            f"What this sprint owes, and how it is checked, is agreed in {hints.contract}: keep to it."
+        )
     if attempts:
         parts.append(
             f"{attempts} session{'s' if attempts > 1 else ''} before you worked on it without an accepted "
-            "claim: read in PROGRESS.md what was tried, and go another way."
+            "claim: see what was tried, and go another way."
         )
-    if findings:
-        parts.append(f"These findings are open; they come first:\n\n{findings}")
-    if skipped:
-        parts.append(f"Given up for now: {', '.join(skipped)}.")
+    return "\n\n".join([*parts, *_hinted(hints)])
+
+
+def _hinted(hints: Hints) -> list[str]:
+    parts = []
+    if hints.tried:
+        parts.append(f"What was tried before:\n\n{hints.tried}")
+    if hints.findings:
+        parts.append(f"These findings are open; they come first:\n\n{hints.findings}")
+    if hints.skipped:
+        parts.append(f"Given up for now: {', '.join(hints.skipped)}.")
+    return parts
+
+
+def whole_task(number: int, run: RunDir, prompt: str, hints: Hints) -> str:
+    """The first message of a session that builds the whole, without a contract of features."""
+    asked = f"What is wanted, in the operator's words:\n\n{prompt}" if prompt else ""
+    spec = f"The specification is in {run.spec.name}." if run.spec.is_file() else ""
+    parts = [f"This is session {number} of the build.", *filter(None, (spec, asked))]
+    return "\n\n".join([*parts, *_hinted(hints)])
+
+
+ITERATION = {
+    "start": "This is the first iteration: find a direction of your own and carry it through.",
+    "refine": "The score is rising: keep the direction, and mend what the findings name.",
+    "pivot": "The score has stopped rising: leave this direction, and find another that could score far higher.",
+}
+"""What an iteration is told to do, by the decision on it."""
+
+
+def iteration_task(
+    number: int, run: RunDir, prompt: str, decision: str, scores: Sequence[tuple[int, float]], hints: Hints
+) -> str:
+    """The first message of one iteration of a design; `scores` are (iteration, weighted score) so far."""
+    trend = ", ".join(f"{place}: {score:.1f}" for place, score in scores)
+    parts = [
+        whole_task(number, run, prompt, Hints()),
+        f"Iteration {len(scores) + 1}. {ITERATION[decision]}",
+        *([f"Scores so far, out of 10: {trend}."] if trend else []),
+    ]
+    return "\n\n".join([*parts, *_hinted(hints)])
+
+
+def proposal_task(number: int, path: str, features: Sequence[Feature], answer: str) -> str:
+    """The first message of a generator that proposes what a sprint owes; `answer` is the evaluator's to the last
+    proposal, "" for the first."""
+    names = ", ".join(feature.id for feature in features)
+    parts = [
+        f"This is session {number}. Propose the contract of the next sprint, over the features {names}: write it to "
+        f"{path}, and build nothing yet.",
+    ]
+    if answer:
+        parts.append(f"The evaluator doesn't agree yet; its answer is under the proposal:\n\n{answer}")
     return "\n\n".join(parts)
 
 
-def evaluator_task(
-    run: RunDir, features: Sequence[Feature], commit: str | None, evidence: Sequence[str]
-) -> str:
-    """The first message of an evaluator session: the scope that the engine set."""
-    listed = "\n".join(
+def review_task(run: RunDir, path: str, proposal: str, features: Sequence[Feature]) -> str:
+    """The first message of an evaluator that answers a proposed contract."""
+    return (
+        f"The generator proposes this contract for the next sprint ({path}), over these features:\n\n"
+        f"{_listed(features)}\n\nThe proposal:\n\n{proposal.strip()}\n\nDo you agree to judge by it? "
+        f"The specification is {run.spec.name}."
+    )
+
+
+def _listed(features: Sequence[Feature]) -> str:
+    return "\n".join(
         json.dumps(
             {"id": item.id, "description": item.description, "steps": list(item.steps)}, ensure_ascii=False
         )
         for item in features
     )
-    shown = "\n".join(f"- {path}" for path in evidence) or "- none"
-    return (
-        f"Judge these features as they are at commit {commit or '(none yet)'}:\n\n{listed}\n\n"
-        f"The evidence that the claim rests on:\n{shown}\n\nThe specification is {run.spec.name}."
-    )
+
+
+def evaluator_task(
+    run: RunDir,
+    features: Sequence[Feature],
+    commit: str | None,
+    evidence: Sequence[str],
+    contract: Sequence[ev.Agreed] = (),
+) -> str:
+    """The first message of an evaluator session: the scope that the engine set."""
+    at = f"as it is at commit {commit or '(none yet)'}"
+    if features:
+        parts = [f"Judge these features {at}:\n\n{_listed(features)}"]
+        shown = "\n".join(f"- {path}" for path in evidence) or "- none"
+        parts.append(f"The evidence that the claims rest on:\n{shown}")
+    else:
+        parts = [f"Judge the whole {at}."]
+    if contract:
+        agreed = "\n".join(
+            f"- {item.id}: {item.text} (tested by: {item.check or 'use'})" for item in contract
+        )
+        parts.append(f"The sprint's contract, each criterion of which you grade:\n{agreed}")
+    if run.spec.is_file():
+        parts.append(f"The specification is {run.spec.name}.")
+    return "\n\n".join(parts)
+
+
+def measured_by(rubric: Rubric, *, examples: bool) -> str:
+    """The part of the evaluator's page that says how to grade."""
+    lines = ["## How you grade", "", *([rubric.intro, ""] if rubric.intro else [])]
+    for item in rubric.criteria:
+        asked = f", at least {item.threshold:g}" if item.threshold else ""
+        lines.append(f"- **{item.name}** (weight {item.weight:g}{asked}): {item.asks}")
+    if examples and rubric.examples:
+        lines += ["", "Graded before, to hold your grades to the same measure:", ""]
+        for example in rubric.examples:
+            grades = ", ".join(f"{name} {score:g}" for name, score in example.scores.items())
+            lines.append(f"- {example.work} → {grades}. {example.why}".rstrip())
+    return "\n".join(lines)
 
 
 def findings_page(findings: Sequence[tuple[str | None, str, str, str, str]]) -> str:

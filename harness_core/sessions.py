@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from harness_core import events as ev
 from harness_core import prompting
 from harness_core.agent import sdk
-from harness_core.agent.session import End, Outcome, Parts, Session
+from harness_core.agent.session import Casting, End, Outcome, Parts, Session
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
 from harness_core.contract import Status
@@ -32,30 +32,38 @@ CLOSE_WITHIN = 10.0
 """Seconds that all CLIs have to go at the run's end; what is left then is ended by its marks."""
 
 
+async def accept(outcome: Outcome) -> str | None:
+    """Whatever came out is right."""
+    return None
+
+
 @dataclass(frozen=True)
 class Assignment:
     """What a session is for."""
 
-    role: str
+    casting: Casting
     phase: str
-    feature: str | None
     task: Callable[[int], str]
     """The first message, given the session's number."""
-    check: Callable[[Outcome], str | None] = lambda _: None
+    features: Sequence[str] = ()
+    round: int = 1
+    check: Callable[[Outcome], Awaitable[str | None]] = accept
     """Looks at what came out and says what is wrong with it, in words for the agent."""
+    sends_back: int = SENT_BACK_AT_MOST
+    """How often a session may be sent back by that."""
 
 
 class Sessions:
-    """At most one session is under way. `next_role` says who would come after it."""
+    """At most one session is under way. `next_casting` says who would come after it."""
 
-    def __init__(self, run: Run, parts: Parts, next_role: Callable[[], str | None]) -> None:
+    def __init__(self, run: Run, parts: Parts, next_casting: Callable[[], Casting | None]) -> None:
         self._run = run
         self._parts = parts
         self._steering = parts.steering
         self._brake = parts.brake
-        self._next_role = next_role
+        self._next_casting = next_casting
         self._session: Session | None = None
-        self._spare: tuple[str, asyncio.Task[Session]] | None = None
+        self._spare: tuple[Casting, asyncio.Task[Session]] | None = None
         self._closing: set[asyncio.Task[object]] = set()
         run.listeners.append(self._hear)
 
@@ -67,7 +75,7 @@ class Sessions:
         Raises EndOfRun for what ends the whole run with it.
         """
         failures = Failures()
-        async with self._phase(assignment.phase):
+        async with self._phase(assignment.phase, assignment.round):
             while True:
                 await self._brake.hold()
                 session, words = await self._open(assignment)
@@ -86,8 +94,8 @@ class Sessions:
         told = words if session.role == "evaluator" else self._with_steering(words, session)
         outcome = await session.converse(told)
         sent_back = 0
-        while outcome.end is End.DONE and (wrong := assignment.check(outcome)) is not None:
-            if sent_back == SENT_BACK_AT_MOST:
+        while outcome.end is End.DONE and (wrong := await assignment.check(outcome)) is not None:
+            if sent_back == assignment.sends_back:
                 return Outcome(End.REFUSED, wrong)
             sent_back += 1
             outcome = await session.converse(prompting.sent_back(wrong))
@@ -99,13 +107,14 @@ class Sessions:
         return f"{said}\n\n{text}" if said else text
 
     @contextlib.asynccontextmanager
-    async def _phase(self, name: str) -> AsyncIterator[None]:
+    async def _phase(self, name: str, number: int) -> AsyncIterator[None]:
         started = time.monotonic()
-        self._run.emit(ev.PhaseStarted(phase=name))
+        self._run.emit(ev.PhaseStarted(phase=name, round=number))
         try:
             yield
         finally:
-            self._run.emit(ev.PhaseEnded(phase=name, ms=round((time.monotonic() - started) * 1000)))
+            took = round((time.monotonic() - started) * 1000)
+            self._run.emit(ev.PhaseEnded(phase=name, round=number, ms=took))
 
     # --- Opening ------------------------------------------------------------------------------------
 
@@ -116,28 +125,28 @@ class Sessions:
         if (hit := self._brake.limit(new_session=record is None)) is not None:
             self._brake.end_at(hit)
         if unfinished is not None and record is not None:
-            session = Session(self._parts, assignment.role, resume=unfinished.sdk_session)
+            session = Session(self._parts, assignment.casting, resume=unfinished.sdk_session)
             with record.open("rb") as lines:
                 self._steering.check_arrival(lines)
             await self._connect(session)
             number, words = unfinished.number, prompting.CONTINUE
         else:
-            session = await self._fresh(assignment.role)
+            session = await self._fresh(assignment.casting)
             number = unfinished.number if unfinished else self._run.state.sessions + 1
             self._steering.return_to_queue()
             words = assignment.task(number)
         self._session = session
-        session.begin(number, assignment.phase, assignment.feature)
+        session.begin(number, assignment.phase, assignment.features, assignment.round)
         return session, words
 
-    async def _fresh(self, role: str) -> Session:
+    async def _fresh(self, casting: Casting) -> Session:
         """A connected session: the one made ready meanwhile, or a new one."""
-        if self._spare is not None and self._spare[0] == role:
+        if self._spare is not None and self._spare[0] == casting:
             connected, self._spare = self._spare[1], None
             with contextlib.suppress(Exception):
                 return await connected
         self._drop_spare()
-        session = Session(self._parts, role)
+        session = Session(self._parts, casting)
         await self._connect(session)
         return session
 
@@ -160,12 +169,12 @@ class Sessions:
 
     def _prepare_next(self) -> None:
         """Have the CLI of the session that will probably come next started already."""
-        role = self._next_role()
-        if self._spare is not None or role is None:
+        casting = self._next_casting()
+        if self._spare is not None or casting is None:
             return
 
         async def connect() -> Session:
-            session = Session(self._parts, role)
+            session = Session(self._parts, casting)
             try:
                 await session.connect()
             except Exception:
@@ -173,7 +182,7 @@ class Sessions:
                 raise
             return session
 
-        self._spare = (role, asyncio.create_task(connect()))
+        self._spare = (casting, asyncio.create_task(connect()))
 
     # --- Ending -------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core import __version__, config, control, guardian, processes
+from harness_core import __version__, config, control, guardian, processes, rubric
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core.engine import Engine
@@ -77,9 +77,10 @@ def _checked(request: Request) -> _Plan:
     info = config.load_info(directory)
     _check_written(directory)
     _check_rehearsal(directory, request.rehearsal, info)
-    spec = _spec(directory, request.spec, known=info is not None)
     options = request.options.over(info.options) if info else request.options
     settings = config.resolve(config.load_file(directory.config_file), options, os.environ)
+    rubric.load(directory, settings.switches.rubric)
+    spec = _spec(directory, request.spec, settings, known=info is not None)
     config.check_login(os.environ)
     if info is None and directory.contract.exists():
         _check_contract(directory)
@@ -125,14 +126,26 @@ def _check_rehearsal(directory: RunDir, asked: str | None, info: config.RunInfo 
             raise Mistake(f"{root} isn't empty ({foreign[0]}): name a new directory for the rehearsal")
 
 
-def _spec(directory: RunDir, given: str | None, *, known: bool) -> bytes | None:
+def _spec(directory: RunDir, given: str | None, settings: config.RunConfig, *, known: bool) -> bytes | None:
     """The text to build from, when it has to be put in place. Raises Mistake when there is none."""
     own = directory.spec
+    asked = settings.prompt or (settings.goal if not settings.switches.initializer else "")
+    if given is not None and settings.prompt:
+        raise Mistake("--spec and --prompt both say what to build: give one of them")
+    if settings.mode != "build":
+        if not asked:
+            raise Mistake(f"--mode {settings.mode} needs --prompt: say in a few sentences what is wanted")
+        return None
     if given is None:
         if known or (directory.contract.exists() and not own.exists()):
             return None
+        if not own.exists() and asked:
+            planned = settings.switches.planner and not directory.contract.exists()
+            return None if planned else asked.encode()
         if not own.exists():
-            raise Mistake("nothing says what to build: give a specification with --spec FILE")
+            raise Mistake(
+                'nothing says what to build: give a specification with --spec FILE, or --prompt "…"'
+            )
         _read_spec(own)
         return None
     data = _read_spec(Path(given))

@@ -11,7 +11,8 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core.contract import Status
-from harness_core.evaluation import overruled
+from harness_core.evaluation import overruled, refuted
+from harness_core.iterations import Iteration
 from harness_core.journal import check_format
 from harness_core.layout import FORMAT
 
@@ -39,10 +40,11 @@ class Lifecycle(StrEnum):
 
 
 class PhaseCost(msgspec.Struct):
-    """What one phase took: milliseconds, turns, tokens, US dollars."""
+    """What one phase took, in one round and by one role: milliseconds, turns, tokens, US dollars."""
 
     name: str
     round: int = 1
+    role: str = ""
     ms: int = 0
     turns: int = 0
     tokens: int = 0
@@ -84,6 +86,25 @@ class SteerState(msgspec.Struct):
     sdk_session: str = ""
 
 
+class SprintState(msgspec.Struct):
+    """The sprint under way, and how far its contract is: proposed and reviewed how often, agreed on or not."""
+
+    number: int
+    features: list[str]
+    path: str = ""
+    seq: int = 0
+    proposed: int = 0
+    reviewed: int = 0
+    accepted: bool = False
+    """The evaluator agreed to the newest proposal."""
+    agreed: bool = False
+    rounds_granted: int = 0
+    """Rounds that were over when the operator sent the contract back for more."""
+    criteria: list[ev.Agreed] = []
+    """As the evaluator last put them; once it is agreed on, those that hold."""
+    sha256: str = ""
+
+
 class OpenSession(msgspec.Struct):
     """A session that has started and not ended."""
 
@@ -93,7 +114,9 @@ class OpenSession(msgspec.Struct):
     model: str
     phase: str
     feature: str | None = None
+    features: list[str] = []
     started: str = ""
+    seq: int = 0
     usd: float = 0.0
     tokens: int = 0
     turns: int = 0
@@ -122,7 +145,19 @@ class RunState(msgspec.Struct):
     phases: list[PhaseCost] = []
     head: str = ""
     """The newest commit that the journal knows of."""
+    spec_sha: str = ""
     contract_sha: str = ""
+    enhanced: str = ""
+    """The request by which features were last added to the contract."""
+    sprint: SprintState | None = None
+    sprints: int = 0
+    built_seq: int = 0
+    """The event that ended the newest generator session that came to its own end."""
+    needs_work: int = 0
+    """Verdicts in a row that wanted more work on several features or on the whole."""
+    iterations: list[Iteration] = []
+    chosen: int | None = None
+    """The iteration that stands at the end."""
     features: dict[str, FeatureState] = {}
     stop_requested: str | None = None
     stop_confirmed: str | None = None
@@ -137,6 +172,8 @@ class RunState(msgspec.Struct):
     checkpoints: int = 0
     asked_seq: int = 0
     """The event that opened the newest checkpoint."""
+    asked_ms: int = 0
+    """`active_ms` when it was decided."""
     sent_back: bool = False
     """The operator sent the whole back, and no session has begun to work on that."""
     usd: float = 0.0
@@ -149,6 +186,8 @@ class RunState(msgspec.Struct):
     errors: int = 0
     last_error: str = ""
     verdict: ev.Verdict | None = None
+    refused_claims: int = 0
+    compactions: int = 0
 
     def apply(self, event: ev.Event) -> None:
         """Take one event in. Events that this version doesn't know change nothing but `last_seq`."""
@@ -184,12 +223,12 @@ class RunState(msgspec.Struct):
         """The features that have this status, in the contract's order."""
         return [name for name, feature in self.features.items() if feature.status is status]
 
-    def phase_cost(self, name: str) -> PhaseCost:
-        """The running phase of that name, added when there is none."""
+    def phase_cost(self, name: str, number: int | None = None) -> PhaseCost:
+        """The phase of that name and round, by default its newest; added when there is none."""
         for phase in reversed(self.phases):
-            if phase.name == name:
+            if phase.name == name and number in (None, phase.round):
                 return phase
-        self.phases.append(PhaseCost(name))
+        self.phases.append(PhaseCost(name, number or 1))
         return self.phases[-1]
 
     def lifecycle(self, *, alive: bool, stop_file: bool = False) -> Lifecycle:
@@ -264,7 +303,7 @@ def _phase_started(state: RunState, event: ev.PhaseStarted) -> None:
 
 
 def _phase_ended(state: RunState, event: ev.PhaseEnded) -> None:
-    state.phase_cost(event.phase).ms += event.ms
+    state.phase_cost(event.phase, event.round).ms += event.ms
 
 
 def _session_started(state: RunState, event: ev.SessionStarted) -> None:
@@ -276,18 +315,40 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
         state.sent_back = False
     if event.resumed and state.open_session is not None and state.open_session.number == number:
         return
+    about = event.features or ([event.feature] if event.feature else [])
     state.open_session = OpenSession(
-        number, event.sdk_session, state.role, event.model, event.phase, event.feature, event.ts
+        number,
+        event.sdk_session,
+        state.role,
+        event.model,
+        event.phase,
+        event.feature,
+        about,
+        event.ts,
+        event.seq,
     )
 
 
 def _session_ended(state: RunState, event: ev.SessionEnded) -> None:
-    worked_on = state.open_session.feature if state.open_session else None
-    feature = state.features.get(worked_on or "")
-    if feature is not None and feature.status not in PASSING and event.reason in FRUITLESS:
-        feature.attempts += 1
+    ended = state.open_session
+    if ended is not None and ended.role == "generator" and event.reason in FRUITLESS:
+        _count_attempt(state, ended)
+    if ended is not None and ended.role == "generator" and event.reason == "done":
+        state.built_seq = event.seq
     state.open_session = None
     state.waiting_until = None
+
+
+def _count_attempt(state: RunState, session: OpenSession) -> None:
+    """A session without a claim is one more attempt at what it was about: where that is several features, at
+    the first of them that is open."""
+    about = [state.features[name] for name in session.features if name in state.features]
+    if any(feature.status in PASSING and feature.seq > session.seq for feature in about):
+        return
+    for feature in about:
+        if feature.status not in PASSING:
+            feature.attempts += 1
+            return
 
 
 def _contract_frozen(state: RunState, event: ev.ContractFrozen) -> None:
@@ -297,6 +358,58 @@ def _contract_frozen(state: RunState, event: ev.ContractFrozen) -> None:
         feature: FeatureState(Status.CLAIMED if feature in adopted else Status.FAILING, since=event.ts)
         for feature in event.features
     }
+
+
+def _spec_written(state: RunState, event: ev.SpecWritten) -> None:
+    state.spec_sha = event.sha256
+
+
+def _features_added(state: RunState, event: ev.FeaturesAdded) -> None:
+    state.contract_sha = event.sha256
+    state.enhanced = event.request
+    state.needs_work = 0
+    for feature in event.features:
+        state.features[feature] = FeatureState(since=event.ts)
+
+
+def _sprint_started(state: RunState, event: ev.SprintStarted) -> None:
+    state.sprints = event.sprint
+    state.sprint = SprintState(event.sprint, event.features, event.path, event.seq)
+    state.needs_work = 0
+
+
+def _contract_proposed(state: RunState, event: ev.ContractProposed) -> None:
+    if state.sprint is not None:
+        state.sprint.proposed = event.round
+        state.sprint.accepted = False
+        state.sprint.sha256 = event.sha256
+
+
+def _contract_reviewed(state: RunState, event: ev.ContractReviewed) -> None:
+    if state.sprint is not None:
+        state.sprint.reviewed = event.round
+        state.sprint.accepted = event.verdict == "PASS"
+        state.sprint.criteria = event.criteria
+
+
+def _contract_agreed(state: RunState, event: ev.ContractAgreed) -> None:
+    if state.sprint is not None:
+        state.sprint.agreed = True
+        state.sprint.criteria = event.criteria
+        state.sprint.sha256 = event.sha256
+
+
+def _sprint_ended(state: RunState, event: ev.SprintEnded) -> None:
+    state.sprint = None
+
+
+def _iteration_chosen(state: RunState, event: ev.IterationChosen) -> None:
+    state.chosen = event.iteration
+
+
+def _compacted(state: RunState, event: ev.Compacted) -> None:
+    state.compactions += 1
+    state.context = event.after
 
 
 def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
@@ -367,14 +480,27 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
             state.asked_seq = 0
         if event.overrides and state.verdict is not None:
             state.verdict = overruled(state.verdict, event.overrides)
-        state.sent_back = asked.kind == "end" and event.decision == "reject"
+        if event.decision != "stale":
+            state.asked_ms = state.active_ms
+        if event.decision == "reject" or (state.verdict is not None and state.verdict.verdict == "PASS"):
+            state.needs_work = 0
+        if asked.kind == "contract" and event.decision == "reject" and state.sprint is not None:
+            state.sprint.rounds_granted = state.sprint.reviewed
+        whole = asked.kind == "end" or not asked.features
+        state.sent_back = whole and event.decision == "reject"
 
 
 def _verdict(state: RunState, event: ev.Verdict) -> None:
     state.verdict = event
-    named = {finding.feature for finding in event.findings}
+    passed = event.verdict == "PASS"
+    if len(event.scope) != 1 or state.sprint is not None:
+        state.needs_work = 0 if passed else state.needs_work + 1
+    if event.iteration:
+        judged = Iteration(event.iteration, event.total or 0.0, passed, event.commit)
+        state.iterations = [*state.iterations, judged]
+    wrong = refuted(event)
     for feature_id in event.scope:
-        if feature_id in state.features and (event.verdict != "PASS" or feature_id in named):
+        if feature_id in state.features and feature_id in wrong:
             state.features[feature_id].attempts += 1
 
 
@@ -388,6 +514,7 @@ def _cost(state: RunState, event: ev.Cost) -> None:
         state.open_session.tokens += event.tokens
         state.open_session.turns += event.turns
     phase = state.phase_cost(event.phase)
+    phase.role = event.role or phase.role
     phase.usd += event.usd
     phase.tokens += event.tokens
     phase.turns += event.turns
@@ -418,6 +545,7 @@ def _tampered(state: RunState, event: ev.ContractTampered) -> None:
 
 def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
     state.denials += 1
+    state.refused_claims += event.guard == "evidence"
 
 
 def _error(state: RunState, event: ev.Error) -> None:
@@ -434,6 +562,15 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.SessionStarted: _session_started,
     ev.SessionEnded: _session_ended,
     ev.ContractFrozen: _contract_frozen,
+    ev.SpecWritten: _spec_written,
+    ev.FeaturesAdded: _features_added,
+    ev.SprintStarted: _sprint_started,
+    ev.ContractProposed: _contract_proposed,
+    ev.ContractReviewed: _contract_reviewed,
+    ev.ContractAgreed: _contract_agreed,
+    ev.SprintEnded: _sprint_ended,
+    ev.IterationChosen: _iteration_chosen,
+    ev.Compacted: _compacted,
     ev.FeatureChanged: _feature_changed,
     ev.StopRequested: _stop_requested,
     ev.StopConfirmed: _stop_confirmed,

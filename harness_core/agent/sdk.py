@@ -30,6 +30,8 @@ SERVER = "longwatch"
 """Name of the in-process MCP server; its tools are `mcp__longwatch__*`."""
 BUILDER_TOOLS = ("Bash", "Read", "Edit", "Write", "Grep", "Glob", "Agent")
 READER_TOOLS = ("Read", "Grep", "Glob")
+ROLE_TOOLS = {"evaluator": READER_TOOLS, "planner": (*READER_TOOLS, "Write", "Edit")}
+"""The built-in tools of roles that don't build."""
 FILE_CALLS = "Read|Write|Edit|MultiEdit|NotebookEdit"
 """The calls whose own outcome the gate has to see. For all others PostToolBatch is soon enough, and each hook
 is a round trip to the CLI that the agent waits for."""
@@ -100,7 +102,7 @@ def options(
     """The SDK's options for one session."""
     from claude_agent_sdk import ClaudeAgentOptions, HookMatcher  # noqa: PLC0415
 
-    tools = list(READER_TOOLS if setup.role == "evaluator" else BUILDER_TOOLS)
+    tools = list(ROLE_TOOLS.get(setup.role, BUILDER_TOOLS))
     matchers: dict[Any, list[HookMatcher]] = {
         "PreToolUse": [HookMatcher(hooks=[hooks.pre_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
         "PostToolUse": [

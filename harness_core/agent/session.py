@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from harness_core.agent.transcriber import Transcriber
 from harness_core.answer import Answer
 from harness_core.app import App
 from harness_core.brake import Brake
-from harness_core.evaluation import VERDICT_SCHEMA
+from harness_core.config import Timeouts
 from harness_core.files import read_bounded
 from harness_core.history import History
 from harness_core.ledger import Ledger, started_now
@@ -91,17 +92,29 @@ class Parts:
     brake: Brake
 
 
+@dataclasses.dataclass(frozen=True)
+class Casting:
+    """What a session's CLI has to be started with."""
+
+    role: str
+    page: str
+    """The name of the role's page in `prompts/`: one for each role and way of working."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the answer, where one is asked for."""
+
+
 class Session:
     """Connect it early, `begin` it when its time has come, `converse`, `close`."""
 
-    def __init__(self, parts: Parts, role: str, resume: str | None = None) -> None:
+    def __init__(self, parts: Parts, casting: Casting, resume: str | None = None) -> None:
         self._parts = parts
         self._run = parts.run
-        self.role = role
+        self.casting = casting
+        self.role = casting.role
         self.sdk_session = resume or str(uuid.uuid4())
         self.resumed = resume is not None
         """Whether it goes on with a conversation that was there before."""
-        self._schema = VERDICT_SCHEMA if role == "evaluator" else None
+        self._schema = casting.schema
         self._client: ClaudeSDKClient | None = None
         self._reader: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception | _Unanswered] = asyncio.Queue()
@@ -109,7 +122,7 @@ class Session:
         self._transcriber: Transcriber | None = None
         self._stderr: list[str] = []
         self._ending: End | None = None
-        self._clocks = Clocks(parts.run.config.timeouts, time.monotonic())
+        self._clocks = Clocks(self._timeouts(), time.monotonic())
 
     @property
     def gate(self) -> Gate:
@@ -121,6 +134,13 @@ class Session:
     def model(self) -> str:
         return self._run.config.model_for(self.role)
 
+    def _timeouts(self) -> Timeouts:
+        """A continuous build is bounded by its run's limits, not by a session's time."""
+        config = self._run.config
+        if config.switches.context == "continuous" and self.role == "generator":
+            return msgspec.structs.replace(config.timeouts, session=math.inf)
+        return config.timeouts
+
     # --- Life ---------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
@@ -131,7 +151,7 @@ class Session:
         setup = sdk.Setup(
             role=self.role,
             model=self.model,
-            system_prompt=system_prompt(self._run.dir, self.role, self._run.config.features),
+            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, self._run.config),
             sdk_session=self.sdk_session,
             resume=self.resumed,
             schema=self._schema,
@@ -158,7 +178,7 @@ class Session:
         return call
 
     def _handlers(self) -> tools.Handlers:
-        if self.role == "evaluator":
+        if self.role in ("evaluator", "planner"):
             return tools.Handlers(app=self._parts.app.act)
         return tools.Handlers(app=self._parts.app.act, claim=self._claim, regression=self._regression)
 
@@ -191,7 +211,7 @@ class Session:
         else:
             self._messages.put_nowait(ConnectionError("the CLI has ended"))
 
-    def begin(self, number: int, phase: str, feature: str | None) -> None:
+    def begin(self, number: int, phase: str, features: Sequence[str], turn: int = 1) -> None:
         """Journal the session's start; from here on its tool calls are judged and its words kept."""
         self._run.emit(
             ev.SessionStarted(
@@ -200,7 +220,9 @@ class Session:
                 sdk_session=self.sdk_session,
                 model=self.model,
                 phase=phase,
-                feature=feature,
+                feature=features[0] if len(features) == 1 else None,
+                features=list(features),
+                round=turn,
                 resumed=self.resumed,
             )
         )
@@ -219,7 +241,7 @@ class Session:
             notes_path,
         )
         self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
-        self._clocks = Clocks(self._run.config.timeouts, time.monotonic())
+        self._clocks = Clocks(self._timeouts(), time.monotonic())
 
     async def close(self) -> list[str]:
         """End the CLI and everything that the session has started; returns what survived even that."""

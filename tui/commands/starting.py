@@ -38,6 +38,15 @@ def _run_options(function: Any) -> Any:
         click.option(
             "--preset", metavar="P", help=f"How the work is organised: {', '.join(config.PRESETS)}."
         ),
+        click.option(
+            "--prompt", metavar="TEXT", help="What to build, to add or to mend, in 1 to 4 sentences."
+        ),
+        click.option(
+            "--mode",
+            metavar="M",
+            help="build (the default), enhancement of what is there, or bugfix; both need --prompt.",
+        ),
+        click.option("--goal", metavar="TEXT", help="What ends a run without a contract, in words."),
         click.option("--features", type=int, metavar="N", help="Features to ask for (200)."),
         click.option(
             "--model",
@@ -80,6 +89,9 @@ def _options(given: dict[str, Any]) -> config.Options:
     return config.Options(
         preset=given["preset"],
         features=given["features"],
+        mode=given["mode"],
+        prompt=given["prompt"],
+        goal=given["goal"],
         models=list(given["models"]),
         sets=list(given["sets"]),
         limits={name: given[name] for name in _LIMITS if given[name] is not None},

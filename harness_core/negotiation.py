@@ -1,0 +1,192 @@
+"""Sprint contracts: proposed by the generator, answered by the evaluator under the proposal, then frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness_core import events as ev
+from harness_core import prompting
+from harness_core.agent.session import Casting, Outcome
+from harness_core.brake import EndOfRun
+from harness_core.contract import Feature
+from harness_core.errors import Exit
+from harness_core.evaluation import REVIEW_SCHEMA, Reviewed
+from harness_core.files import MAX_TEXT, read_bounded, read_text, write_whole
+from harness_core.layout import SPRINTS_DIR
+from harness_core.ledger import Ledger
+from harness_core.run import Run
+from harness_core.sessions import Assignment, Sessions
+from harness_core.state import SprintState
+
+ANSWER = "## The evaluator's answer"
+AGREED = "## Agreed"
+_NUMBERED = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+(.+)$", re.MULTILINE)
+PROPOSER = Casting("generator", "generator-contract")
+REVIEWER = Casting("evaluator", "evaluator-contract", REVIEW_SCHEMA)
+
+
+class Negotiation:
+    """What a sprint owes, agreed on before anything of it is built."""
+
+    def __init__(self, run: Run, ledger: Ledger, sessions: Sessions) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._sessions = sessions
+
+    def start(self, number: int, features: Sequence[str]) -> None:
+        """Begin a sprint; its contract's file gets a name of its own."""
+        path = ""
+        if self._run.config.switches.sprint_contracts:
+            first = self._ledger.feature(features[0])
+            words = re.sub(r"[^a-z0-9]+", "-", (first.description if first else "").lower())[:40].strip("-")
+            path = f"{SPRINTS_DIR}/{number:02d}-{words or 'sprint'}.md"
+        self._run.emit(ev.SprintStarted(sprint=number, features=list(features), path=path))
+
+    # --- Proposing ----------------------------------------------------------------------------------
+
+    async def propose(self, sprint: SprintState) -> None:
+        """A generator writes the proposal, or mends it by the evaluator's answer."""
+        number = sprint.proposed + 1
+        path = self._file(sprint)
+        answer = _part(read_text(path) or "", ANSWER) if sprint.reviewed else ""
+        before = _proposal(read_text(path) or "")
+
+        async def written(outcome: Outcome) -> str | None:
+            proposal = _proposal(read_text(path) or "")
+            if not proposal.strip():
+                return f"{sprint.path} isn't there: write the proposal to exactly that path."
+            if answer and proposal == before:
+                return f"{sprint.path} says what it said before: mend it by the evaluator's answer."
+            return None
+
+        outcome = await self._sessions.hold(
+            Assignment(
+                casting=PROPOSER,
+                phase="negotiate",
+                features=sprint.features,
+                round=sprint.number,
+                task=lambda session: prompting.proposal_task(
+                    session, sprint.path, self._features(sprint), answer
+                ),
+                check=written,
+            )
+        )
+        data = read_bounded(path, MAX_TEXT)
+        if not data:
+            raise EndOfRun(Exit.FAILED, f"no generator proposed a contract: {outcome.detail}")
+        self._run.emit(
+            ev.ContractProposed(
+                sprint=sprint.number, round=number, path=sprint.path, sha256=hashlib.sha256(data).hexdigest()
+            )
+        )
+
+    # --- Answering ----------------------------------------------------------------------------------
+
+    async def review(self, sprint: SprintState) -> None:
+        """An evaluator agrees to the proposal, or says what the contract should be."""
+        proposal = _proposal(read_text(self._file(sprint)) or "")
+        reviewed: list[Reviewed] = []
+
+        async def take(outcome: Outcome) -> str | None:
+            if outcome.answer is not None:
+                reviewed[:] = [_read(outcome.answer)]
+            return None
+
+        outcome = await self._sessions.hold(
+            Assignment(
+                casting=REVIEWER,
+                phase="negotiate",
+                features=sprint.features,
+                round=sprint.number,
+                task=lambda _: prompting.review_task(
+                    self._run.dir, sprint.path, proposal, self._features(sprint)
+                ),
+                check=take,
+            )
+        )
+        if not reviewed:
+            raise EndOfRun(Exit.FAILED, f"no evaluator answered the proposed contract: {outcome.detail}")
+        answer = reviewed[0]
+        criteria = _numbered([(item.criterion, item.check) for item in answer.criteria])
+        self._write(sprint, proposal, answer, criteria)
+        self._run.emit(
+            ev.ContractReviewed(
+                sprint=sprint.number,
+                round=sprint.reviewed + 1,
+                verdict=answer.verdict,
+                criteria=criteria or criteria_in(proposal),
+                findings=answer.findings,
+            )
+        )
+
+    def _write(
+        self, sprint: SprintState, proposal: str, answer: Reviewed, criteria: Sequence[ev.Agreed]
+    ) -> None:
+        says = "Agreed." if answer.verdict == "PASS" else "Not yet."
+        lines = [proposal.rstrip(), "", ANSWER, "", says, ""]
+        lines += [f"- {item.where}" for item in answer.findings]
+        if criteria:
+            lines += ["", "The contract as the evaluator would have it:", ""]
+            lines += [f"- {item.id}: {item.text} (tested by: {item.check or 'use'})" for item in criteria]
+        write_whole(self._file(sprint), ("\n".join(lines).rstrip() + "\n").encode())
+
+    # --- Agreeing -----------------------------------------------------------------------------------
+
+    def agree(self, sprint: SprintState, by: str) -> None:
+        """Freeze the contract: the prose with its hash, and the criteria in a schema next to it."""
+        path = self._file(sprint)
+        text = read_text(path) or ""
+        criteria = list(sprint.criteria) or criteria_in(_proposal(text))
+        whose = {"both": "by generator and evaluator", "operator": "by the operator"}
+        agreed = f"{AGREED}\n\nHolds {whose.get(by, f'as the {by} has it')}.\n"
+        data = f"{text.partition(AGREED)[0].rstrip()}\n\n{agreed}".encode()
+        write_whole(path, data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        schema = {
+            "sprint": sprint.number,
+            "features": sprint.features,
+            "sha256": sha256,
+            "by": by,
+            "criteria": criteria,
+        }
+        write_whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(schema)) + b"\n")
+        self._run.emit(
+            ev.ContractAgreed(sprint=sprint.number, path=sprint.path, sha256=sha256, criteria=criteria, by=by)
+        )
+
+    def _file(self, sprint: SprintState) -> Path:
+        return self._run.dir.root / sprint.path
+
+    def _features(self, sprint: SprintState) -> list[Feature]:
+        return [found for name in sprint.features if (found := self._ledger.feature(name)) is not None]
+
+
+def criteria_in(proposal: str) -> list[ev.Agreed]:
+    """The criteria that a proposal's numbered or bulleted lines name."""
+    return _numbered([(text.strip(), "") for text in _NUMBERED.findall(proposal)])
+
+
+def _numbered(criteria: Sequence[tuple[str, str]]) -> list[ev.Agreed]:
+    return [ev.Agreed(f"C{place}", text, check) for place, (text, check) in enumerate(criteria, 1)]
+
+
+def _read(answer: Any) -> Reviewed:
+    try:
+        return msgspec.convert(answer, Reviewed)
+    except msgspec.ValidationError as error:
+        unread = ev.Finding(None, "contract", f"the evaluator's answer can't be read: {error}", "", "major")
+        return Reviewed("NEEDS_WORK", findings=[unread])
+
+
+def _proposal(text: str) -> str:
+    return text.partition(ANSWER)[0].partition(AGREED)[0]
+
+
+def _part(text: str, heading: str) -> str:
+    return text.partition(heading)[2].strip()
