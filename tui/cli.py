@@ -17,6 +17,7 @@ from harness_core.safe import one_line
 from tui.commands.common import for_console, say
 from tui.commands.looking import attach, status, trace
 from tui.commands.operating import approve, reject, steer, stop
+from tui.commands.reporting import report
 from tui.commands.starting import demo, resume, run
 
 
@@ -54,7 +55,7 @@ def cli(ctx: click.Context) -> None:
         say(ctx.get_help())
 
 
-for _command in (demo, run, attach, status, steer, stop, resume, approve, reject, trace):
+for _command in (demo, run, attach, status, steer, stop, resume, approve, reject, trace, report):
     cli.add_command(_command)
 
 

@@ -31,10 +31,14 @@ class BurnUp:
     """Folds the journal's changes of features into points."""
 
     def __init__(self, run: RunDir) -> None:
-        self.points: tuple[Point, ...] = ()
         self._points: list[Point] = []
         self._features: dict[str, bool] = {}
         self._sieve = Sieve(run.journal, ev.ContractFrozen, ev.FeatureChanged)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """What is known so far."""
+        return tuple(self._points)
 
     @property
     def behind(self) -> bool:
@@ -45,7 +49,6 @@ class BurnUp:
         """Take in what is new. Reads a long journal for seconds: call it in a thread."""
         for event in self._sieve.read():
             self.take(event)
-        self.points = tuple(self._points)
 
     def take(self, event: ev.Event) -> None:
         """Take one event in."""

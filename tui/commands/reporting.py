@@ -1,0 +1,65 @@
+"""Commands that tell of a run as a whole: report and replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness_core.errors import Mistake
+from harness_core.files import write_whole
+from harness_core.layout import RunDir
+from harness_core.safe import one_line
+from tui.commands.common import directory_argument, known_run, say
+
+if TYPE_CHECKING:
+    from tui.foreign import Keeper
+
+HTML = (".html", ".htm")
+MARKDOWN = (".md", ".markdown")
+
+
+@click.command()
+@directory_argument
+@click.option("-o", "--output", metavar="FILE", help="Write it there: x.html is one page, x.md Markdown.")
+def report(directory: str, output: str | None) -> None:
+    """Tell what came of a run, as Markdown or as one page of HTML.
+
+    What came of it, what to look at, features with their evidence, costs, timeline, denials, what the
+    operator said, commits. The page holds its pictures and needs nothing else.
+    """
+    from harness_core.report import as_html, as_markdown  # noqa: PLC0415
+
+    run_dir, _keeper = readable(known_run(directory))
+    if output is None:
+        say(as_markdown(run_dir))
+        return
+    path = _writable(output)
+    text = as_html(run_dir) if path.suffix.lower() in HTML else as_markdown(run_dir, path.parent)
+    write_whole(path, text.encode(), durable=False)
+    say(f"Written: {one_line(str(path))}")
+
+
+def readable(run: RunDir) -> tuple[RunDir, Keeper | None]:
+    """`run` with a journal: its own, or, where another harness drives it, one of what can be seen of it. That
+    one goes when the second is let go."""
+    if run.run_json.exists() or run.journal.exists():
+        return run, None
+    from tui.foreign import Keeper  # noqa: PLC0415
+
+    keeper = Keeper(run.root)
+    keeper.look()
+    return keeper.run, keeper
+
+
+def _writable(output: str) -> Path:
+    """Where a report goes. Raises Mistake for what can't be one."""
+    path = Path(output).expanduser().absolute()
+    if path.suffix.lower() not in (*HTML, *MARKDOWN):
+        raise Mistake(f"-o {output}: write x.html for a page or x.md for Markdown")
+    if not path.parent.is_dir():
+        raise Mistake(f"-o {output}: {path.parent} is no directory: name one that is there")
+    if path.is_dir():
+        raise Mistake(f"-o {output} is a directory: name a file")
+    return path
