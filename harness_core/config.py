@@ -194,7 +194,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """`M` for all roles, `ROLE=M` for one."""
     sets: list[str] = []
     """`NAME=VALUE` each."""
-    limits: dict[str, float] = {}
+    limits: Mapping[str, float | None] = {}
+    """None takes one away that another source has set."""
     session_timeout: float | None = None
     stall_timeout: float | None = None
     max_retries: int | None = None
@@ -251,7 +252,7 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         prompt=(options.prompt or "").strip(),
         goal=(options.goal or file.goal or "").strip(),
         switches=switches,
-        limits=_changed(_default_limits(file.limits, environ), options.limits),
+        limits=limited(_default_limits(file.limits, environ), options.limits),
         timeouts=_changed(file.timeouts, timeouts, "-timeout"),
         guards=file.guards,
     )
@@ -276,6 +277,15 @@ def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:
     if limits.max_usd is None and environ.get("ANTHROPIC_API_KEY"):
         return msgspec.structs.replace(limits, max_usd=KEY_MAX_USD)
     return limits
+
+
+def limited(limits: Limits, asked: Mapping[str, float | None]) -> Limits:
+    """`limits` with what the operator asks for: None takes one away. Raises Mistake that names the option."""
+    names = {field.name for field in msgspec.structs.fields(Limits)}
+    if unknown := sorted(asked.keys() - names):
+        raise Mistake(f"{unknown[0]}: there is no such limit; choose {', '.join(sorted(names))}")
+    removed = {name: None for name, value in asked.items() if value is None}
+    return _changed(msgspec.structs.replace(limits, **removed), asked)
 
 
 def _models(file: FileConfig, asked: Sequence[str], environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -382,6 +382,25 @@ class LimitReached(Event, frozen=True, kw_only=True, tag="limit_reached"):
     cap: float
 
 
+class LimitNear(Event, frozen=True, kw_only=True, tag="limit_near"):
+    """Most of a limit is used: said once, until the limit is changed."""
+
+    limit: str
+    value: float
+    cap: float
+
+
+class LimitsChanged(Event, frozen=True, kw_only=True, tag="limits_changed"):
+    """The operator has changed limits while the run was under way."""
+
+    id: str
+    by: str
+    changed: dict[str, float | None]
+    """What was asked: None took a limit away."""
+    limits: dict[str, float]
+    """All that hold from now on."""
+
+
 class AppChanged(Event, frozen=True, kw_only=True, tag="app_changed"):
     """The app under work was started or stopped, or its start failed."""
 
@@ -407,7 +426,7 @@ AnyEvent = (
     | EvidenceCaptured | EvidenceRead | ContractTampered | ContractChanged
     | SteerQueued | SteerDelivered | SteerAcknowledged | StopRequested | StopConfirmed | StopCleared
     | CheckpointOpened | CheckpointDecided | Verdict | Commit | Cost | RateLimited | Retry
-    | StallDetected | LoopDetected | LimitReached | AppChanged | Error
+    | StallDetected | LoopDetected | LimitReached | LimitNear | LimitsChanged | AppChanged | Error
     | SpecWritten | FeaturesAdded | SprintStarted | ContractProposed | ContractReviewed | ContractAgreed
     | SprintEnded | IterationChosen | Compacted | GoalJudged
 )  # fmt: skip
@@ -415,7 +434,7 @@ AnyEvent = (
 CONTROL: tuple[type[Event], ...] = (
     RunStarted, RunResumed, RunEnded, PhaseStarted, PhaseEnded, SessionStarted, SessionEnded,
     ContractFrozen, FeatureChanged, ContractChanged, SteerQueued, SteerDelivered, StopRequested,
-    StopConfirmed, StopCleared, CheckpointOpened, CheckpointDecided, Verdict, LimitReached,
+    StopConfirmed, StopCleared, CheckpointOpened, CheckpointDecided, Verdict, LimitReached, LimitsChanged,
     SpecWritten, FeaturesAdded, SprintStarted, ContractProposed, ContractReviewed, ContractAgreed,
     SprintEnded, IterationChosen, GoalJudged,
 )  # fmt: skip

@@ -129,6 +129,10 @@ class RunState(msgspec.Struct):
     run_id: str = ""
     preset: str = ""
     limits: dict[str, float] = {}
+    limits_near: list[str] = []
+    """Those of which it was said that most is used."""
+    limits_newest: int = 0
+    """The highest number of a change of limits that was taken up."""
     last_seq: int = 0
     damaged: int = 0
     started: str = ""
@@ -285,7 +289,21 @@ def _run_resumed(state: RunState, event: ev.RunResumed) -> None:
     state.survivors = []
     state.waiting_until = None
     if event.limits is not None:
-        state.limits = dict(event.limits)
+        _set_limits(state, event.limits)
+
+
+def _set_limits(state: RunState, limits: dict[str, float]) -> None:
+    state.limits_near = [name for name in state.limits_near if limits.get(name) == state.limits.get(name)]
+    state.limits = dict(limits)
+
+
+def _limits_changed(state: RunState, event: ev.LimitsChanged) -> None:
+    state.limits_newest = max(state.limits_newest, int(event.id) if event.id.isdecimal() else 0)
+    _set_limits(state, event.limits)
+
+
+def _limit_near(state: RunState, event: ev.LimitNear) -> None:
+    state.limits_near = [*state.limits_near, event.limit]
 
 
 def _run_ended(state: RunState, event: ev.RunEnded) -> None:
@@ -557,6 +575,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.RunStarted: _run_started,
     ev.RunResumed: _run_resumed,
     ev.RunEnded: _run_ended,
+    ev.LimitsChanged: _limits_changed,
+    ev.LimitNear: _limit_near,
     ev.PhaseStarted: _phase_started,
     ev.PhaseEnded: _phase_ended,
     ev.SessionStarted: _session_started,

@@ -66,6 +66,13 @@ def took(ms: int) -> str:
     return f"{minutes} min {seconds:02d} s"
 
 
+def in_words(changed: Mapping[str, float | None]) -> str:
+    """Changed limits, each with what it is now."""
+    return ", ".join(
+        f"{name} {'none' if value is None else format(value, ',.15g')}" for name, value in changed.items()
+    )
+
+
 def lines(event: ev.Event, width: int = 0) -> list[Line]:
     """An event's lines, tool calls aside; long ones are cut to `width` characters where one is given.
 
@@ -223,6 +230,11 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ev.LimitReached: _one(
         Look.ERROR_HEAD, lambda e: f"⚠ limit {one_line(e.limit)} reached: {e.value:g} of {e.cap:g}"
     ),
+    ev.LimitNear: _one(
+        Look.WARN_HEAD,
+        lambda e: f"⚠ most of the limit {one_line(e.limit)} is used: {e.value:.4g} of {e.cap:g}",
+    ),
+    ev.LimitsChanged: _one(Look.RECEIPT, lambda e: f"✎ limits changed: {one_line(in_words(e.changed))}"),
     ev.AppChanged: lambda event, width: [
         (
             Look.DIM if event.ok else Look.ERROR,

@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[type[ev.Event], ...]] = {
     "steer": (ev.SteerQueued, ev.SteerDelivered, ev.SteerAcknowledged),
     "stop": (ev.StopRequested, ev.StopConfirmed, ev.StopCleared),
     "checkpoint": (ev.CheckpointOpened, ev.CheckpointDecided),
-    "limit": (ev.LimitReached, ev.RateLimited, ev.Retry),
+    "limit": (ev.LimitReached, ev.LimitNear, ev.LimitsChanged, ev.RateLimited, ev.Retry),
     "error": (ev.Error, ev.ContractTampered, ev.StallDetected, ev.LoopDetected),
     "app": (ev.AppChanged,),
     "cost": (ev.Cost,),

@@ -29,6 +29,7 @@ _TOLD = (
     ev.ContractTampered,
     ev.Error,
     ev.LimitReached,
+    ev.LimitNear,
     ev.StallDetected,
     ev.LoopDetected,
     ev.CheckpointOpened,
@@ -163,6 +164,8 @@ def _trouble(told: Brief, event: ev.Event) -> None:
     match event:
         case ev.Error():
             what = event.message
+        case ev.LimitNear():
+            what = f"most of a limit is used: {event.limit} {event.value:.4g} of {event.cap:g}"
         case ev.LimitReached():
             what = f"limit reached: {event.limit} {event.value:g} of {event.cap:g}"
         case ev.StallDetected():
