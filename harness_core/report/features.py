@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from harness_core.contract import Feature, Status
 from harness_core.reading import contract_view
-from harness_core.reading.burnup import clock
+from harness_core.reading.burnup import clock, seconds
 from harness_core.reading.contract_view import Standing
 from harness_core.reading.feature_story import Story, findings_on
 from harness_core.report.document import (
     Block,
     Bullets,
+    Curve,
     Exhibit,
     Fold,
     Heading,
@@ -30,6 +31,8 @@ FINDINGS = 10
 EXHIBITS = 6
 SESSIONS = 10
 """Of each feature, so many of the newest."""
+FEW = 12
+"""Of so many features, all can be shown with all that there is on them."""
 _OPEN = frozenset((Status.REGRESSED, Status.FAILING, Status.SKIPPED))
 
 
@@ -41,6 +44,10 @@ def features(found: Found) -> Iterator[Block]:
         yield Paragraph(["There is no contract that can be read."])
         return
     yield Paragraph(_counts(standings))
+    start, end = seconds(found.state.started), seconds(found.state.last_ts)
+    points = found.gathered.burn_up.points
+    if points and start is not None and end is not None and end > start:
+        yield Curve(points, start, end)
     tallies = contract_view.tallies(standings)
     if len(tallies) > 1:
         rows: list[list[Words]] = [
@@ -54,8 +61,9 @@ def features(found: Found) -> Iterator[Block]:
         ]
         yield Table(("category", "pass", "of", "share"), rows)
     texts = {feature.id: feature for feature in found.view.features}
+    few = len(standings) <= FEW
     for standing in standings:
-        yield _feature(found, standing, texts.get(standing.id))
+        yield _feature(found, standing, texts.get(standing.id), few)
 
 
 def _counts(standings: list[Standing]) -> list[str | Mark]:
@@ -65,7 +73,7 @@ def _counts(standings: list[Standing]) -> list[str | Mark]:
     return words
 
 
-def _feature(found: Found, standing: Standing, text: Feature | None) -> Fold:
+def _feature(found: Found, standing: Standing, text: Feature | None, few: bool) -> Fold:
     story = found.gathered.stories.get(standing.id)
     head: list[str | Mark] = [code(standing.id), " ", status(standing.status.value), " "]
     head.append(standing.description or "its text can't be read")
@@ -80,7 +88,7 @@ def _feature(found: Found, standing: Standing, text: Feature | None) -> Fold:
         blocks += _findings(story)
         blocks += _exhibits(found, standing)
     attempted = standing.attempts > 0 or bool(story and story.verdicts and not standing.passes)
-    return Fold(head, blocks, standing.status in _OPEN and attempted)
+    return Fold(head, blocks, few or (standing.status in _OPEN and attempted))
 
 
 def _work(standing: Standing, story: Story) -> Iterator[Block]:

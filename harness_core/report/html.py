@@ -107,7 +107,8 @@ class _Writer:
         heads = "".join(
             f"<th{_side(place, table)}>{self._plain(head)}</th>" for place, head in enumerate(table.heads)
         )
-        yield f'<div class="wide"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>'
+        times = ' class="times"' if table.heads[0] == "time" else ""
+        yield f'<div class="wide"><table{times}>\n<thead><tr>{heads}</tr></thead>\n<tbody>'
         for row in table.rows:
             yield f"<tr>{self._cells(row, table)}</tr>"
         yield "</tbody>"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness_core.reading import costs
-from harness_core.reading.burnup import clock, seconds
+from harness_core.reading.burnup import clock
 from harness_core.report.document import (
     Block,
     Bullets,
-    Curve,
     Document,
     Heading,
     Mark,
@@ -95,10 +94,6 @@ def _costs(found: Found) -> Iterator[Block]:
     if caught:
         yield Heading("What the scaffolding caught", 3)
         yield Table(("part", "caught"), caught, 2)
-    start, end = seconds(found.state.started), seconds(found.state.last_ts)
-    points = found.gathered.burn_up.points
-    if points and start is not None and end is not None and end > start:
-        yield Curve(points, start, end)
 
 
 def _cells(row: Sequence[str]) -> list[Words]:
