@@ -58,6 +58,7 @@ SECRET_NAMES = (
     ".pypirc",
     ".git-credentials",
     ".vault-token",
+    ".*_history",
     "id_rsa*",
     "id_dsa*",
     "id_ecdsa*",

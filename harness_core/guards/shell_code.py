@@ -61,33 +61,42 @@ WRITES = re.compile(
 )
 SECRET_CODE = re.compile(
     r"(?i)/proc/[\w*$]+/environ|\.ssh/|id_rsa|id_ed25519|\.aws/|\.credentials\.json"
-    r"|\.netrc|/etc/shadow|\.git-credentials"
+    r"|\.netrc|/etc/shadow|\.git-credentials|['\"]\.(?:ssh|aws|gnupg|kube|docker|claude\.json)['\"]"
 )
 ENVIRONMENT = re.compile(
-    r"process\.env\s*(?=[;,)\]}]|$)|(?:JSON\.stringify|console\.\w+"
+    r"(?<!\.\.\.)process\.env\s*(?=[;,)\]}\n]|$)|(?:JSON\.stringify|console\.\w+"
     r"|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
-    r"|os\.environ\s*(?=[;,)\]}]|$)|os\.environ\.(?:items|values|copy)|os\.environb"
-    r"|(?:dict|print|str|repr)\s*\(\s*(?:dict\s*\()?os\.environ\s*\)"
+    r"|\bin\s+process\.env\b|(?<!\*\*)(?:\bos|\))\.environ\s*(?=[;,)\]}\n]|$)|\.environ\.(?:items|values|copy)"
+    r"|\.environb\b|(?:dict|print|str|repr|list|dumps)\s*\(\s*(?:dict\s*\()?(?:\{\s*\*\*\s*)?os\.environ\s*[)}]"
     r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect"
-    r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\bENVIRON\b(?!\[)"
+    r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\$_ENV\b(?!\[)|\bENVIRON\b(?!\[)|Deno\.env\.toObject"
 )
+PASSED_ON = re.compile(
+    r"\b(\w+)\s*=\s*(?:dict\(\s*)?os\.environ(?:\.copy\(\))?(?=[\s;)])(?=[\s\S]*\benv\s*=\s*\1\b)(?![\s\S]*print\(\s*\1\s*\))"
+    r"|\benv\s*=\s*(?:dict\(\s*)?os\.environ\b(?:\.copy\(\))?|\benv:\s*process\.env(?=\s*[,}])"
+    r"|(?<=[{,;\s])(?:const|let|var)\s*\{[\w\s,]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
+)
+"""The environment handed to a child, or single variables taken from it: that shows nothing by itself."""
 NAMED_ENVIRONMENT = re.compile(
-    r"(?:process\.env(?:\.|\[\s*['\"]?)|os\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]"
+    r"(?:process\.env(?:\.|\[\s*['\"]?)|\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]"
     r"|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
 )
 SIGNALS = re.compile(
-    r"process\.kill\s*\(|os\.kill(pg)?\s*\(|Process\.kill\b|posix_kill|\bkill\s+['\"]?(KILL|TERM|9)\b"
+    r"process\.kill\s*\(|\bpsutil\b[\s\S]*\.(?:kill|terminate|suspend|send_signal)\s*\("
+    r"|os\.kill(pg)?\s*\(|Process\.kill\b|posix_kill|\bkill\s+['\"]?(KILL|TERM|9)\b"
 )
 RUNS = re.compile(
     r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call"
     r"|Popen|getoutput)|child_process['\"]?\)?\.exec"
-    r"|\bsystem|\bshell_exec|passthru)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
+    r"|\bsystem|\bshell_exec|passthru|os\.execute|io\.popen)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
     re.DOTALL,
 )
 RUNS_BARE = re.compile(
     r"(?:\b(?:system|exec|popen"
     r"|spawn)\b\s*\(?\s*(?P<quote>['\"])(?P<script>.*?)(?<!\\)(?P=quote)|(?:`"
-    r"|\bqx\s*[{(/])(?P<ticked>[^`})/]*))",
+    r"|(?:\bqx|%x)\s*[{(/\[|!])(?P<ticked>[^`})/\]|!]*)"
+    r"|\bopen\b[^;\n]*?,\s*['\"](?P<piped>[^'\"]*\|)\s*['\"]|\bopen\b[^;\n]*?,\s*['\"]\|(?P<into>[^'\"]*)"
+    r"|\bopen\b[^;\n]*?,\s*['\"](?:-\||\|-)['\"]\s*,\s*['\"](?P<listed>[^'\"]*))",
     re.DOTALL,
 )
 """How Perl, Ruby and PHP start commands."""
@@ -136,7 +145,7 @@ def code_problem(code: str) -> str | None:
     joined = re.sub(r"(['\"`])\s*[+.]?\s*\1", "", code)
     if SECRET_CODE.search(joined):
         return "the code names credentials, which no agent reads. Use a placeholder or ask the operator."
-    if ENVIRONMENT.search(joined):
+    if ENVIRONMENT.search(PASSED_ON.sub(_names_taken, joined)):
         return (
             "the code shows the whole environment, and the credentials in it. Ask for the one "
             "variable that you need."
@@ -155,124 +164,22 @@ def code_problem(code: str) -> str | None:
     return None
 
 
+def _names_taken(found: re.Match[str]) -> str:
+    """What stays of a passage that hands the environment on: the names that it takes, for the next rule."""
+    names = re.search(r"\{([\w\s,]*)\}", found[0])
+    secret = names and any(is_secret_name(name) for name in re.findall(r"\w+", names[1]))
+    return "process.env;" if secret else ""
+
+
 def started(code: str, name: str) -> Iterator[str]:
     """The commands that inline code starts through a shell or by name, where they stand in it literally."""
     if name in ("perl", "ruby", "php"):
         for found in RUNS_BARE.finditer(code):
-            yield found["script"] or found["ticked"] or ""
+            piped = (found["piped"] or "").rstrip("|")
+            yield found["script"] or found["ticked"] or piped or found["into"] or found["listed"] or ""
     for found in RUNS.finditer(code):
         script = found["script"]
         if found["quote"] != "`" or "${" not in script:
             yield script.replace("\\n", "\n").replace('\\"', '"').replace("\\'", "'")
     for found in RUNS_LIST.finditer(code):
         yield found["script"]
-
-
-_SED_COMMAND = re.compile(
-    r"\s*(?:\d+|\$|/(?:\\.|[^/\\])*/[IM]*|\\(.)(?:.*?)\1)?(?:\s*,\s*(?:\d+|\$|\+\d+"
-    r"|/(?:\\.|[^/\\])*/[IM]*))?\s*!?\s*",
-    re.DOTALL,
-)
-
-
-def sed_problem(args: list[str]) -> tuple[str | None, list[str]]:
-    """What a sed script would run (as a reason) and which files it would write (`w`)."""
-    scripts: list[str] = []
-    for index, word in enumerate(args):
-        if word in ("-e", "--expression") and index + 1 < len(args):
-            scripts.append(args[index + 1])
-        elif word.startswith("--expression="):
-            scripts.append(word.partition("=")[2])
-    if not scripts:
-        scripts = [word for word in args if not word.startswith("-")][:1]
-    files: list[str] = []
-    for script in scripts:
-        if not is_exact(script):
-            continue
-        runs, written = _sed_script(script)
-        if runs:
-            return "a sed script with `e` runs commands. Run the command plainly.", files
-        files += written
-    return None, files
-
-
-def _sed_script(script: str) -> tuple[bool, list[str]]:
-    at, runs = 0, False
-    files: list[str] = []
-    while at < len(script):
-        head = _SED_COMMAND.match(script, at)
-        at = head.end() if head else at
-        if at >= len(script):
-            break
-        verb = script[at]
-        at += 1
-        if verb == "e":
-            return True, files
-        if verb in "sy" and at < len(script):
-            at = _sed_delimited(script, at)
-            flags = re.compile(r"[gpiImMe0-9]*").match(script, at)
-            text = flags[0] if flags else ""
-            runs |= verb == "s" and "e" in text
-            at += len(text)
-            if script[at : at + 1] == "w":
-                at, name = _sed_line(script, at + 1)
-                files.append(name)
-        elif verb in "wW":
-            at, name = _sed_line(script, at)
-            files.append(name)
-        elif verb in "aicrRbtT:":
-            at = _sed_line(script, at)[0] if verb not in "btT" else _sed_label(script, at)
-    return runs, files
-
-
-def _sed_delimited(script: str, at: int) -> int:
-    delimiter = script[at]
-    at += 1
-    seen = 0
-    while at < len(script) and seen < 2:
-        if script[at] == "\\":
-            at += 1
-        elif script[at] == delimiter:
-            seen += 1
-        at += 1
-    return at
-
-
-def _sed_line(script: str, at: int) -> tuple[int, str]:
-    end = script.find("\n", at)
-    end = len(script) if end < 0 else end
-    return end, script[at:end].strip()
-
-
-def _sed_label(script: str, at: int) -> int:
-    found = re.compile(r"[^;\n}]*").match(script, at)
-    return found.end() if found else at
-
-
-def awk_problem(args: list[str]) -> tuple[str | None, list[str]]:
-    """What an awk program would run (as a reason) and which files it would write."""
-    program_text = next(
-        (
-            w
-            for i, w in enumerate(args)
-            if not w.startswith("-") and (i == 0 or args[i - 1] not in ("-F", "-v", "-f"))
-        ),
-        "",
-    )
-    if any(word in ("-f", "--file") for word in args):
-        return None, []
-    bare = re.sub(
-        r"/(?:\\.|[^/\\\n])+/",
-        "/re/",
-        re.sub(
-            r'"(?:\\.|[^"\\])*"',
-            lambda s: s[0].replace("|", " ").replace(">", " ") if len(s[0]) > 2 else s[0],
-            program_text,
-        ),
-    )
-    if re.search(r"\bsystem\s*\(|\|\s*getline|\|&|\|\s*\"|(?<!\|)\|(?!\|)\s*[a-z\"]", bare):
-        return "an awk program that starts commands. Use a pipe of the shell.", []
-    files = re.findall(r'>>?\s*"([^"]+)"', program_text)
-    if re.search(r"\bprintf?\b[^;}\n]*>>?\s*[a-z$]", bare):
-        return "an awk program that writes to files it computes. Redirect its output in the shell.", files
-    return None, files

@@ -20,6 +20,7 @@ from harness_core.guards.shell_words import (
     ANY,
     CLOSE,
     JOB,
+    LEFT_OVER,
     MAX_WORDS,
     OPEN,
     QUERY,
@@ -126,10 +127,15 @@ class Expander:
         if value is None:
             yield ""
         elif value.type == "array":
-            for element in value.named_children:
-                yield from self.words(element)
+            yield from self.elements(value)
         else:
             yield from self.scalars(value)
+
+    def elements(self, array: Node) -> Iterator[str]:
+        """The values in `(…)`, without the index in front of one."""
+        for element in array.named_children:
+            for word in self.words(element):
+                yield re.sub(rf"^(?:{QUERY}|\[[^\]]*\])=", "", word)
 
     def scalars(self, node: Node) -> tuple[str, ...]:
         """What a word may be where no splitting happens: an assignment, a redirect's target."""
@@ -226,6 +232,8 @@ class Expander:
         text = self.source[start:end].decode("utf-8", "replace")
         if RESERVED.search(text):
             raise Unparsable("it contains private-use characters")
+        if LEFT_OVER.search(text):
+            raise Unparsable("it has an expansion in a place where none is understood")
         return re.sub(r"\\([$`\"\\]|\n)", lambda found: found[1].strip("\n"), text)
 
     def _concatenation(self, node: Node, binding: Binding, quoted: bool) -> str:
@@ -257,9 +265,15 @@ class Expander:
         return name in self.variables.names() or name in PRESET or name in SPECIAL or name in NUMERIC
 
     def _expansion(self, node: Node, binding: Binding, quoted: bool) -> str:
-        found = _EXPANSION.fullmatch(self.text(node))
+        text = self.text(node)
+        # The grammar counts white space before an expansion in a string to the expansion.
+        written = text.lstrip()
+        return text[: len(text) - len(written)] + self._expanded(written, node, binding, quoted)
+
+    def _expanded(self, text: str, node: Node, binding: Binding, quoted: bool) -> str:
+        found = _EXPANSION.fullmatch(text)
         if not found:
-            raise Unparsable(f"the expansion {self.text(node)} isn't understood here")
+            raise Unparsable(f"the expansion {text} isn't understood here")
         if found["rest"].startswith("@P"):
             raise Unparsable("`${…@P}` runs what is in a variable")
         name, index, rest, sign = found["name"], found["index"], found["rest"], found["sign"]

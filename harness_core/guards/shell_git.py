@@ -139,7 +139,7 @@ def _subcommand(name: str, rest: Args, cwds: Cwds, ctx: GuardContext) -> str | N
             "show, diff or status."
         )
     for word in rest:
-        if EXECUTING.match(word) and not (name == "archive" and word.startswith("--exec=")):
+        if EXECUTING.match(word):
             return f"`git {name} {shown(word)}`: {EXECUTES}"
     rule = RULES.get(name)
     problem = rule(rest, cwds, ctx) if rule else None
@@ -279,9 +279,17 @@ def _stash(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     return None
 
 
+def _tag(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
+    if _flags(rest, "-d", "--delete", "-f", "--force"):
+        return f"`git tag {shown(rest[0])}`: {HISTORY}"
+    return None
+
+
 def _remove(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     _, operands = split_options(rest)
-    return _targets((word.removeprefix(":/") or "." for word in operands), cwds, ctx)
+    # git itself expands wildcards that the shell leaves alone, through all folders.
+    named = (re.sub(r"[*?]|\[[^\]]*\]", ANY, word.removeprefix(":/")) or "." for word in operands)
+    return _targets(named, cwds, ctx)
 
 
 def _move(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
@@ -458,6 +466,7 @@ RULES: Mapping[str, Rule] = {
     "switch": _checkout,
     "restore": _restore,
     "stash": _stash,
+    "tag": _tag,
     "rm": _remove,
     "mv": _move,
     "fetch": _fetch,

@@ -19,6 +19,7 @@ CURL_CLOSED = name_set(
     "-x --proxy -K --config --resolve --connect-to --unix-socket --socks5 --socks4 "
     "--socks5-hostname --preproxy --doh-url"
     " --abstract-unix-socket --proxy-user -U --interface --dns-servers --variable"
+    " -n --netrc --netrc-file --netrc-optional"
 )
 WGET_VALUED = (
     "-O --output-document -o --output-file -a -P --directory-prefix -T --timeout -t "

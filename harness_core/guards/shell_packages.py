@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness_core.guards import GuardContext
+from harness_core.guards.shell_code import is_secret_name
 from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_unwrap import Nested, operands_after, program
-from harness_core.guards.shell_words import is_exact, name_set, shown
+from harness_core.guards.shell_words import ANY, is_exact, name_set, shown
 
 PUBLISH = "it publishes or signs in. The operator publishes; commit what you have."
 PUBLISHING: Mapping[str, frozenset[str]] = {
@@ -77,6 +78,18 @@ NPM_VALUED = name_set(
     "--prefix -C -w --workspace --filter --dir --cwd --registry --loglevel --cache --userconfig"
 )
 NPM_SCRIPTED = frozenset({"--script-shell", "--node-options", "--userconfig", "--globalconfig", "--registry"})
+INSTALLERS = name_set("pip pip3 uv pipenv poetry pdm rye conda mamba gem cargo deno composer")
+PYTHONS = name_set("python python2 python3")
+INSTALLING = name_set("install add sync i in run download wheel require upgrade inject")
+INDEX_OPTIONS = name_set(
+    "--index-url --extra-index-url --find-links --default-index --index --source --clear-sources --git"
+)
+INTO_OPTIONS = name_set("--target --prefix --root --install-dir")
+FILE_OPTIONS = name_set("-r --requirement -c --constraint --cache-dir --log --config --manifest-path")
+ADDRESS = re.compile(
+    r"(?i)(?:[\w.\[\]/@-]*@\s*)?(?:git\+|hg\+|https?:|ssh:|git:|git@|ftp:|github:|gitlab:|bitbucket:)"
+)
+"""A package given by the address of its code."""
 DOCKER_CLOSED = re.compile(
     r"--privileged|--pid=host|--cap-add.*|--security-opt.*|--userns=host|--ipc=host|--device.*|--uts=host"
 )
@@ -94,11 +107,13 @@ def package_problem(command: Command, ctx: GuardContext) -> str | None:
     if name in ("npm", "pnpm", "yarn", "bun"):
         return _npm(name, args, command, ctx)
     if name in ("uvx", "pipx"):
-        return _tool(name, args)
+        return _tool(name, args) or _sources(name, args, command, ctx)
+    if name in INSTALLERS or (name in PYTHONS and args[:2] == ["-m", "pip"]):
+        return _sources(name, args, command, ctx)
     if name in ("docker", "podman", "docker-compose"):
         return _docker(args, command, ctx)
     if name in ("make", "gmake"):
-        return _make(args, command)
+        return _make(args, command, ctx)
     if name in ("apt", "apt-get", "yum", "dnf", "apk") and "install" in args:
         return None
     return None
@@ -187,6 +202,12 @@ def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str
                 f"`{name} {verb} {shown(package)}` fetches and runs a package that isn't well "
                 "known. Set the project up by hand."
             )
+    if verb in INSTALLING - {"run"}:
+        problem = _sources(name, [verb, *rest[1:]], command, ctx)
+        if problem:
+            return problem
+    if verb in ("config", "c", "get") and any(re.search(r"(?i)_auth|token|password", w) for w in rest):
+        return f"`{name} config` of a credential, which no agent reads. Ask the operator."
     if verb in ("config", "c", "set") and any(word in ("set", "edit", "delete") for word in rest[:2]):
         return f"`{name} config set` writes the user's own settings. Use a .npmrc in the project."
     return None
@@ -205,12 +226,40 @@ def _tool(name: str, args: list[str]) -> str | None:
     return None
 
 
+def _sources(name: str, args: list[str], command: Command, ctx: GuardContext) -> str | None:
+    """Packages come from the configured index or from the run, not from an address or another folder."""
+    if not INSTALLING & set(args[:3]):
+        return None
+    for before, word in itertools.pairwise(("", *args)):
+        option, _, value = word.partition("=")
+        if option in INDEX_OPTIONS or (name.startswith(("pip", "python")) and re.match(r"-[if]$", word)):
+            return f"`{name} {shown(word)}` takes packages from elsewhere. Use the index that is configured."
+        folder = value if option in INTO_OPTIONS else word if before in INTO_OPTIONS else ""
+        if folder and target_problem(folder, command.cwds, ctx.root):
+            return f"`{name} {shown(word)}` installs outside the run. Use an environment inside it."
+        if ADDRESS.match(word):
+            return f"`{name} {shown(word)}` runs code from an address. Use a package of the index."
+        if before not in FILE_OPTIONS and _elsewhere(word, command, ctx):
+            return f"`{name} {shown(word)}` lies outside the run. Install what is inside it."
+    return None
+
+
+def _elsewhere(word: str, command: Command, ctx: GuardContext) -> bool:
+    """Whether a package is given as a folder or file outside the run."""
+    folder = re.sub(r"^(?:file|link|portal):(?://)?|^[\w-]+\s*@\s*file://", "", word)
+    if not folder.startswith(("/", "..", "~")) or not is_exact(folder):
+        return False
+    return target_problem(folder, command.cwds, ctx.root) is not None
+
+
 def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
     if args[1:2] == ["prune"] and args[0] in ("system", "volume", "network"):
         return (
             f"`docker {args[0]} prune` removes what other projects own. Use `docker compose "
             "down`, or name what is yours."
         )
+    if args[:1] and args[0] in ("rm", "kill", "stop", "rmi") and any(ANY in word for word in args):
+        return f"`docker {args[0]}` of what isn't named may end what others own. Name the containers."
     for index, word in enumerate(args):
         if DOCKER_CLOSED.fullmatch(word) or (
             word in ("--pid", "--ipc", "--userns") and args[index + 1 : index + 2] == ["host"]
@@ -219,8 +268,15 @@ def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
         mount = None
         if word in ("-v", "--volume", "--mount") and index + 1 < len(args):
             mount = args[index + 1]
-        elif word.startswith(("-v=", "--volume=", "--mount=")):
+        elif word.startswith(("--volume=", "--mount=")):
             mount = word.partition("=")[2]
+        elif re.match(r"-v[=/.~]", word):
+            mount = word[2:].removeprefix("=")
+        handed = re.fullmatch(r"(?:-e|--env)=?(\w*)", word)
+        if handed and is_secret_name(handed[1] or args[min(index + 1, len(args) - 1)]):
+            return f"`docker {shown(word)}` hands a credential to a container. Use a placeholder."
+        if index == 0 and re.match(r"-H|--host|--context|-c$", word):
+            return f"`docker {shown(word)}` talks to another daemon. Use the one of this machine."
         problem = _mount(mount, command, ctx) if mount else None
         if problem:
             return problem
@@ -242,7 +298,7 @@ def _mount(text: str, command: Command, ctx: GuardContext) -> str | None:
     return None
 
 
-def _make(args: list[str], command: Command) -> str | None:
+def _make(args: list[str], command: Command, ctx: GuardContext) -> str | None:
     for index, word in enumerate(args):
         file = (
             args[index + 1] if word in ("-f", "--file", "--makefile") and index + 1 < len(args) else word[2:]
@@ -251,6 +307,8 @@ def _make(args: list[str], command: Command) -> str | None:
             file in ("-", "/dev/stdin") or file.startswith("/dev/fd")
         ):
             return "`make -f -` runs commands from its input. Put them in the project's Makefile."
+        if re.match(r"-f|--(make)?file", word) and target_problem(file, command.cwds, ctx.root):
+            return f"`make {word} {shown(file)}`: its rules lie outside the run. Use the project's Makefile."
         if word.startswith(("--eval", "SHELL=", ".SHELLFLAGS=")) or word == "-E":
             return f"`make {shown(word)}` makes it run something else. Put rules in the project's Makefile."
     return None

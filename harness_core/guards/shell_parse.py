@@ -22,6 +22,7 @@ from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Red
 from harness_core.guards.shell_words import (
     ANY,
     HIDDEN_RUN,
+    LEFT_OVER,
     TOKEN,
     Unparsable,
     ansi,
@@ -151,6 +152,8 @@ class _Walker:
             case "test_command" | "arithmetic_expansion":
                 if any(HIDDEN_RUN.search(text) for text in self._literals(node)):
                     raise Unparsable("arithmetic would run what stands in quotes")
+        if not node.children and node.type not in _LITERAL and LEFT_OVER.search(self.expander.text(node)):
+            raise Unparsable("it has an expansion in a place where none is understood")
         for child in node.named_children:
             self.collect(child)
 
@@ -473,7 +476,7 @@ class _Walker:
         if value is None:
             return [(key, "")]
         if value.type == "array":
-            return [(key, word) for child in value.named_children for word in self.expander.words(child)]
+            return [(key, word) for word in self.expander.elements(value)]
         return [(key, text) for text in self.expander.scalars(value)]
 
     def substitutions(self, node: Node, place: _Place) -> None:
@@ -558,6 +561,9 @@ _TEXTUAL = name_set(
     " arithmetic_expansion simple_expansion"
 )
 """Node kinds with text between their children."""
+
+_LITERAL = name_set("raw_string ansi_c_string comment heredoc_start heredoc_body heredoc_content heredoc_end")
+"""Leaves in which nothing is expanded, or that are looked at where they are read."""
 
 _VALUES = name_set(
     "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"

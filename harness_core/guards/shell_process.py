@@ -32,7 +32,10 @@ OWN = (
     "A session ends only what it started: use `kill %1`, `kill $!`, "
     "or a pattern that matches only your own process."
 )
-_SIGNAL = re.compile(r"-(\d+|(SIG)?[A-Z]+\d*|s|n)")
+_SIGNAL = re.compile(
+    r"-(\d+|(SIG)?(HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR[12]|SEGV|PIPE|ALRM|TERM|CHLD|CONT|STOP|TSTP"
+    r"|TTIN|TTOU|WINCH)|s|n)"
+)
 
 
 def process_problem(command: Command, ctx: GuardContext) -> str | None:

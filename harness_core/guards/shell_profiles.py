@@ -30,7 +30,8 @@ INSPECTION = name_set(
     "pdftotext pdfinfo otool ldd nm"
     " objdump readelf size sw_vers lscpu lsblk vmstat iostat pstree watch time envsubst "
     "sponge gettext split csplit"
-    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release ip ifconfig"
+    " sqlfluff tsort zcat zgrep bzcat xzcat zipinfo lsb_release ip ifconfig uuidgen cmark tesseract"
+    " jo gron delta difft hexyl eza exa lsd dust procs mlr csvcut csvstat csvlook csvgrep in2csv"
 )
 FILES = name_set(
     "cp mv rm rmdir mkdir touch ln chmod install tee truncate mktemp rsync dd tar zip "
@@ -49,7 +50,12 @@ BUILDING = name_set(
     "wasm-opt emcc tsc esbuild webpack"
     " rollup vite next nuxt astro parcel turbo nx lerna swc babel sass lessc postcss "
     "tailwindcss hugo jekyll mkdocs"
-    " sphinx-build pandoc convert magick ffmpeg dot mmdc svgo"
+    " sphinx-build pandoc convert magick ffmpeg dot mmdc svgo montage cwebp optipng pngquant"
+    " jpegoptim rsvg-convert typst latexmk pdflatex xelatex asciidoctor plantuml jsonnet cue"
+    " terser uglifyjs cleancss html-minifier gulp grunt tsup unbuild rspack rsbuild vue-tsc svelte-check"
+    " nest expo ng gatsby remix ember quasar storybook sb templ sqlc mockgen ginkgo trunk wasm-bindgen"
+    " gfortran nasm yasm lcov gcov gcovr shards nimble octave scala-cli clj clojure"
+    " cbindgen bindgen tree-sitter antlr4 flex bison diesel sqlx goose dbmate flyway liquibase"
 )
 CHECKING = name_set(
     "eslint prettier biome stylelint oxlint tslint standard xo ruff black isort flake8 "
@@ -58,6 +64,8 @@ CHECKING = name_set(
     "shellcheck shfmt hadolint yamllint"
     " markdownlint ktlint checkstyle scalafmt php-cs-fixer phpcs phpstan psalm dprint "
     "autopep8 yapf pre-commit detekt"
+    " swiftlint swiftformat ktfmt google-java-format hlint ormolu fourmolu ocamlformat pint rector"
+    " taplo typos basedpyright pytype pyflakes pycodestyle interrogate"
     " cppcheck vulture pydocstyle codespell actionlint tflint djlint sqlfluff commitlint "
     "lint-staged depcheck madge"
 )

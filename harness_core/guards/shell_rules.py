@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness_core.guards import GuardContext
-from harness_core.guards.shell_code import awk_problem, is_secret_name, sed_problem
+from harness_core.guards.shell_code import is_secret_name
+from harness_core.guards.shell_filters import awk_problem, script_files, sed_problem
 from harness_core.guards.shell_git import git_problem
 from harness_core.guards.shell_network import network_problem
 from harness_core.guards.shell_packages import package_problem
@@ -334,6 +335,26 @@ def _env(command: Command, ctx: GuardContext) -> str | None:
     return None
 
 
+_JQ_ENVIRONMENT = re.compile(r"(?:(?<![.\w\"$])env\b|\$ENV\b)(?!\s*:)(?:\s*\.\s*(\w+)|\s*\[\s*\"(\w+)\")?")
+
+
+def _jq(command: Command, ctx: GuardContext) -> str | None:
+    for word in command.argv[1:]:
+        if re.fullmatch(r"-{1,2}[\w-]+", word):
+            continue
+        for found in _JQ_ENVIRONMENT.finditer(word):
+            name = found[1] or found[2]
+            problem = _shows([name]) if name else f"`jq {found[0]}`: {WHOLE_ENVIRONMENT}"
+            if problem:
+                return problem
+    return None
+
+
+def _envsubst(command: Command, ctx: GuardContext) -> str | None:
+    given = (command.input.text or "", *command.input.feeds, *command.argv[1:])
+    return _shows(sorted(name for text in given for name in re.findall(r"\$\{?(\w+)", text)))
+
+
 def _set(command: Command, ctx: GuardContext) -> str | None:
     return f"`set`: {WHOLE_ENVIRONMENT}" if len(command.argv) == 1 else None
 
@@ -367,7 +388,13 @@ def _sets_variable(command: Command, ctx: GuardContext) -> str | None:
 
 def _scripted(command: Command, ctx: GuardContext) -> str | None:
     args = list(command.argv[1:])
-    problem, files = (sed_problem if program(command) == "sed" else awk_problem)(args)
+    texts: list[str] = []
+    for name in script_files(args):
+        text = _text_of(name, command)
+        if text is None:
+            return f"`{program(command)} -f {shown(name)}`: it can't be read beforehand. Give it as text."
+        texts.append(text)
+    problem, files = (sed_problem if program(command) == "sed" else awk_problem)(args, texts)
     if problem:
         return f"`{program(command)}`: {problem}"
     for name in files:
@@ -376,6 +403,16 @@ def _scripted(command: Command, ctx: GuardContext) -> str | None:
         found = target_problem(name, command.cwds, ctx.root)
         if found:
             return f"`{program(command)}`: {found}"
+    return None
+
+
+def _text_of(name: str, command: Command) -> str | None:
+    for cwd in command.cwds:
+        path = (cwd or Path("/")) / name
+        try:
+            return path.read_text("utf-8", "replace") if is_exact(name) and path.is_file() else None
+        except OSError:
+            return None
     return None
 
 
@@ -448,6 +485,8 @@ RULES: Mapping[str, Rule] = {
     "printenv": _printenv,
     "env": _env,
     "set": _set,
+    "jq": _jq,
+    "envsubst": _envsubst,
     **dict.fromkeys(("export", "declare", "typeset", "readonly", "local"), _declare),
     **dict.fromkeys(("read", "mapfile", "readarray", "printf", "getopts"), _sets_variable),
     **dict.fromkeys(("sed", "awk", "gawk", "mawk", "nawk"), _scripted),

@@ -17,7 +17,7 @@ STREAMS = re.compile(r"/dev/(null|stdout|stderr|stdin|tty|fd/\d+)")
 SENSITIVE = re.compile(
     r"(?i)\.ssh|\.aws|\.gnupg|\.azure|\.kube|\.docker|\.password-store|gcloud|credentials"
     r"|\.claude\.json|netrc|\.pgpass"
-    r"|\.npmrc|\.pypirc|vault-token|id_(rsa|dsa|ecdsa|ed25519)|\.(pem|key|p12|pfx|kdbx)\b"
+    r"|\.npmrc|\.pypirc|vault-token|\w_history\b|id_(rsa|dsa|ecdsa|ed25519)|\.(pem|key|p12|pfx|kdbx)\b"
     r"|/proc/|shadow|sudoers"
     r"|/dev/k?mem|ssl/private|/gh/|\.longwatch"
 )
@@ -32,6 +32,8 @@ SECRET_SAMPLES = (
     "~/.claude/.credentials.json",
     "~/.git-credentials",
     "~/.npmrc",
+    "~/.config/server.pem",
+    "~/.config/server.key",
 )
 """Representatives that a glob pattern is tried on."""
 

@@ -61,6 +61,8 @@ def exact_prefix(word: str) -> str:
     return re.split(f"[{''.join(WILD)}]", word, maxsplit=1)[0]
 
 
+LEFT_OVER = re.compile(r"(?<!\\)(?:\\\\)*(?:`|\$[({\[])")
+"""An expansion that stands where the grammar saw only text: Bash would still perform it."""
 HIDDEN_RUN = re.compile(r"\[[^\]]*(\$\(|`)")
 """An array index with a substitution in it: arithmetic runs it, even out of quotes and variables."""
 
@@ -83,7 +85,8 @@ def glob_marks(text: str) -> str:
 
 _UNQUOTED = str.maketrans({"*": STAR, "?": QUERY, "{": OPEN, ",": COMMA, "}": CLOSE, "[": LEFT, "]": RIGHT})
 _PLAIN = str.maketrans({OPEN: "{", COMMA: ",", CLOSE: "}", QUOTED: None, LEFT: "[", RIGHT: "]", SPLIT: " "})
-_SET = re.compile(f"{LEFT}[^/{RIGHT}]+{RIGHT}")
+_SET = re.compile(f"(?<!://){LEFT}[^/{RIGHT}]+{RIGHT}")
+"""A set of characters; brackets after `://` hold an address."""
 
 
 def plain(marked: str) -> str:

@@ -159,7 +159,7 @@ def _perl(args: list[str]) -> Iterator[Write]:
 def _tar(args: list[str]) -> Iterator[Write]:
     first = args[0] if args else ""
     words = [f"-{first}", *args[1:]] if first and not first.startswith("-") else args
-    options, _ = split_options(
+    options, members = split_options(
         words, "-f --file -C --directory -T --exclude -X --transform -I --strip-components"
     )
     mode = {
@@ -168,19 +168,26 @@ def _tar(args: list[str]) -> Iterator[Write]:
         if name in ("-x", "-c", "-r", "-u", "-A", "--extract", "--get", "--create", "--append")
     }
     if mode & {"-x", "--extract", "--get"}:
-        yield Write(
-            f"{(options.get('-C') or options.get('--directory') or '.').rstrip('/') or '/'}/{ANY}.extracted"
-        )
+        yield from _extracted(options.get("-C") or options.get("--directory") or ".", members)
     elif mode:
         name = options.get("-f") or options.get("--file")
         if name and name != "-":
             yield Write(name)
+        if "--remove-files" in options:
+            yield from (Write(word, whole=True) for word in members)
+
+
+def _extracted(folder: str, members: list[str]) -> Iterator[Write]:
+    """What unpacking writes: the members that are named, else files that nobody knows the names of."""
+    place = folder.rstrip("/") or "/"
+    yield Write(f"{place}/{ANY}.extracted")
+    yield from (Write(f"{place}/{word}", whole=True) for word in members)
 
 
 def _unzip(args: list[str]) -> Iterator[Write]:
-    options, _ = split_options(args, "-d -x -P")
+    options, operands = split_options(args, "-d -x -P")
     if not {"-l", "-t", "-p", "-v", "-Z"} & set(options):
-        yield Write(f"{options.get('-d', '.').rstrip('/') or '/'}/{ANY}.extracted")
+        yield from _extracted(options.get("-d", "."), operands[1:])
 
 
 def _zip(args: list[str]) -> Iterator[Write]:
@@ -275,7 +282,18 @@ def _second(args: list[str]) -> Iterator[Write]:
 
 def _split(args: list[str]) -> Iterator[Write]:
     _, operands = split_options(args, "-b -l -n -a -C")
-    yield Write(f"{operands[1] if len(operands) > 1 else 'xaa'}{STAR}" if len(operands) > 1 else "xaa")
+    if len(operands) < 2:
+        yield Write("xaa")
+        return
+    yield Write(operands[1])
+    yield Write(f"{operands[1]}{STAR}")
+
+
+def _csplit(args: list[str]) -> Iterator[Write]:
+    options, _ = split_options(args, "-f --prefix -b --suffix-format -n --digits")
+    prefix = options.get("-f") or options.get("--prefix") or "xx"
+    yield Write(prefix)
+    yield Write(f"{prefix}{STAR}")
 
 
 def _mktemp(args: list[str]) -> Iterator[Write]:
@@ -353,7 +371,7 @@ FINDERS: Mapping[str, Finder] = {
     "uniq": _second,
     "xxd": _second,
     "split": _split,
-    "csplit": _split,
+    "csplit": _csplit,
     "patch": _patch,
     "mktemp": _mktemp,
     "iconv": _options("-o --output", "-f -t"),
