@@ -109,7 +109,8 @@ def test_exit_codes_are_told() -> None:
 
 
 def test_signs_are_those_of_the_stream() -> None:
-    source = "".join((ROOT / "tui" / name).read_text() for name in ("stream.py", "console/rows.py"))
+    names = ("tui/stream.py", "harness_core/reading/rows.py")
+    source = "".join((ROOT / name).read_text() for name in names)
     signs = spans("\n".join(first_column(section(README, "What you see"))))
     assert signs
     assert [sign for sign in signs if sign not in source] == []
