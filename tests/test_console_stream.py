@@ -322,6 +322,16 @@ def test_search_goes_both_ways_wraps_and_says_when_there_is_nothing(run: RunDir)
     assert find(run.journal, 0, 1, said("quoted", everything), lambda: True) is None
 
 
+@pytest.mark.parametrize(("text", "words"), [("273 \u212a", "k"), ("\u0130stanbul", "i")])
+def test_letters_whose_lower_case_is_another_alphabets_are_found(run: RunDir, text: str, words: str) -> None:
+    write(run, *texts(3), ev.Text(text=text))
+    window = JournalWindow(run.journal, parse_filter(words).wants)
+    window.reader.may_hold = parse_filter(words).may_hold
+    window.to_end()
+    assert numbers(window.entries) == [4]
+    assert find(run.journal, 0, 1, said(words, everything)) == offset_of(run.journal, 4)
+
+
 def test_trouble_is_an_error_a_denial_a_failed_call_or_tampering(run: RunDir) -> None:
     harmless = ev.Text(text='"type":"error" "ok":false')
     write(
@@ -470,6 +480,17 @@ def test_a_result_whose_call_is_far_above_says_so(run: RunDir) -> None:
     async def check(pilot: Pilot[int], view: StreamView) -> None:
         assert shown(view)[-1].startswith("  ✗ a call begun before ")
         assert "it broke" in shown(view)[-1]
+
+    on_screen(run, check)
+
+
+def test_a_call_whose_result_is_far_below_isnt_said_to_have_none(run: RunDir) -> None:
+    write(run, call(1, command="make"), *texts(8000), result(1))
+
+    async def check(pilot: Pilot[int], view: StreamView) -> None:
+        view.go_to_seq(1)
+        await until(pilot, lambda: shown(view)[0].startswith("  ⋯ Bash make"))
+        assert "no result" not in shown(view)[0]
 
     on_screen(run, check)
 

@@ -36,6 +36,8 @@ KINDS: dict[str, tuple[type[ev.Event], ...]] = {
 OF_CALLS = ("denied", "failed")
 _TYPES = {str(kind.__struct_config__.tag): kind for kinds in KINDS.values() for kind in kinds}
 _PLAIN: re.Pattern[str] = re.compile(r"[\x20-\x7e]*")
+_NOT_ONLY_ASCII = {sign.encode(): sign.lower().encode() for sign in "\u212a\u0130"}
+"""The letters beyond ASCII whose lower case has one of ASCII: the Kelvin sign, and I with a dot."""
 _UNSAID = {"seq", "ts", "session", "role", "tool_use_id", "sha256", "blob", "agent"}
 """Fields that a search for words leaves out, since nearly every event has them."""
 
@@ -67,7 +69,7 @@ class Filter:
         return (
             (not self.roles or any(f'"role":"{role}'.encode() in data for role in self.roles))
             and (not self.kinds or any(mark in data for kind in self.kinds for mark in _marks(kind)))
-            and (not self.text or sure_of(self.text) in data.lower())
+            and (not self.text or may_say(data, sure_of(self.text)))
         )
 
 
@@ -159,3 +161,11 @@ def sure_of(words: str) -> bytes:
     escaped = json.dumps(words.lower(), ensure_ascii=False)[1:-1]
     longest: str = max(_PLAIN.findall(escaped), key=len)
     return longest.encode()
+
+
+def may_say(data: bytes, sure: bytes) -> bool:
+    """Whether bytes of a journal can hold words of which `sure_of` gives `sure`."""
+    data = data.lower()
+    for sign, lower in _NOT_ONLY_ASCII.items():
+        data = data.replace(sign, lower)
+    return sure in data

@@ -11,7 +11,7 @@ import msgspec
 
 from harness_core import events as ev
 from tui.console.journal_entries import Accept, entry_of
-from tui.console.journal_filter import sure_of, words_of
+from tui.console.journal_filter import may_say, sure_of, words_of
 from tui.console.journal_lines import CHUNK, Line, Piece, Step, line_end, opened, piece_at, whole_end
 
 _TROUBLE = frozenset(
@@ -43,7 +43,7 @@ def said(words: str, wanted: Accept) -> Test:
     needle, sure = words.lower(), sure_of(words)
 
     def may_hold(data: bytes) -> bool:
-        return sure in data.lower()
+        return may_say(data, sure)
 
     def passes(line: Line) -> bool:
         if not may_hold(line.data):

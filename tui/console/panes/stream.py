@@ -58,7 +58,7 @@ class StreamView(JournalView):
 
     def laid_by(self, entry: Entry) -> object:
         blob = entry.outcome.blob if entry.outcome else None
-        return entry.offset in self.opened, self._runs(entry), blob in self._blobs
+        return entry.offset in self.opened, self._runs(entry), blob in self._blobs, self.window.at_end
 
     def can_open(self, entry: Entry) -> bool:
         event = entry.event
@@ -122,7 +122,7 @@ class StreamView(JournalView):
         outcome = event if isinstance(event, ev.ToolResult) else entry.outcome
         denial = event if isinstance(event, ev.GuardDecision) else entry.denial
         glyph, look = "⋯", Look.DIM
-        came = "" if self._runs(entry) else "no result"
+        came = "" if self._runs(entry) or not self.window.at_end else "no result"
         if denial is not None:
             glyph, look = "⊘", Look.ERROR_HEAD
             came = f"denied ({one_line(denial.guard)}): {one_line(denial.reason, 300)}"
