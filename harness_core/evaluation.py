@@ -11,6 +11,8 @@ import msgspec
 from harness_core import events as ev
 from harness_core.rubric import PLAIN, Rubric
 
+HOLDS = 7.0
+"""The grade from which on a criterion of a sprint's contract counts as met."""
 _FINDING: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -34,7 +36,7 @@ REVIEW_SCHEMA: Mapping[str, Any] = {
                 "properties": {"criterion": {"type": "string"}, "check": {"type": "string"}},
                 "required": ["criterion", "check"],
             },
-            "description": "The contract as it should hold: each thing that must be true, and how it is tested",
+            "description": "The contract as it should hold: each thing that must be true, and its test",
         },
         "findings": {"type": "array", "items": _FINDING},
     },
@@ -51,49 +53,34 @@ class Measure:
     contract: Sequence[ev.Agreed] = ()
 
     @property
+    def names(self) -> list[str]:
+        """All that is graded, by name: the rubric's criteria, then the contract's."""
+        return [*self.rubric.names, *(item.id for item in self.contract)]
+
+    @property
     def schema(self) -> Mapping[str, Any]:
         """JSON schema of the evaluator's structured answer."""
         score = {
             "type": "object",
             "properties": {
-                "criterion": {"type": "string", "enum": self.rubric.names},
+                "criterion": {"type": "string", "enum": self.names},
                 "score": {"type": "number", "minimum": 0, "maximum": 10},
                 "reason": {"type": "string"},
             },
             "required": ["criterion", "score", "reason"],
         }
-        properties: dict[str, Any] = {
+        properties = {
             "verdict": _VERDICT,
             "scores": {"type": "array", "items": score},
             "findings": {"type": "array", "items": _FINDING},
         }
-        if self.contract:
-            properties["contract"] = {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "id": {"type": "string", "enum": [item.id for item in self.contract]},
-                        "holds": {"type": "boolean"},
-                        "reason": {"type": "string"},
-                    },
-                    "required": ["id", "holds", "reason"],
-                },
-            }
         return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-class _Held(msgspec.Struct):
-    id: str
-    holds: bool
-    reason: str = ""
 
 
 class _Answer(msgspec.Struct):
     verdict: str
     scores: list[ev.Score] = []
     findings: list[ev.Finding] = []
-    contract: list[_Held] = []
 
 
 class _Wanted(msgspec.Struct):
@@ -133,9 +120,8 @@ def ungraded(answer: Mapping[str, Any], measure: Measure) -> str | None:
         read = msgspec.convert(answer, _Answer)
     except msgspec.ValidationError:
         return None
-    missing = [*measure.rubric.ungraded(read.scores)]
-    judged = {item.id for item in read.contract}
-    missing += [item.id for item in measure.contract if item.id not in judged]
+    given = {score.criterion for score in read.scores}
+    missing = [name for name in measure.names if name not in given]
     return f"grade these too: {', '.join(missing)}; then give the whole answer again." if missing else None
 
 
@@ -192,12 +178,12 @@ def _below(read: _Answer, rubric: Rubric, about: str | None) -> list[ev.Finding]
 
 def _broken(read: _Answer, contract: Sequence[ev.Agreed], about: str | None) -> list[ev.Finding]:
     """A finding for each criterion of the sprint's contract that doesn't hold or wasn't judged."""
-    judged = {item.id: item for item in read.contract}
-    told = {finding.criterion for finding in read.findings}
+    given = {score.criterion: score for score in read.scores}
+    told = {finding.criterion for finding in read.findings} if read.verdict != "PASS" else set()
     found = []
     for item in contract:
-        held = judged.get(item.id)
-        if held is None or (not held.holds and item.id not in told):
-            reason = held.reason if held is not None else "it wasn't judged"
+        score = given.get(item.id)
+        if score is None or (score.score < HOLDS and item.id not in told):
+            reason = score.reason if score is not None else "it wasn't judged"
             found.append(ev.Finding(about, item.id, f"{item.text}: {reason}", item.check, "major"))
     return found

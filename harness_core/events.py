@@ -230,7 +230,7 @@ class ContractReviewed(Event, frozen=True, kw_only=True, tag="contract_reviewed"
 
 
 class ContractAgreed(Event, frozen=True, kw_only=True, tag="contract_agreed"):
-    """A sprint's contract is frozen. `by` is whose version holds: `both`, `evaluator`, `generator`, `operator`."""
+    """A sprint's contract is frozen. `by`: whose version holds, of `both evaluator generator operator`."""
 
     sprint: int
     path: str

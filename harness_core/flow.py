@@ -266,7 +266,7 @@ def _negotiated(sprint: SprintState, plan: Plan) -> Step:
     if sprint.proposed and plan.cadence == "off":
         return Agree(sprint, "generator")
     if sprint.accepted:
-        return Agree(sprint, "both")
+        return Agree(sprint, sprint.accepted)
     if sprint.reviewed >= sprint.rounds_granted + plan.contract_rounds:
         if plan.asks_on_contract:
             return Ask(

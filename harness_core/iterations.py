@@ -29,7 +29,7 @@ class Iteration(msgspec.Struct, frozen=True):
 
 
 def decide(scores: Sequence[Iteration]) -> Decision:
-    """Refine while the score rises; after two iterations in a row that didn't beat the best, go another way."""
+    """Refine while the score rises; after two in a row that didn't beat the best, go another way."""
     if not scores:
         return Decision.START
     top = 0.0

@@ -124,8 +124,8 @@ class Ledger:
     def freeze(self, expected: int | None, *, fresh: bool = False) -> str | None:
         """Freeze the contract that lies there; returns what is wrong with it, in a sentence, or None.
 
-        `expected` is the number of features that were asked for, None leaves it open. A `fresh` contract is
-        one that was just written: nothing of it may pass; what passes in one from outside is adopted as claimed.
+        `expected` is the number of features that were asked for, None leaves it open. A `fresh` contract was
+        just written: nothing of it may pass; what passes in one from outside is adopted as claimed.
         """
         path = self._run.dir.contract
         try:
@@ -149,8 +149,8 @@ class Ledger:
         return None
 
     def extend(self, path: Path, request: str) -> str | None:
-        """Add the features in the file at `path` to the frozen contract; returns what is wrong with them, in a
-        sentence, or None. `request` is the digest of what asked for them."""
+        """Add the features in the file at `path` to the frozen contract; returns what is wrong with them, in
+        a sentence, or None. `request` is the digest of what asked for them."""
         assert self._held is not None
         known = self._run.state.features
         if all(feature.id in known for feature in self._held.record.features):

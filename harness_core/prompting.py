@@ -89,16 +89,16 @@ def planner_task(prompt: str, name: str) -> str:
 def added_task(prompt: str, name: str) -> str:
     """The first message of an initializer that adds features to a contract that is there."""
     return (
-        f"This is to be added, in the operator's words:\n\n{prompt}\n\nRead what exists, then write the features "
-        f"that are to be added to {name}, in the contract's form, each with `passes` false."
+        f"This is to be added, in the operator's words:\n\n{prompt}\n\nRead what exists, then write the "
+        f"features that are to be added to {name}, in the contract's form, each with `passes` false."
     )
 
 
 def bugfix_task(run: RunDir, prompt: str) -> str:
     """The first message of an initializer that makes a contract of a report of faults."""
     return (
-        f"This is the report:\n\n{prompt}\n\nReproduce it, then write {run.contract.name}: one feature for each fault, "
-        "with the steps by which a person sees that it is gone."
+        f"This is the report:\n\n{prompt}\n\nReproduce it, then write {run.contract.name}: one feature for "
+        "each fault, with the steps by which a person sees that it is gone."
     )
 
 
@@ -167,7 +167,7 @@ def whole_task(number: int, run: RunDir, prompt: str, hints: Hints) -> str:
 ITERATION = {
     "start": "This is the first iteration: find a direction of your own and carry it through.",
     "refine": "The score is rising: keep the direction, and mend what the findings name.",
-    "pivot": "The score has stopped rising: leave this direction, and find another that could score far higher.",
+    "pivot": "The score has stopped rising: leave this direction, and find one that could score far higher.",
 }
 """What an iteration is told to do, by the decision on it."""
 
@@ -186,12 +186,12 @@ def iteration_task(
 
 
 def proposal_task(number: int, path: str, features: Sequence[Feature], answer: str) -> str:
-    """The first message of a generator that proposes what a sprint owes; `answer` is the evaluator's to the last
-    proposal, "" for the first."""
+    """The first message of a generator that proposes what a sprint owes; `answer` is the evaluator's to the
+    last proposal, "" for the first."""
     names = ", ".join(feature.id for feature in features)
     parts = [
-        f"This is session {number}. Propose the contract of the next sprint, over the features {names}: write it to "
-        f"{path}, and build nothing yet.",
+        f"This is session {number}. Propose the contract of the next sprint, over the features {names}: "
+        f"write it to {path}, and build nothing yet.",
     ]
     if answer:
         parts.append(f"The evaluator doesn't agree yet; its answer is under the proposal:\n\n{answer}")

@@ -17,7 +17,7 @@ OFF = "off"
 
 
 class Criterion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that is graded, from 0 to 10. Below `threshold` the work doesn't pass, whatever else is good."""
+    """One thing that is graded, from 0 to 10. Below `threshold` the work doesn't pass."""
 
     name: str
     asks: str = ""
@@ -61,11 +61,6 @@ class Rubric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if criterion.name in given and given[criterion.name].score < criterion.threshold
         ]
 
-    def ungraded(self, scores: Sequence[ev.Score]) -> list[str]:
-        """The criteria without a grade."""
-        given = {score.criterion for score in scores}
-        return [name for name in self.names if name not in given]
-
 
 PLAIN = Rubric(
     [
@@ -95,7 +90,8 @@ def load(run: RunDir, name: str) -> Rubric:
     if text is None:
         if name not in supplied():
             raise Mistake(
-                f"there is no rubric `{name}`: choose {', '.join(supplied())} or {OFF}, or write {own_file(run, name)}"
+                f"there is no rubric `{name}`: choose {', '.join(supplied())} or {OFF}, "
+                f"or write {own_file(run, name)}"
             )
         origin = f"rubrics/{name}.toml"
         text = resources.files("prompts").joinpath(origin).read_text(encoding="utf-8")

@@ -87,7 +87,7 @@ class SteerState(msgspec.Struct):
 
 
 class SprintState(msgspec.Struct):
-    """The sprint under way, and how far its contract is: proposed and reviewed how often, agreed on or not."""
+    """The sprint under way, and how often its contract was proposed and reviewed."""
 
     number: int
     features: list[str]
@@ -95,8 +95,8 @@ class SprintState(msgspec.Struct):
     seq: int = 0
     proposed: int = 0
     reviewed: int = 0
-    accepted: bool = False
-    """The evaluator agreed to the newest proposal."""
+    accepted: str = ""
+    """Who accepted the newest proposal: `both` where the evaluator did, `operator`, or "" for nobody."""
     agreed: bool = False
     rounds_granted: int = 0
     """Rounds that were over when the operator sent the contract back for more."""
@@ -399,14 +399,14 @@ def _sprint_started(state: RunState, event: ev.SprintStarted) -> None:
 def _contract_proposed(state: RunState, event: ev.ContractProposed) -> None:
     if state.sprint is not None:
         state.sprint.proposed = event.round
-        state.sprint.accepted = False
+        state.sprint.accepted = ""
         state.sprint.sha256 = event.sha256
 
 
 def _contract_reviewed(state: RunState, event: ev.ContractReviewed) -> None:
     if state.sprint is not None:
         state.sprint.reviewed = event.round
-        state.sprint.accepted = event.verdict == "PASS"
+        state.sprint.accepted = "both" if event.verdict == "PASS" else ""
         state.sprint.criteria = event.criteria
 
 
@@ -502,8 +502,11 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
             state.asked_ms = state.active_ms
         if event.decision == "reject" or (state.verdict is not None and state.verdict.verdict == "PASS"):
             state.needs_work = 0
-        if asked.kind == "contract" and event.decision == "reject" and state.sprint is not None:
-            state.sprint.rounds_granted = state.sprint.reviewed
+        if asked.kind == "contract" and state.sprint is not None:
+            if event.decision == "approve":
+                state.sprint.accepted = "operator"
+            elif event.decision == "reject":
+                state.sprint.rounds_granted = state.sprint.reviewed
         whole = asked.kind == "end" or not asked.features
         state.sent_back = whole and event.decision == "reject"
 
