@@ -10,10 +10,11 @@ import asyncio
 import time
 from typing import NoReturn
 
-from harness_core import control
+from harness_core import control, limit_requests
 from harness_core import events as ev
 from harness_core.errors import Exit
-from harness_core.limits import LimitHit, reached
+from harness_core.journal import now_iso
+from harness_core.limits import LimitHit, near, reached
 from harness_core.run import Run
 
 POLL = 0.1
@@ -61,7 +62,19 @@ class Brake:
         withdrawn = requested == "finish" and not self.finishing
         if withdrawn and self._run.state.stop_confirmed is None:
             self._run.emit(ev.StopCleared())
+        limit_requests.take_up(self._run)
+        self.warn()
         return False
+
+    def warn(self) -> None:
+        """Say of each limit, once, that most of it is used."""
+        for hit in near(self._run.config.limits, self._run.state, self._now):
+            self._run.emit(ev.LimitNear(limit=hit.name, value=hit.value, cap=hit.cap))
+
+    @property
+    def _now(self) -> str:
+        """The time up to which the run works; while it waits for the operator, none passes."""
+        return "" if self._run.state.waits_for_operator else now_iso()
 
     def end(self, code: Exit, mode: str) -> bool:
         """Have the run end with `code`; `mode` is `pause` or `now`. False when it is ending already."""
@@ -109,7 +122,7 @@ class Brake:
 
     def limit(self, *, new_session: bool = True) -> LimitHit | None:
         """The limit that leaves no room for another session (or else another request), where there is one."""
-        return reached(self._run.config.limits, self._run.state, new_session=new_session)
+        return reached(self._run.config.limits, self._run.state, new_session=new_session, at=self._now)
 
     def end_at(self, hit: LimitHit) -> NoReturn:
         """Raises EndOfRun for a limit that is reached."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -70,6 +70,15 @@ class DecisionFile(msgspec.Struct, frozen=True, kw_only=True):
     decided: str
     overrides: list[str] = []
     """Criteria on which the operator disagrees with the evaluator."""
+
+
+class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator wants to be changed of the limits, `limits/NNN.json`; None takes one away."""
+
+    id: str
+    changed: dict[str, float | None]
+    by: str
+    asked: str
 
 
 def operator_name() -> str:
@@ -208,6 +217,22 @@ def decide(
     # What lies there answers nothing that was asked: somebody else's file must not lock the operator out.
     clear_way(path)
     write_whole(path, data)
+
+
+def change_limits(run: RunDir, changed: Mapping[str, float | None]) -> str:
+    """Ask for other limits, and return the request's id: the engine at work takes it up, or the next one."""
+    number = highest(run.limits) + 1
+    while True:
+        request = LimitsRequest(
+            id=f"{number:03d}", changed=dict(changed), by=_characters(operator_name()), asked=now_iso()
+        )
+        if create_once(numbered(run.limits, number), msgspec.json.encode(request)):
+            return request.id
+        number += 1
+
+
+def read_limits(run: RunDir, number: int) -> LimitsRequest | None:
+    return _read(numbered(run.limits, number), LimitsRequest)
 
 
 def save_receipt(run: RunDir, message: SteerMessage) -> None:

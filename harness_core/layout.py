@@ -50,6 +50,11 @@ class RunDir:
             raise Mistake(f"{directory} can't be a directory ({why}): name another one") from None
         return cls(path)
 
+    @property
+    def workplace(self) -> Path:
+        """Where the agents work, by the name that it has in their calls."""
+        return self.root
+
     def _first(self, names: tuple[str, ...]) -> Path:
         found = (self.root / name for name in names if (self.root / name).exists())
         return next(found, self.root / names[0])
@@ -141,6 +146,11 @@ class RunDir:
     @property
     def steering(self) -> Path:
         return self.private / "steering"
+
+    @property
+    def limits(self) -> Path:
+        """What the operator asked to be changed of the limits."""
+        return self.private / "limits"
 
     @property
     def calibration(self) -> Path:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness_core.config import Limits
+import msgspec
+
+from harness_core.config import Limits, limited
+from harness_core.errors import Mistake
 from harness_core.state import RunState
+
+NEAR = 0.8
+"""The part of a limit from which on it is told that it comes near."""
+NAMES = tuple(field.name for field in msgspec.structs.fields(Limits))
+NONE = "none"
+"""The word that takes a limit away."""
 
 
 @dataclass(frozen=True)
@@ -20,21 +30,81 @@ class LimitHit:
         return f"{self.name.replace('_', '-')} {self.cap:g} is reached ({self.value:.4g} used)"
 
 
-def reached(limits: Limits, state: RunState, *, new_session: bool = False, at: str = "") -> LimitHit | None:
-    """The first limit that leaves no room for another request (or, asked for one, another session).
+def used(state: RunState, at: str = "") -> dict[str, float]:
+    """What a run has used, by the name of the limit that bounds it.
 
     `at` is the present time, for a run that works without an event to show for it; without it the newest
     event's time counts.
     """
-    used: dict[str, float] = {
+    return {
         "max_usd": state.usd,
         "max_tokens": state.tokens,
         "max_turns": state.turns,
+        "max_sessions": state.sessions,
         "max_hours": state.active_at(at) / 3_600_000,
     }
-    if new_session:
-        used["max_sessions"] = state.sessions
+
+
+def reached(limits: Limits, state: RunState, *, new_session: bool = False, at: str = "") -> LimitHit | None:
+    """The first limit that leaves no room for another request (or, asked for one, another session)."""
+    taken = used(state, at)
     for name, cap in limits.given().items():
-        if name in used and used[name] >= cap:
-            return LimitHit(name, used[name], cap)
+        if taken[name] >= cap and (new_session or name != "max_sessions"):
+            return LimitHit(name, taken[name], cap)
     return None
+
+
+def near(limits: Limits, state: RunState, at: str = "") -> list[LimitHit]:
+    """The limits of which most is used, and of which that hasn't been said yet."""
+    taken = used(state, at)
+    return [
+        LimitHit(name, taken[name], cap)
+        for name, cap in limits.given().items()
+        if taken[name] >= NEAR * cap and name not in state.limits_near
+    ]
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """One limit, set or not, and how much of what it bounds is used."""
+
+    name: str
+    used: float
+    cap: float | None
+
+
+def usage(limits: Limits, state: RunState) -> list[Usage]:
+    """Every limit with what is used, as it stands in the journal."""
+    caps = limits.given()
+    return [Usage(name, value, caps.get(name)) for name, value in used(state).items()]
+
+
+def changes(given: Mapping[str, str | None]) -> dict[str, float | None]:
+    """What the operator's words ask for, by the limit's name; a name without words asks for nothing.
+
+    Raises Mistake for what is no limit.
+    """
+    asked: dict[str, float | None] = {}
+    for name, word in given.items():
+        if word is None:
+            continue
+        try:
+            asked[name] = None if word.lower() == NONE else float(word)
+        except ValueError:
+            raise Mistake(f"--{name.replace('_', '-')} {word}: give a number, or {NONE}") from None
+    limited(Limits(), asked)
+    return asked
+
+
+def spoken(text: str) -> dict[str, float | None]:
+    """What a line such as `usd 50, hours none` asks for. Raises Mistake."""
+    given: dict[str, str | None] = {}
+    for part in text.split(","):
+        words = part.split()
+        if len(words) != 2:
+            raise Mistake("name a limit and what it should be, as in: usd 50, hours none")
+        name = "max_" + words[0].lower().replace("-", "_").removeprefix("max_")
+        if name not in NAMES:
+            known = ", ".join(limit.removeprefix("max_") for limit in NAMES)
+            raise Mistake(f"{words[0]} is no limit: there are {known}")
+        given[name] = words[1]
+    return changes(given)

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core import __version__, config, control, guardian, processes, rubric
+from harness_core import __version__, config, control, guardian, limit_requests, processes, rubric
 from harness_core import contract as ct
 from harness_core import events as ev
+from harness_core.control import LimitsRequest
 from harness_core.engine import Engine
 from harness_core.errors import ContractError, Exit, LongwatchError, Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
@@ -46,6 +47,8 @@ class _Plan:
     settings: config.RunConfig
     spec: bytes | None
     """The specification, where it has to be put in place."""
+    limits: Sequence[LimitsRequest]
+    """What the operator asked to be changed of the limits while no engine was there; `options` have it."""
 
 
 def run(request: Request, listeners: list[Listener]) -> Exit:
@@ -62,7 +65,7 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
         made = _open_run(plan, owner)
         made.listeners.extend(listeners)
         try:
-            return _drive(made, plan.info is not None)
+            return _drive(made, plan)
         finally:
             made.journal.close()
 
@@ -77,7 +80,8 @@ def _checked(request: Request) -> _Plan:
     info = config.load_info(directory)
     _check_written(directory)
     _check_rehearsal(directory, request.rehearsal, info)
-    options = request.options.over(info.options) if info else request.options
+    asked = limit_requests.pending(directory)
+    options = request.options.over(limit_requests.on_top(info.options, asked)) if info else request.options
     settings = config.resolve(config.load_file(directory.config_file), options, os.environ)
     rubric.load(directory, settings.switches.rubric)
     spec = _spec(directory, request.spec, settings, known=info is not None)
@@ -85,7 +89,7 @@ def _checked(request: Request) -> _Plan:
     if info is None and directory.contract.exists():
         _check_contract(directory)
     _check_git(directory)
-    return _Plan(request, directory, info, options, settings, spec)
+    return _Plan(request, directory, info, options, settings, spec, asked)
 
 
 def _directory(text: str) -> RunDir:
@@ -254,8 +258,8 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
 # --- What runs ----------------------------------------------------------------------------------------
 
 
-def _drive(made: Run, known: bool) -> Exit:
-    left = processes.marked(processes.RUN_MARK, f"{made.id}:") if known else []
+def _drive(made: Run, plan: _Plan) -> Exit:
+    left = processes.marked(processes.RUN_MARK, f"{made.id}:") if plan.info is not None else []
     if left:
         processes.terminate(left, grace=0.2)
     limits = made.config.limits.given()
@@ -267,6 +271,8 @@ def _drive(made: Run, known: bool) -> Exit:
     else:
         preset, head = made.config.preset, made.git.head()
         made.emit(ev.RunStarted(format=FORMAT, preset=preset, run_id=made.id, limits=limits, head=head))
+    for request in plan.limits:
+        limit_requests.note(made, request)
     lifeline = guardian.start(made.mark)
     try:
         return asyncio.run(_with_signals(made))

@@ -15,9 +15,10 @@ from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
 from tui.commands.common import for_console, say
+from tui.commands.limiting import limits
 from tui.commands.looking import attach, status, trace
 from tui.commands.operating import approve, reject, steer, stop
-from tui.commands.reporting import report
+from tui.commands.reporting import replay, report
 from tui.commands.starting import demo, resume, run
 
 
@@ -55,7 +56,11 @@ def cli(ctx: click.Context) -> None:
         say(ctx.get_help())
 
 
-for _command in (demo, run, attach, status, steer, stop, resume, approve, reject, trace, report):
+_COMMANDS = (
+    *(demo, run, attach, status, steer, stop, resume, approve, reject, limits),
+    *(trace, replay, report),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

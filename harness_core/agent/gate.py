@@ -26,9 +26,8 @@ from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, 
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.shell_typed import Origin, unproven
 from harness_core.history import History
-from harness_core.journal import now_iso
 from harness_core.ledger import Ledger
-from harness_core.limits import LimitHit, reached
+from harness_core.limits import LimitHit
 from harness_core.run import Run
 from harness_core.steering import Steering
 
@@ -305,7 +304,8 @@ class Gate:
 
     def limit_now(self) -> LimitHit | None:
         """The limit that leaves no room for another request; `limit` keeps it."""
-        self.limit = reached(self.run.config.limits, self.run.state, at=now_iso())
+        self.brake.warn()
+        self.limit = self.brake.limit(new_session=False)
         return self.limit
 
 

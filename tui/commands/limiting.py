@@ -1,0 +1,87 @@
+"""The command that shows a run's limits and changes them, live or for its next start."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import msgspec
+
+from harness_core import config, control
+from harness_core.errors import Mistake
+from harness_core.fold import fold
+from harness_core.layout import RunDir
+from harness_core.limit_requests import on_top, pending
+from harness_core.limits import Usage, changes, usage
+from harness_core.lock import engine_alive
+from harness_core.state import RunState
+from tui.commands.common import directory_argument, known_run, say, say_no_engine
+
+TAKEN_WITHIN = 3.0
+"""Seconds in which an engine at work takes a request up; it looks twice a second."""
+_POLL = 0.05
+
+
+@click.command()
+@directory_argument
+@click.option("--max-usd", metavar="X", help="Dollars; `none` takes the limit away, here and below.")
+@click.option("--max-tokens", metavar="N", help="Tokens.")
+@click.option("--max-turns", metavar="N", help="Replies of a model.")
+@click.option("--max-sessions", metavar="N", help="Sessions.")
+@click.option("--max-hours", metavar="X", help="Hours of work.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
+def limits(directory: str, as_json: bool, **given: str | None) -> None:
+    """Show a run's limits, or change them.
+
+    A change holds from the next request on where an engine works, else from the next start on.
+    """
+    asked = changes(given)
+    run_dir = known_run(directory)
+    if not run_dir.run_json.exists():
+        raise Mistake(f"{run_dir.root} isn't run by Longwatch: it has no limits here")
+    if asked:
+        _wait_for(run_dir, int(control.change_limits(run_dir, asked)))
+    state = fold(run_dir)
+    shown = usage(_holding(run_dir), state)
+    if as_json:
+        say(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+        return
+    for line in shown:
+        say(_line(line))
+    if not asked:
+        return
+    if engine_alive(run_dir):
+        if pending(run_dir):
+            say("The engine hasn't taken the change up yet: look again with `longwatch limits`.")
+    elif not _complete(state):
+        say_no_engine(directory)
+
+
+def _wait_for(run: RunDir, number: int) -> None:
+    """Return when the engine at work has taken the request up, or lets one wait for it."""
+    until = time.monotonic() + TAKEN_WITHIN
+    while engine_alive(run) and fold(run).limits_newest < number and time.monotonic() < until:
+        time.sleep(_POLL)
+
+
+def _holding(run: RunDir) -> config.Limits:
+    """The limits that hold, with what is asked for and not taken up. Raises Mistake."""
+    info = config.load_info(run)
+    assert info is not None
+    return config.limited(info.config.limits, on_top(config.Options(), pending(run)).limits)
+
+
+def _complete(state: RunState) -> bool:
+    return state.ended and state.exit == 0
+
+
+def _line(one: Usage) -> str:
+    name = one.name.replace("_", "-")
+    if one.cap is None:
+        return f"{name:13} {_number(one):>14} used   no limit"
+    over = " · reached" if one.used >= one.cap else ""
+    return f"{name:13} {_number(one):>14} used   of {one.cap:,.15g} ({one.used / one.cap:.0%}){over}"
+
+
+def _number(one: Usage) -> str:
+    return f"{one.used:,.2f}" if one.name in ("max_usd", "max_hours") else f"{one.used:,.0f}"
