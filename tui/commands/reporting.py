@@ -11,7 +11,7 @@ from harness_core.errors import Mistake
 from harness_core.files import write_whole
 from harness_core.layout import RunDir
 from harness_core.safe import one_line
-from tui.commands.common import directory_argument, known_run, say
+from tui.commands.common import directory_argument, for_console, known_run, say
 
 if TYPE_CHECKING:
     from tui.foreign import Keeper
@@ -39,6 +39,29 @@ def report(directory: str, output: str | None) -> None:
     text = as_html(run_dir) if path.suffix.lower() in HTML else as_markdown(run_dir, path.parent)
     write_whole(path, text.encode(), durable=False)
     say(f"Written: {one_line(str(path))}")
+
+
+@click.command()
+@directory_argument
+@click.option(
+    "--speed", metavar="X", type=float, default=1.0, show_default=True, help="How many times as fast."
+)
+def replay(directory: str, speed: float) -> None:
+    """Play a past run in the console: pause, faster, slower, on to the next session, denial, verdict, error.
+
+    Where nothing happens for long, the next event comes after three seconds. Nothing that is done there
+    reaches the run.
+    """
+    from tui.console.replay import FASTEST, SLOWEST  # noqa: PLC0415
+
+    if not SLOWEST <= speed <= FASTEST:
+        raise Mistake(f"--speed {speed:g}: name a number from {SLOWEST:g} to {FASTEST:g}")
+    run_dir, _keeper = readable(known_run(directory))
+    if not for_console(plain=False):
+        raise Mistake(f"a replay needs a terminal: see `longwatch trace {directory}` for the events as lines")
+    from tui.console import launching  # noqa: PLC0415
+
+    launching.replay(run_dir, speed)
 
 
 def readable(run: RunDir) -> tuple[RunDir, Keeper | None]:

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -19,21 +20,27 @@ from tui.console.sinks import VisibleOnly
 from tui.console.themes import NAMES, THEMES
 from tui.settings import Settings
 
+if TYPE_CHECKING:
+    from tui.console.replay import Replay
+
 LOST = 2.0
 """Seconds after which a key that is still on its way no longer holds up the next ones."""
 
 
 class Console(App[int]):
-    """Shows one run, or, without one, the start screen."""
+    """Shows one run, or a replay of one, or, without either, the start screen."""
 
     CSS_PATH = Path(__file__).with_name("console.tcss")
     TITLE = "Longwatch"
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
 
-    def __init__(self, run: RunDir | None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, run: RunDir | None, settings: Settings | None = None, replay: Replay | None = None
+    ) -> None:
         super().__init__()
         self.run_dir = run
+        self._replay = replay
         self.settings = settings or Settings()
         self._typed: list[events.Event] = []
         self._visible_only = VisibleOnly()
@@ -51,6 +58,10 @@ class Console(App[int]):
         gc.freeze()
 
     def get_default_screen(self) -> Screen[None]:
+        if self._replay is not None:
+            from tui.console.screens.replay import ReplayScreen  # noqa: PLC0415
+
+            return ReplayScreen(self._replay, self.settings)
         if self.run_dir is not None:
             from tui.console.screens.run import RunScreen  # noqa: PLC0415
 

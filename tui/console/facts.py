@@ -27,6 +27,23 @@ _NOTHING = Live(session=0, role="", kind="", text="")
 
 
 @dataclass(frozen=True)
+class Past:
+    """Where the replay of a past run is."""
+
+    clock: str
+    """The time then, here."""
+    speed: float
+    playing: bool
+    share: float
+    """How much of the journal was played, 0 to 1."""
+    seq: int
+    last: int
+    """The newest event that was played, and the last one that there is."""
+    ended: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """One look at a run. `state` is the fold itself: read it, and don't keep it."""
 
@@ -37,6 +54,15 @@ class Facts:
     """The block that an agent is typing; its text is empty where none is."""
     reading: bool
     """Whether older events are still being read, so that sums aren't whole yet."""
+    past: Past | None = None
+    """Where the replay is, None for a run as it is now."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether an engine works on the run, in a replay: whether one did then."""
+        if self.past is not None:
+            return not (self.past.ended or self.state.ended)
+        return self.report.engine.alive
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from harness_core.status import Report
-from tui.console.facts import Facts
+from tui.console.facts import Facts, Past
 from tui.console.sinks import MUTED
 
 
@@ -74,6 +74,8 @@ def first_line(facts: Facts) -> list[Part]:
     report = facts.report
     pill = PILLS[Lifecycle(report.lifecycle)]
     parts = [(f" {pill.glyph} {pill.words} ", f"bold reverse {pill.style}"), _passing(report)]
+    if facts.past is not None:
+        parts.insert(0, replayed(facts.past))
     if report.contract_error:
         parts.append((f"✗ {one_line(report.contract_error, 60)}", "bold $error"))
     if report.tampered:
@@ -93,7 +95,8 @@ def first_line(facts: Facts) -> list[Part]:
 def second_line(facts: Facts) -> list[Part]:
     """What it takes, and how far the operator's words have come."""
     report = facts.report
-    parts = [_stop(report), _steering(report), (_span(report.elapsed_s), "$text")]
+    parts = [*(_whereabouts(facts.past) if facts.past else ())]
+    parts += [_stop(report), _steering(report), (_span(report.elapsed_s), "$text")]
     parts.append(_cost(report))
     parts.append((f"{amount(report.tokens)} tokens", MUTED))
     if report.context:
@@ -107,6 +110,19 @@ def second_line(facts: Facts) -> list[Part]:
     if report.damaged:
         parts.append((f"{report.damaged} damaged line{'s' if report.damaged > 1 else ''}", "$error"))
     return [part for part in parts if part[0]]
+
+
+def replayed(past: Past) -> Part:
+    """That this is long ago, and how fast it goes by."""
+    how = "end" if past.ended else f"{past.speed:g}×" if past.playing else "paused"
+    return f" {'▶' if past.playing and not past.ended else '‖'} replay {how} ", "bold reverse $accent"
+
+
+def _whereabouts(past: Past) -> list[Part]:
+    """The time then, and how far through it is."""
+    event = f"event {past.seq:,} of {past.last:,}" if past.last else f"event {past.seq:,}"
+    parts = [(past.clock, "bold $accent"), (f"{int(past.share * 100)}% · {event}", "$text")]
+    return [*([(one_line(past.note), "bold $warning")] if past.note else []), *parts]
 
 
 def fitted(parts: Sequence[Part], width: int) -> Content:

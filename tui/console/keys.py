@@ -208,6 +208,24 @@ START = (
 )
 """On the start screen."""
 
+REPLAY = (
+    Key("play", "space", "play", "play/pause", "Pause the replay, or go on.", hint=True),
+    Key("faster", "plus,equals_sign", "speed(2)", "faster", "Twice as fast.", hint=True, shown_as="+"),
+    Key("slower", "minus", "speed(0.5)", "slower", "Half as fast.", hint=True, shown_as="-"),
+    Key("jump_session", "S", "jump('session')", "session", "To the next session, and pause.", hint=True),
+    Key("jump_denial", "D", "jump('denial')", "denial", "To the next denial, and pause.", hint=True),
+    Key("jump_verdict", "V", "jump('verdict')", "verdict", "To the next verdict, and pause.", hint=True),
+    Key(
+        "jump_error",
+        "E",
+        "jump('error')",
+        "error",
+        "To the next error, stall, loop, reached limit or tampering, and pause.",
+        hint=True,
+    ),
+)
+"""In a replay, where the keys that would change the run do nothing."""
+
 GROUPS = {
     "The run": RUN,
     "In a pane": LINES,
@@ -218,6 +236,7 @@ GROUPS = {
     "On a picture": PICTURE,
     "On a page": PAGE,
     "On the start screen": START,
+    "In a replay": REPLAY,
 }
 """All of them, by where they count."""
 

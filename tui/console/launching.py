@@ -46,6 +46,22 @@ def attach(run: RunDir) -> None:
         _say_way_back(run)
 
 
+def replay(run: RunDir, speed: float) -> None:
+    """Play a past run. Raises Mistake where there is nothing to play."""
+    from tui.console import pictures  # noqa: PLC0415
+    from tui.console.app import Console  # noqa: PLC0415
+    from tui.console.replay import Replay  # noqa: PLC0415
+
+    wanted = _settings()
+    played = Replay(run, speed)
+    pictures.prepare(wanted.images)
+    console = Console(played.run, wanted, played)
+    console.run()
+    played.close()
+    if console.broken is not None:
+        raise console.broken
+
+
 def begin() -> None:
     """Open the start screen; the run that was opened from there is told of when it goes on."""
     shown = _open(None, _settings())

@@ -30,8 +30,10 @@ class CheckpointCard(Vertical):
     }
     """
 
-    def __init__(self, asked: Checkpoint, verdict: Verdict | None) -> None:
+    def __init__(self, asked: Checkpoint, verdict: Verdict | None, answers: str) -> None:
+        """`answers` says how to answer."""
         super().__init__()
+        self._answers = answers
         self.asked = asked
         self._verdict = verdict
         self.border_title = line(f"? checkpoint {asked.id} · {asked.kind}")
@@ -45,13 +47,8 @@ class CheckpointCard(Vertical):
             rows.append(scores_line(self._verdict))
         rows.extend(line(f"✗ {finding}", "$warning", 200) for finding in self.asked.findings[:_FINDINGS])
         more = len(self.asked.findings) - _FINDINGS
-        rows.append(
-            words(
-                (f"{more} more findings · " if more > 0 else "")
-                + "v review · a approve · r send back · o override a criterion · x skip",
-                MUTED,
-            )
-        )
+        rest = f"{more} more findings · " if more > 0 else ""
+        rows.append(words(rest + self._answers, MUTED))
         return Content("\n").join(rows)
 
 

@@ -44,7 +44,7 @@ class StreamView(JournalView):
 
     def look(self, facts: Facts) -> None:
         self._facts = facts
-        alive = facts.report.engine.alive
+        alive = facts.at_work
         session = facts.state.open_session
         at_work = session.number if session is not None and alive else None
         live = facts.live if alive else None
@@ -137,7 +137,7 @@ class StreamView(JournalView):
             else "a call begun before"
         )
         name = cut(name, max(width // 3, 8))
-        about = short_input(event.input, str(self._run.root)) if isinstance(event, ev.ToolUse) else ""
+        about = short_input(event.input, str(self._run.workplace)) if isinstance(event, ev.ToolUse) else ""
         spent = took(outcome.ms) if outcome is not None and denial is None else ""
         room = max(width - len(lead) - 2 - cells(name) - 1 - (len(spent) + 2 if spent else 0), 10)
         about = cut(about, max(room // 2, room - cells(came) - 3) if came else room)

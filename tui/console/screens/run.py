@@ -59,14 +59,16 @@ class RunScreen(Screen[None]):
     """Watches one run. Whatever happens here, the run goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.RUN)
+    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override a criterion · x skip"
+    """How a question is answered, as its card says."""
 
-    def __init__(self, run: RunDir, settings: Settings) -> None:
+    def __init__(self, run: RunDir, settings: Settings, feed: Feed | None = None) -> None:
         super().__init__()
         self._settings = settings
         self.run_dir = run
         self.operator = Operator(run)
         self.facts: Facts | None = None
-        self._feed = Feed(run)
+        self._feed = feed or Feed(run)
         self._shown = "stream"
         self._begun = False
         self._rests_until = 0.0
@@ -299,7 +301,7 @@ class RunScreen(Screen[None]):
             card.remove()
         if self._asked is not None:
             self._overrides = []
-            card = CheckpointCard(self._asked, facts.state.verdict)
+            card = CheckpointCard(self._asked, facts.state.verdict, self.ANSWERS)
             self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
         self.refresh_bindings()
 
