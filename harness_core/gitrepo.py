@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness_core import processes
 from harness_core.errors import Mistake
-from harness_core.files import read_text
+from harness_core.gitfiles import GitFiles
 from harness_core.layout import NEVER_COMMITTED, RunDir
 
 # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
@@ -29,15 +27,7 @@ _LOCKS_AT_MOST = 5
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 
 
-@dataclass(frozen=True)
-class CommitInfo:
-    """A commit: its full sha and the first line of its message."""
-
-    sha: str
-    subject: str
-
-
-class GitRepo:
+class GitRepo(GitFiles):
     """The repository at a run's root."""
 
     def __init__(self, run: RunDir) -> None:
@@ -55,9 +45,7 @@ class GitRepo:
             raise Mistake(
                 f"git can't use {run.root} as a repository ({error}): mend or move its .git"
             ) from None
-        self._git_dir = Path(self._repo.git_dir)
-        self._remotes: frozenset[str] = frozenset()
-        self._remotes_at = 0
+        super().__init__(run.root)
 
     def prepare(self) -> None:
         """Give the repository an identity where git has none, and keep Longwatch's files out of it.
@@ -70,16 +58,9 @@ class GitRepo:
                 self._repo.git.config("user.email", EMAIL)
             except git.GitError as error:
                 raise Mistake(
-                    f"git's configuration can't be used ({error}): mend {self._git_dir}/config"
+                    f"git's configuration can't be used ({error}): mend {self._repo.git_dir}/config"
                 ) from None
-        exclude = Path(self._repo.common_dir) / "info" / "exclude"
-        exclude.parent.mkdir(exist_ok=True)
-        present = exclude.read_bytes() if exclude.exists() else b""
-        missing = [name for name in _LOCAL_EXCLUDES if name.encode() not in present.splitlines()]
-        if missing:
-            joint = "" if not present or present.endswith(b"\n") else "\n"
-            with exclude.open("a") as stream:
-                stream.write(joint + "\n".join(missing) + "\n")
+        self.keep_out(_LOCAL_EXCLUDES)
 
     def _has_identity(self) -> bool:
         # Asked of git itself: what GitPython reads of the configuration isn't all that git does.
@@ -90,30 +71,6 @@ class GitRepo:
             names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
             return all(name in os.environ for name in names)
         return True
-
-    def head(self) -> str | None:
-        """The sha that HEAD stands for, read from files (no process); None before the first commit."""
-        head = (read_text(self._git_dir / "HEAD") or "").strip()
-        if not head.startswith("ref: "):
-            return head or None
-        name = head.removeprefix("ref: ")
-        common = Path(self._repo.common_dir)
-        loose = (read_text(common / name) or "").strip()
-        return loose or self._packed(common / "packed-refs", name)
-
-    @staticmethod
-    def _packed(path: Path, name: str) -> str | None:
-        lines = (read_text(path, 64 << 20) or "").splitlines()
-        return next((line.split(" ", 1)[0] for line in lines if line.endswith(f" {name}")), None)
-
-    def commits(self, since: str | None, until: str) -> list[CommitInfo]:
-        """The commits up to `until` that `since` doesn't hold, oldest first; all where `since` is gone."""
-        span = (until, f"^{since}") if since else (until,)
-        try:
-            listing: str = self._repo.git.log("--reverse", "--ignore-missing", "--format=%H%x00%s", *span)
-        except git.GitError:
-            return []
-        return [CommitInfo(*line.split("\0", 1)) for line in listing.splitlines() if "\0" in line]
 
     def changed_since(self, sha: str | None) -> list[str]:
         """Paths that differ between `sha` and HEAD (all tracked ones when `sha` is None)."""
@@ -179,19 +136,6 @@ class GitRepo:
         folder = processes.folder(found.pid)
         inside = folder is None or folder == self.run.root or self.run.root in folder.parents
         return inside or str(self.run.root) in found.command
-
-    def source_candidates(self) -> Iterator[str]:
-        """Every file that git tracks or would track, relative to the root."""
-        listing: str = self._repo.git.ls_files("-co", "--exclude-standard", "-z")
-        return (path for path in listing.split("\0") if path)
-
-    def remotes(self) -> frozenset[str]:
-        """The names of the configured remotes; read anew only when git's configuration has changed."""
-        changed = (Path(self._repo.common_dir) / "config").stat().st_mtime_ns
-        if changed != self._remotes_at:
-            self._remotes = frozenset(remote.name for remote in self._repo.remotes)
-            self._remotes_at = changed
-        return self._remotes
 
 
 def _is_git(found: processes.Found) -> bool:

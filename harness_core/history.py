@@ -9,8 +9,8 @@ from harness_core import events as ev
 from harness_core.journal import Tail
 
 if TYPE_CHECKING:
-    from harness_core.gitrepo import CommitInfo
-    from harness_core.run import Run
+    from harness_core.gitfiles import CommitInfo
+    from harness_core.run import Logbook
 
 OUTSIDE = "outside"
 """Who made a commit while no session was open."""
@@ -19,7 +19,7 @@ OUTSIDE = "outside"
 class History:
     """Starts where the journal ends, so a commit made as an engine died is noticed by the next one."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Logbook) -> None:
         self._run = run
         self._newest = run.state.head or None
         """The last commit that is journaled; HEAD may have gone back behind it."""

@@ -29,7 +29,7 @@ from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.contract import check as check_call
 from harness_core.guards.paths import path_values
 from harness_core.journal import now_iso
-from harness_core.run import Run
+from harness_core.run import Logbook
 from harness_core.state import PASSING
 
 _GUARD = "evidence"
@@ -47,7 +47,7 @@ class _Frozen:
 class Ledger:
     """The engine's one writer of `passes`. Before the freeze it holds nothing and allows everything."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Logbook) -> None:
         self._run = run
         self._held: _Frozen | None = None
 
@@ -63,7 +63,16 @@ class Ledger:
         return self._held.files.shown if self._held else self._run.dir.contract
 
     def load(self) -> None:
-        """Take up a frozen contract of an earlier engine. Raises ContractError when its record is lost."""
+        """Take up a frozen contract, and put the agents' file back where it strayed. Raises ContractError."""
+        if self.take_up():
+            self._catch_up()
+            self.inspect(None)
+
+    def take_up(self) -> bool:
+        """Take up a frozen contract and leave the agents' file as it is; False where none is frozen.
+
+        Raises ContractError when its record is lost.
+        """
         data = read_bounded(self._run.dir.record, 64 << 20)
         if data is None:
             if self._run.state.features:
@@ -71,15 +80,14 @@ class Ledger:
                     f"{self._run.dir.record} is gone, and with it the contract's text: "
                     "restore it from a backup, or move `.longwatch` away to start over"
                 )
-            return
+            return False
         record = ct.decode(data)
         if not self._run.state.features:
             # A crash came between the record and its event: the freeze is made anew.
             self._run.dir.record.unlink()
-            return
+            return False
         self._adopt(self._with_journal(record))
-        self._catch_up()
-        self.inspect(None)
+        return True
 
     def _catch_up(self) -> None:
         """Bring the agents' file to the record where a crash, and nobody's will, left them apart.
@@ -132,7 +140,7 @@ class Ledger:
             found = ct.read(path)
         except ContractError as error:
             return str(error)
-        if fresh and (wrong := ct.check_fresh(found, expected)):
+        if (fresh or expected is not None) and (wrong := ct.check_fresh(found, expected)):
             return wrong
         record = ct.freeze(found, now_iso(), self._run.config.preset)
         self._run.dir.record.parent.mkdir(exist_ok=True)

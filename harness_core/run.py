@@ -1,46 +1,40 @@
-"""A run as its engine holds it: the directory, the journal with its fold, the repository, the settings."""
+"""A run as its writer holds it: the directory, the journal with its fold, the repository, the settings."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from harness_core import events as ev
 from harness_core.config import RunConfig
 from harness_core.fold import SNAPSHOT_EVERY, save_snapshot
-from harness_core.gitrepo import GitRepo
+from harness_core.gitfiles import GitFiles
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
 from harness_core.state import RunState
 
+if TYPE_CHECKING:
+    from harness_core.gitrepo import GitRepo
+
 E = TypeVar("E", bound=ev.Event)
 
 
-@dataclass
-class Run:
-    """What the parts of an engine share. `emit` is the only way into the journal."""
+@dataclass(kw_only=True)
+class Logbook:
+    """What whoever works on a run writes by, an engine or a hook. `emit` is the only way into the journal."""
 
     dir: RunDir
-    id: str
-    epoch: int
-    """Counts the engines that this run has had; part of the mark on every process of the run."""
     config: RunConfig
     journal: Journal
     state: RunState
-    git: GitRepo
+    git: GitFiles
     redact: Redactor
-    console: bool = False
-    """Whether a console watches: then the engine waits for the operator instead of ending."""
     listeners: list[Callable[[ev.Event], None]] = field(default_factory=list)
-
-    @property
-    def mark(self) -> str:
-        return f"{self.id}:{self.epoch}"
 
     def emit(self, event: E) -> E:
         """Journal `event` with secrets taken out, fold it in, tell the listeners.
@@ -64,3 +58,19 @@ class Run:
             with contextlib.suppress(OSError):
                 save_snapshot(self.dir, self.state, self.journal.size)
         return written
+
+
+@dataclass(kw_only=True)
+class Run(Logbook):
+    """What the parts of an engine share."""
+
+    id: str
+    epoch: int
+    """Counts the engines that this run has had; part of the mark on every process of the run."""
+    git: GitRepo
+    console: bool = False
+    """Whether a console watches: then the engine waits for the operator instead of ending."""
+
+    @property
+    def mark(self) -> str:
+        return f"{self.id}:{self.epoch}"

@@ -20,7 +20,7 @@ from harness_core import control
 from harness_core import events as ev
 from harness_core.control import SteerMessage, SteerMode
 from harness_core.journal import Tail, now_iso
-from harness_core.run import Run
+from harness_core.run import Logbook
 
 LATE = 1.0
 """Seconds for which a claimed inbox is read on."""
@@ -40,7 +40,7 @@ def _mode(inbox: str) -> SteerMode:
 class Steering:
     """The engine's side of steering: collects, hands out, keeps receipts."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Logbook) -> None:
         self._run = run
         self._taken = 0
         self._pending: list[SteerMessage] = []
