@@ -99,6 +99,8 @@ class Brake:
                 raise EndOfRun(Exit.STOPPED, "AGENT_STOP is there")
             await asyncio.sleep(POLL)
         if self.ending is not None:
+            if self._run.state.stop_confirmed is None:
+                self.confirm([])
             raise EndOfRun(self.ending, "stopped by the operator")
         if self._run.state.stop_requested == "pause":
             self._run.emit(ev.StopCleared())

@@ -105,9 +105,7 @@ def report(run: RunDir, state: RunState) -> Report:
         features=features,
         contract_error=contract_error,
         writing=being_written(run) if alive else None,
-        stop=Stop(
-            state.stop_requested or ("pause" if stop_file else None), state.stop_confirmed, state.survivors
-        ),
+        stop=stop_of(state, alive=alive, stop_file=stop_file),
         steering=SteeringCounts(state.steer_queued, state.steer_delivered, state.steer_acknowledged),
         checkpoint=CheckpointShown(asked.id, asked.kind, asked.opened, asked.summary) if asked else None,
         cost_usd=round(state.usd, 6),
@@ -126,6 +124,17 @@ def report(run: RunDir, state: RunState) -> Report:
         last_seq=state.last_seq,
         engine=EngineFacts(owner.pid if owner else None, alive),
     )
+
+
+def stop_of(state: RunState, *, alive: bool, stop_file: bool = False) -> Stop:
+    """What was asked of a run's brake, and what is so.
+
+    Where the engine is gone nothing of the run is left, and so a stop holds; only a feature in hand isn't
+    finished by that, unless the run had come to its end.
+    """
+    requested = state.stop_requested or ("pause" if stop_file else None)
+    over = bool(state.started) and not alive and (state.ended or requested != "finish")
+    return Stop(requested, state.stop_confirmed or (requested if over else None), state.survivors)
 
 
 def being_written(run: RunDir) -> Written | None:

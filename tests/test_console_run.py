@@ -96,12 +96,32 @@ def test_the_head_says_how_a_run_stands_at_every_size(
 def test_what_is_asked_and_what_is_done_are_never_the_same_picture(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("p")
-        await until(pilot, lambda: "AGENT_STOP is there" in head(pilot))
+        await until(pilot, lambda: "□ stop (pause) requested" in head(pilot))
         assert "confirmed" not in head(pilot)
         scene.add(scenes.ev.StopRequested(mode="pause"), scenes.ev.StopConfirmed(mode="pause"))
         await until(pilot, lambda: "stop (pause) confirmed" in head(pilot))
 
     scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
+
+
+def test_where_nothing_runs_any_more_a_stop_is_confirmed(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K", "n", "n")
+        await until(pilot, lambda: "■ stop (pause) confirmed" in head(pilot))
+
+    watch(scenes.waiting(tmp_path / "run"), story)
+
+
+def test_another_harness_s_stop_is_only_known_to_be_asked_for(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "□ AGENT_STOP is there" in head(pilot))
+        assert "confirmed" not in head(pilot)
+
+    scene = scenes.empty(tmp_path / "run")
+    scene.run.contract.write_text(json.dumps(scenes.contract()))
     watch(scene, story)
 
 
@@ -112,7 +132,7 @@ def test_p_pauses_and_goes_on(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("p")
         await until(pilot, scene.run.stop_file.exists)
-        await until(pilot, lambda: "AGENT_STOP" in head(pilot))
+        await until(pilot, lambda: "stop (pause)" in head(pilot))
         await pilot.press("p")
         await until(pilot, lambda: not scene.run.stop_file.exists())
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from textual.content import Content
 from textual.widget import Widget
 
+from harness_core.layout import FINISH_NAME, STOP_NAME
 from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from harness_core.status import Report
@@ -167,7 +168,7 @@ def _stop(report: Report) -> Part:
     if stop.requested and report.engine.alive:
         return f"□ stop ({stop.requested}) requested …", "$warning"
     if stop.requested:
-        return "□ AGENT_STOP is there", "$warning"
+        return f"□ {FINISH_NAME if stop.requested == 'finish' else STOP_NAME} is there", "$warning"
     return "", ""
 
 

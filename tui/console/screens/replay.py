@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 from textual.binding import BindingType
 
+from harness_core.status import stop_of
 from tui.console import keys
 from tui.console.facts import Facts, Feed, Past
 from tui.console.replay import Replay
@@ -36,8 +37,12 @@ class ReplayFeed(Feed):
             return None
         self._past = past
         # That no engine is alive now says nothing of then, except where the journal ends without a word.
-        then = self._found.state.lifecycle(alive=not past.ended)
-        report = msgspec.structs.replace(self._found.report, lifecycle=then.value)
+        state, alive = self._found.state, not past.ended
+        report = msgspec.structs.replace(
+            self._found.report,
+            lifecycle=state.lifecycle(alive=alive).value,
+            stop=stop_of(state, alive=alive),
+        )
         return replace(self._found, report=report, past=past)
 
 
