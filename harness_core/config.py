@@ -19,6 +19,7 @@ from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.journal import check_format
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
+from harness_core.notify.settings import Notify
 
 ROLES = ("planner", "initializer", "generator", "evaluator")
 DEFAULT_MODEL = "sonnet"
@@ -157,6 +158,8 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()
+    notify: Notify = Notify()
+    """Not part of a run's configuration: what is in it may be secret, and is read at each start."""
 
 
 class RunConfig(msgspec.Struct, frozen=True):
@@ -173,7 +176,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     """What to build, to add or to mend, in the operator's sentences; "" where a specification says it."""
     goal: str = ""
     """The condition in words that ends a run without a contract."""
-    switches: Switches = Switches()
+    switches: Switches = PRESETS[DEFAULT_PRESET]
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()

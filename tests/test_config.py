@@ -136,7 +136,7 @@ BAD_FILES = [
     ("a = ", "not valid TOML"),
     (b"\xff", "not valid TOML"),
     ("a = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
-    ("wrong = 1", "unknown key `wrong`: known there are features, guards"),
+    ("wrong = 1", "unknown key `wrong`: known there are features, goal, guards"),
     ("[limits]\nmax = 1", "unknown key `max` in [limits]: known there are max_hours"),
     ("[guards.shell]\nx = 1", "unknown key `x` in [guards.shell]: known there are allow, deny, profile"),
     ("[guards.shell]\nprofile = 'root'", "guards.shell.profile: choose quickstart or developer or open"),
@@ -162,9 +162,9 @@ def test_a_mistake_in_the_file_gets_a_sentence(tmp_path: Path, text: str | bytes
 
 
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
-    ({"preset": "magic"}, "--preset magic: there is no such preset; choose two-agent"),
+    ({"preset": "magic"}, "--preset magic: there is no such preset; choose continuous or sprints"),
     ({"sets": ["evaluator"]}, "write it as NAME=VALUE"),
-    ({"sets": ["colour=red"]}, "--set colour=red: unknown switch `colour`; the switches are checkpoints"),
+    ({"sets": ["colour=red"]}, "--set colour=red: unknown switch `colour`; the switches are breadcrumbs"),
     ({"sets": ["evaluator=always"]}, "--set evaluator=always: choose off or feature"),
     ({"sets": ["evidence_gate=perhaps"]}, "--set evidence_gate=perhaps: give on or off"),
     ({"models": ["tester=x"]}, "`tester` is no role; the roles are planner"),
