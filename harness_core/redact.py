@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from harness_core.shapes import HINTS, SHAPES
+
 if TYPE_CHECKING:
     from harness_core.events import Event
 
@@ -18,20 +20,6 @@ _NAMES = re.compile(
     r"PRIVATE_KEY)(?:_|$)"
 )
 _SHORTEST = 8
-_START = r"(?:\b|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
-"""A word's start, in plain text and where a line break before it is written as in JSON."""
-_SHAPES = (
-    r"sk-ant-[\w-]{16,}",
-    rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{16}}\b",
-    rf"{_START}gh[pousr]_[A-Za-z0-9]{{30,}}\b",
-    rf"{_START}github_pat_\w{{40,}}\b",
-    rf"{_START}xox[abprs]-[A-Za-z0-9-]{{16,}}",
-    rf"{_START}AIza[\w-]{{35}}\b",
-    # The end may be missing where a text was cut; then the key goes as far as it looks like one.
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\w+/=\s\\:,]|-(?!----))*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
-)
-# A cheap look for any of these spares most text the full search.
-_HINTS = re.compile("sk-ant-|AKIA|ASIA|gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY")
 
 
 class Redactor:
@@ -42,17 +30,16 @@ class Redactor:
         values = {value for value in secret if len(value) >= _SHORTEST}
         written = {form for value in values for form in _forms(value) if form not in HIDDEN}
         self._values = sorted(written, key=len, reverse=True)
-        self._shapes = re.compile("|".join(_SHAPES))
 
     def text(self, text: str) -> str:
         """`text` with each secret replaced by a mark."""
         for value in self._values:
             if value in text:
                 text = text.replace(value, HIDDEN)
-        found = 1 if _HINTS.search(text) else 0
+        found = 1 if HINTS.search(text) else 0
         while found:
             # Of two that touch, the first one has an end only when the second is gone.
-            text, found = self._shapes.subn(HIDDEN, text)
+            text, found = SHAPES.subn(HIDDEN, text)
         return text
 
     def data(self, data: bytes) -> bytes:
@@ -65,7 +52,7 @@ class Redactor:
         from harness_core import events as ev  # noqa: PLC0415
 
         line = ev.encode(event).decode()
-        if _HINTS.search(line) or any(value in line for value in self._values):
+        if HINTS.search(line) or any(value in line for value in self._values):
             return ev.with_text(event, self.text)
         return event
 
