@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,18 @@ from harness_core import processes
 from harness_core.agent.subagents import Subagents
 from harness_core.brake import Brake
 from harness_core.files import write_whole
-from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths, shell, stop
+from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
-from harness_core.guards.shell_typed import Origin, unproven
+from harness_core.guards.order import GUARDS, failure
 from harness_core.history import History
 from harness_core.ledger import Ledger
 from harness_core.limits import LimitHit
 from harness_core.run import Run
+from harness_core.shorten import shortened
 from harness_core.steering import Steering
+from harness_core.written import FILE_TOOLS, note_written
 
-FILE_TOOLS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
 CLAIM = "mcp__longwatch__claim_feature"
-_INPUT_TEXT = 8000
-"""Longest text of a tool's input that stands in a journal line; the session's trace has the whole."""
-_GUARDS = (("stop", stop.check), ("path", paths.check), ("shell", shell.check))
 _PASS: dict[str, Any] = {}
 
 
@@ -158,7 +156,7 @@ class Gate:
         name = "context"
         try:
             context = self._context(cwd)
-            for guard, check in _GUARDS:
+            for guard, check in GUARDS:
                 name = guard
                 if (denial := check(call, context)) is not None:
                     return denial, None
@@ -166,10 +164,8 @@ class Gate:
             if self._target_is_contract(call):
                 return self.ledger.judge_edit(call, self.notes)
         except Exception as error:
-            why = type(error).__name__
-            reason = f"The {name} guard failed on this call ({why}), so it may not run: try another way."
             self.run.emit(ev.Error(message=f"guard {name}: {error!r}", kind="guard"))
-            return Denial(name, reason), None
+            return failure(name, error), None
         return None, None
 
     def _context(self, cwd: str | None) -> GuardContext:
@@ -226,7 +222,7 @@ class Gate:
             ev.ToolUse(
                 tool_use_id=call.tool_use_id,
                 tool=call.tool,
-                input=_shortened(call.input, self.run.redact.text),
+                input=shortened(call.input, self.run.redact.text),
                 agent=call.agent,
             )
         )
@@ -256,25 +252,8 @@ class Gate:
         self.run.emit(ev.EvidenceRead(path=path, sha256=content.sha256, tool_use_id=call.tool_use_id))
 
     def _note_typed(self, running: Running) -> None:
-        call, root = running.call, self.run.dir.root
-        cwd = Path(running.cwd) if running.cwd else root
-        if call.tool in FILE_TOOLS:
-            file = str(call.input.get("file_path") or call.input.get("notebook_path") or "")
-            written = {file: Origin.TYPED}
-        elif call.tool == "Bash":
-            command = str(call.input.get("command", ""))
-            written = unproven(command, root, lambda path: evd.is_made(root, path, self.notes), cwd)
-        else:
-            return
-        for item, origin in written.items():
-            path = evd.relative_to(root, item)
-            if path is None:
-                continue
-            if origin is Origin.COPIED:
-                evd.note_copied(root, path, self.notes)
-            else:
-                self.notes.note_typed(path, evd.fingerprint(root / path))
-        if written:
+        cwd = Path(running.cwd) if running.cwd else None
+        if note_written(running.call, self.run.dir.root, cwd, self.notes):
             self._save_notes()
 
     def _save_notes(self) -> None:
@@ -329,16 +308,3 @@ def _call(payload: Mapping[str, Any], tool_use_id: str | None) -> ToolCall:
 
 def _processes(found: list[processes.Found]) -> list[Process]:
     return [Process(item.pid, item.command) for item in found]
-
-
-def _shortened(value: Any, redacted: Callable[[str], str]) -> Any:
-    """`value` with its long texts cut; secrets go first, since half of one isn't known as one."""
-    if isinstance(value, str):
-        value = redacted(value)
-        more = len(value) - _INPUT_TEXT
-        return value if more <= 0 else f"{value[:_INPUT_TEXT]}… [{more} more characters]"
-    if isinstance(value, Mapping):
-        return {str(key): _shortened(item, redacted) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_shortened(item, redacted) for item in value]
-    return value
