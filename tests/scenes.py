@@ -111,7 +111,13 @@ class Scene:
         os.utime(path, (self.second, self.second))
         return path
 
-    def claim(self, feature: str, evidence: Iterable[Path] = (), to: Status = Status.CLAIMED) -> None:
+    def claim(
+        self,
+        feature: str,
+        evidence: Iterable[Path] = (),
+        to: Status = Status.CLAIMED,
+        commit: str | None = None,
+    ) -> None:
         pieces = []
         for path in evidence:
             found = fingerprint(path)
@@ -120,7 +126,14 @@ class Scene:
             self.add(ev.EvidenceCaptured(path=name, sha256=found.sha256, size=found.size))
             self.add(ev.EvidenceRead(path=name, sha256=found.sha256, tool_use_id=f"toolu_{self.seq:06d}"))
             pieces.append(
-                ev.BoundPiece(path=name, sha256=found.sha256, size=found.size, mtime_ns=0, kind=Kind.PICTURE)
+                ev.BoundPiece(
+                    path=name,
+                    sha256=found.sha256,
+                    size=found.size,
+                    mtime_ns=0,
+                    kind=Kind.PICTURE,
+                    commit=commit,
+                )
             )
         self.add(
             ev.FeatureChanged(

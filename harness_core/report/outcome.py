@@ -16,9 +16,12 @@ NAMED = 20
 
 def outcome(found: Found) -> str:
     """What came of the run."""
-    report = found.report
-    spent = f"after {clock(report.elapsed_s)} of work, for ${report.cost_usd:,.2f}"
-    return f"{_state(found)} {_features(found)}, {spent}."
+    report, state = found.report, found.state
+    if not state.last_seq and not found.view.features:
+        return "Nothing has run here yet."
+    worked = report.elapsed_s or report.cost_usd
+    spent = f", after {clock(report.elapsed_s)} of work, for ${report.cost_usd:,.2f}" if worked else ""
+    return f"{_state(found)} {_features(found)}{spent}."
 
 
 def _state(found: Found) -> str:
@@ -26,8 +29,7 @@ def _state(found: Found) -> str:
     why = f" ({report.reason})" if report.reason else ""
     asked = report.checkpoint
     if not state.started:
-        known = found.view.features or state.last_seq
-        return "Another harness drives this run:" if known else "Nothing has run here yet:"
+        return "Another harness drives this run; as its own file says,"
     match Lifecycle(report.lifecycle):
         case Lifecycle.COMPLETE:
             return "The run is complete:"
@@ -51,7 +53,7 @@ def _features(found: Found) -> str:
     if not total:
         return "there is no contract"
     if passing == total:
-        return f"all {total} features pass"
+        return f"all {count(total, 'feature')} pass" if total > 1 else "its one feature passes"
     return f"{passing} of {total} features pass"
 
 
@@ -69,6 +71,8 @@ def _waiting(found: Found) -> Iterator[Words]:
         yield [f"Checkpoint {asked.id} ({asked.kind}) waits for your decision: {asked.summary}"]
     if report.lifecycle == Lifecycle.LOST:
         yield ["No engine is alive, though the run hasn't ended. To go on: ", code("longwatch resume DIR")]
+    if report.lifecycle == Lifecycle.STOPPED:
+        yield ["The run is stopped. To go on: ", code("longwatch resume DIR")]
     for survivor in state.survivors[:NAMED]:
         yield ["A process outlived the stop: ", code(survivor)]
     unheard = [one for one in found.gathered.messages.values() if not one.acknowledged]

@@ -53,9 +53,14 @@ def when(ts: str) -> str:
 def _head(found: Found) -> Iterator[Block]:
     state, report = found.state, found.report
     yield Paragraph([strong(outcome(found))])
-    facts: list[Words] = [
-        ["run ", code(state.run_id or "without an id"), f", preset {state.preset or 'unknown'}"],
-        [f"began {when(state.started) or 'at an unknown time'}, last event {when(state.last_ts) or 'none'}"],
+    if not state.last_seq:
+        yield Paragraph(["There is no journal, or nothing in it."])
+        return
+    facts: list[Words] = []
+    if state.run_id:
+        facts.append(["run ", code(state.run_id), f", preset {state.preset}"])
+    facts += [
+        [f"began {when(state.started) or 'unseen'}, last event {when(state.last_ts)}"],
         [
             f"{clock(report.elapsed_s)} of work, {report.sessions} sessions, {report.turns:,} turns, "
             f"{report.tokens:,} tokens, ${report.cost_usd:,.2f}"
@@ -161,7 +166,7 @@ def _denials(found: Found) -> Iterator[Block]:
                 [
                     *([f"session {one.session}: "] if one.session else []),
                     code(f"{one.tool.rpartition('__')[2]} {one.about}".strip()[:300]),
-                    f" — {one.reason[:600]}",
+                    f": {one.reason[:600]}",
                 ]
                 for one in kept.examples
             ]
