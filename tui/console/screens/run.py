@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 import click
@@ -13,29 +11,24 @@ from textual import work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from harness_core import control
 from harness_core.control import SteerMode
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.attention import Attention
-from tui.console.cards.card import Card
-from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts, Feed, Looker
 from tui.console.head import Head
-from tui.console.operator import Operator
 from tui.console.panes.evidence import EvidencePane
 from tui.console.panes.features import FeaturesPane
 from tui.console.panes.git import GitPane
 from tui.console.panes.pane import Pane
 from tui.console.panes.progress import ProgressPane
 from tui.console.panes.stream import StreamPane
-from tui.console.screens.review import ANSWERS, ReviewScreen
+from tui.console.screens.answering import AnsweringScreen
 from tui.console.sinks import words
 from tui.settings import Settings
 
@@ -55,26 +48,18 @@ MODES: dict[str, SteerMode] = {"now": "now", "next session": "next"}
 SMALLEST = (80, 24)
 
 
-class RunScreen(Screen[None]):
+class RunScreen(AnsweringScreen):
     """Watches one run. Whatever happens here, the run goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.RUN)
-    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override a criterion · x skip"
-    """How a question is answered, as its card says."""
 
     def __init__(self, run: RunDir, settings: Settings, feed: Feed | None = None) -> None:
-        super().__init__()
+        super().__init__(run)
         self._settings = settings
-        self.run_dir = run
-        self.operator = Operator(run)
-        self.facts: Facts | None = None
         self._feed = feed or Feed(run)
         self._shown = "stream"
         self._begun = False
         self._rests_until = 0.0
-        self._asked: control.Checkpoint | None = None
-        """The open question, as it is shown."""
-        self._overrides: list[str] = []
 
     # --- What stands where ----------------------------------------------------------------------------
 
@@ -148,7 +133,7 @@ class RunScreen(Screen[None]):
             self._rests_until = time.monotonic() + REST
         self.facts = facts
         self.query_one(Head).look(facts)
-        self._show_checkpoint(facts)
+        self.show_checkpoint(facts)
         self._attention.look(facts)
         self._show(facts)
 
@@ -194,26 +179,6 @@ class RunScreen(Screen[None]):
 
     # --- The operator -------------------------------------------------------------------------------------
 
-    async def ask(self, card: Card) -> None:
-        """Put a card up, in the place of one that is there. When this returns it has the keys: what is typed
-        ahead must not be taken for an answer to something else."""
-        for other in self.query(Card):
-            await other.remove()
-        await self.query_one("#cards").mount(card)
-        self.set_focus(card.first)
-
-    async def _ask_for_words(
-        self, title: str, send: Callable[[str, str], str], modes: tuple[str, ...] = ()
-    ) -> None:
-        # To load it costs 15 ms, which the first picture doesn't have.
-        from tui.console.cards.composer import Composer  # noqa: PLC0415
-
-        await self.ask(Composer(title, send, modes))
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """A word that goes by itself."""
-        self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
-
     async def action_steer(self) -> None:
         def send(text: str, mode: str) -> str:
             try:
@@ -222,7 +187,7 @@ class RunScreen(Screen[None]):
                 return str(error)
             return ""
 
-        await self._ask_for_words("Steer the agent", send, tuple(MODES))
+        await self.ask_for_words("Steer the agent", send, tuple(MODES))
 
     def action_pause(self) -> None:
         facts = self.facts
@@ -287,81 +252,6 @@ class RunScreen(Screen[None]):
     def _finish_and_leave(self) -> None:
         self.operator.finish()
         self.app.exit(0)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action not in ("review", *ANSWERS) or self._asked is not None
-
-    def _show_checkpoint(self, facts: Facts) -> None:
-        """Keep a card up as long as a question is open, and only then."""
-        now = facts.state.checkpoint
-        if (now.id if now else None) == (self._asked.id if self._asked else None):
-            return
-        self._asked = control.read_checkpoint(self.run_dir, int(now.id)) if now else None
-        for card in self.query(CheckpointCard):
-            card.remove()
-        if self._asked is not None:
-            self._overrides = []
-            card = CheckpointCard(self._asked, facts.state.verdict, self.ANSWERS)
-            self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
-        self.refresh_bindings()
-
-    def _decide(self, asked: control.Checkpoint | None, decision: control.Decision, note: str = "") -> str:
-        """Answer what was `asked`, as long as it is what waits; returns what is wrong with that, or ""."""
-        if asked is None or asked is not self._asked:
-            return "what you answer waits no more"
-        try:
-            self.operator.decide(asked, decision, note, self._overrides)
-        except LongwatchError as error:
-            return str(error)
-        self.say(f"checkpoint {asked.id}: {decision}")
-        return ""
-
-    def action_approve(self) -> None:
-        if wrong := self._decide(self._asked, "approve"):
-            self.say(wrong, wrong=True)
-
-    async def action_reject(self) -> None:
-        answer = partial(self._decide, self._asked, "reject")
-        await self._ask_for_words("Send back: what is wrong?", lambda note, _: answer(note))
-
-    async def action_skip(self) -> None:
-        answer = partial(self._decide, self._asked, "skip")
-        await self._ask_for_words("Skip the feature: why?", lambda note, _: answer(note))
-
-    async def action_override(self) -> None:
-        verdict = self.facts.state.verdict if self.facts else None
-        criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
-        options = [
-            Option(
-                str(number),
-                f"by {criterion}: its findings go",
-                partial(self._override, self._asked, criterion),
-            )
-            for number, criterion in enumerate(criteria, 1)
-        ]
-        if options:
-            await self.ask(ChoiceCard("Where is the evaluator wrong?", options[:9]))
-        else:
-            self.say("there is no finding to override")
-
-    def _override(self, asked: control.Checkpoint | None, criterion: str) -> None:
-        if asked is not self._asked:
-            self.say("what you answer waits no more", wrong=True)
-            return
-        self._overrides.append(criterion)
-        self.say(f"{criterion} is overridden with your answer: now approve or send back")
-
-    def action_review(self) -> None:
-        asked = self._asked
-
-        def answer(chosen: str | None) -> None:
-            if chosen and asked is self._asked:
-                self.call_after_refresh(getattr(self, f"action_{chosen}"))
-            elif chosen:
-                self.say("what you answer waits no more", wrong=True)
-
-        if asked is not None and self.facts is not None:
-            self.app.push_screen(ReviewScreen(self.run_dir, asked, self.facts.state.verdict), answer)
 
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415

@@ -1,0 +1,141 @@
+"""A run's questions to its operator: each stays up until it is answered, and an answer counts only for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+from textual.screen import Screen
+
+from harness_core import control
+from harness_core.errors import LongwatchError
+from harness_core.layout import RunDir
+from harness_core.safe import one_line
+from tui.console.cards.card import Card
+from tui.console.cards.checkpoint import CheckpointCard
+from tui.console.cards.choice import ChoiceCard, Option
+from tui.console.facts import Facts
+from tui.console.operator import Operator
+from tui.console.screens.review import ANSWERS, ReviewScreen
+
+GONE = "what you answer waits no more"
+
+
+class AnsweringScreen(Screen[None]):
+    """A screen on a run, with cards at its foot: the run's question, and what the operator is asked in turn.
+
+    A subclass has `#cards`, and says `show_checkpoint` when it has new facts.
+    """
+
+    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override a criterion · x skip"
+    """How a question is answered, as its card says."""
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run_dir = run
+        self.operator = Operator(run)
+        self.facts: Facts | None = None
+        self._asked: control.Checkpoint | None = None
+        """The open question, as it is shown."""
+        self._overrides: list[str] = []
+        """Criteria on which the operator disagrees with the evaluator; they go with the answer."""
+
+    # --- Asking -------------------------------------------------------------------------------------------
+
+    async def ask(self, card: Card) -> None:
+        """Put a card up, in the place of one that is there. When this returns it has the keys: what is typed
+        ahead must not be taken for an answer to something else."""
+        for other in self.query(Card):
+            await other.remove()
+        await self.query_one("#cards").mount(card)
+        self.set_focus(card.first)
+
+    async def ask_for_words(
+        self, title: str, send: Callable[[str, str], str], modes: tuple[str, ...] = ()
+    ) -> None:
+        """Put a card up that takes a few lines; see Composer."""
+        # To load it costs 15 ms, which the first picture doesn't have.
+        from tui.console.cards.composer import Composer  # noqa: PLC0415
+
+        await self.ask(Composer(title, send, modes))
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """A word that goes by itself."""
+        self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
+
+    # --- What the run asks --------------------------------------------------------------------------------
+
+    def show_checkpoint(self, facts: Facts) -> None:
+        """Keep a card up as long as a question is open, and only then."""
+        now = facts.state.checkpoint
+        if (now.id if now else None) != (self._asked.id if self._asked else None):
+            self._asked = control.read_checkpoint(self.run_dir, int(now.id)) if now else None
+            self._overrides = []
+            for old in self.query(CheckpointCard):
+                old.remove()
+            if self._asked is not None:
+                card = CheckpointCard(self._asked, facts.state.verdict, self.ANSWERS)
+                self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action not in ("review", *ANSWERS) or self._asked is not None
+
+    def _decide(self, asked: control.Checkpoint | None, decision: control.Decision, note: str = "") -> str:
+        """Answer what was `asked`, as long as it is what waits; returns what is wrong with that, or ""."""
+        if asked is None or asked is not self._asked:
+            return GONE
+        try:
+            self.operator.decide(asked, decision, note, self._overrides)
+        except LongwatchError as error:
+            return str(error)
+        self.say(f"checkpoint {asked.id}: {decision}")
+        return ""
+
+    def action_approve(self) -> None:
+        if wrong := self._decide(self._asked, "approve"):
+            self.say(wrong, wrong=True)
+
+    async def action_reject(self) -> None:
+        answer = partial(self._decide, self._asked, "reject")
+        await self.ask_for_words("Send back: what is wrong?", lambda note, _: answer(note))
+
+    async def action_skip(self) -> None:
+        answer = partial(self._decide, self._asked, "skip")
+        await self.ask_for_words("Skip the feature: why?", lambda note, _: answer(note))
+
+    async def action_override(self) -> None:
+        verdict = self.facts.state.verdict if self.facts else None
+        criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
+        options = [
+            Option(
+                str(number),
+                f"by {criterion}: its findings go",
+                partial(self._override, self._asked, criterion),
+            )
+            for number, criterion in enumerate(criteria, 1)
+        ]
+        if options:
+            await self.ask(ChoiceCard("Where is the evaluator wrong?", options[:9]))
+        else:
+            self.say("there is no finding to override")
+
+    def _override(self, asked: control.Checkpoint | None, criterion: str) -> None:
+        if asked is not self._asked:
+            self.say(GONE, wrong=True)
+            return
+        self._overrides.append(criterion)
+        self.say(f"{criterion} is overridden with your answer: now approve or send back")
+
+    def action_review(self) -> None:
+        asked = self._asked
+
+        def answer(chosen: str | None) -> None:
+            if chosen and asked is self._asked:
+                self.call_after_refresh(getattr(self, f"action_{chosen}"))
+            elif chosen:
+                self.say(GONE, wrong=True)
+
+        if asked is not None and self.facts is not None:
+            self.app.push_screen(ReviewScreen(self.run_dir, asked, self.facts.state.verdict), answer)
