@@ -55,7 +55,9 @@ class Page(HTMLParser):
 
 def hostile(root: Path) -> Scene:
     """A run in which whatever comes from outside tries to act on a page."""
-    scene = scenes.running(root, scenes.contract(3, f"{ACTS.replace('{', '(')} {{n}}"))
+    features = scenes.contract(3, f"{ACTS.replace('{', '(')} {{n}}")
+    features[0]["steps"] = ["# Heading", "- item", "1. one", "2) two", "> quote", "+ plus", "* star", "---"]
+    scene = scenes.running(root, features)
     scene.claim("F002", [scene.picture("F002-](http___evil)<b>.png")])
     scene.add(ev.Error(message=ACTS), ev.SteerQueued(id="002", mode="now", text=ACTS))
     scene.deny("Bash", {"command": ACTS}, "shell", ACTS)
@@ -183,9 +185,11 @@ def test_no_text_from_outside_acts_in_markdown(tmp_path: Path) -> None:
     assert found.isdisjoint({"html_block", "html_inline", "link_open", "s_open", "em_open", "hr", "fence"})
     pictures = [token.attrs["src"] for token in inner if token.type == "image"]
     assert pictures and all(str(src).startswith("screenshots/") for src in pictures)
+    assert found.isdisjoint({"blockquote_open", "ordered_list_open"})
     assert "Heading" not in [
         tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"
     ]
+    assert all(token.level == 0 for token in tokens if token.type == "bullet_list_open")
     assert not re.search(r"(?i)(?<!\\)(https?:|www\.)", re.sub(r"`[^`]*`", "", told))
     tables = [token for token in tokens if token.type == "tr_open"]
     rows = [line for line in told.splitlines() if line.startswith("| ") and not line.startswith("| :")]
