@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tui.console.app import Console
 from tui.console.screens.run import RunScreen
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
+Pictures = Callable[[tuple[int, int]], dict[str, str]]
 NOW = datetime.fromtimestamp(scenes.START + 3600, UTC)
 
 
@@ -30,20 +32,35 @@ def looks(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(SVGImageSnapshotExtension)
 
 
-def picture(root: Path, scene: str, size: tuple[int, int], keys: Sequence[str] = ()) -> str:
-    """The screen of a scene as SVG, after some keys."""
+def picture(root: Path, scene: str, size: tuple[int, int]) -> str:
+    """The screen of a scene as SVG."""
+    return pictures(root, scene, size, {"": []})[""]
 
-    async def taken() -> str:
+
+def pictures(
+    root: Path, scene: str, size: tuple[int, int], keys: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The screens of one console on a scene, each after some keys, as SVG by name."""
+
+    async def taken() -> dict[str, str]:
         app = Console(scenes.SCENES[scene](root).run)
+        found = {}
         async with app.run_test(size=size) as pilot:
             await at_rest(pilot)
-            for key in keys:
-                await pilot.press(key)
-                await at_rest(pilot)
-            # Its font is somewhere on the network; which one it is doesn't matter here.
-            return re.sub(r"@font-face\s*\{.*?\}\s*", "", app.export_screenshot(title=scene), flags=re.DOTALL)
+            for name, pressed in keys.items():
+                clock.move_to(NOW)
+                for key in pressed:
+                    await pilot.press(key)
+                    await at_rest(pilot)
+                # Its font is somewhere on the network; which one it is doesn't matter here.
+                svg = app.export_screenshot(title=scene)
+                found[name] = re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
+                if pressed:
+                    # Back to where it began: its first pane, with nothing over it.
+                    await pilot.press("z" if "z" in pressed else "escape", "1")
+        return found
 
-    with time_machine.travel(NOW, tick=True):
+    with time_machine.travel(NOW, tick=True) as clock:
         return asyncio.run(taken())
 
 
@@ -71,31 +88,40 @@ def test_a_run_in_each_state(
     assert picture(tmp_path / "run", scene, size) == looks
 
 
-CARDS = {"steer": "s", "ladder": "K", "send-back": "r", "override": "o"}
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("card", list(CARDS))
-def test_each_card(tmp_path: Path, looks: SnapshotAssertion, card: str, size: tuple[int, int]) -> None:
-    assert picture(tmp_path / "run", "waiting", size, [CARDS[card]]) == looks
-
-
+CARDS = {"steer": ["s"], "ladder": ["K"], "send-back": ["r"], "override": ["o"]}
 SCREENS = {
     "help": ["question_mark"],
     "review": ["v"],
     "costs": ["c"],
     "trace": ["t"],
-    "feature": ["2", "enter"],
-    "diff": ["4", "enter"],
-    "picture": ["5", "enter"],
     "features-zoomed": ["2", "z"],
     "git-zoomed": ["4", "z"],
     "evidence-zoomed": ["5", "z"],
     "progress-zoomed": ["3", "z"],
+    "feature": ["2", "enter"],
+    "diff": ["4", "enter"],
+    "picture": ["5", "enter"],
 }
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    """What the keys open over a run that waits for its operator, all in one console of a size."""
+
+    @cache
+    def of_size(size: tuple[int, int]) -> dict[str, str]:
+        return pictures(tmp_path_factory.mktemp("waiting") / "run", "waiting", size, CARDS | SCREENS)
+
+    return of_size
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("card", list(CARDS))
+def test_each_card(waiting: Pictures, looks: SnapshotAssertion, card: str, size: tuple[int, int]) -> None:
+    assert waiting(size)[card] == looks
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("screen", list(SCREENS))
-def test_each_screen(tmp_path: Path, looks: SnapshotAssertion, screen: str, size: tuple[int, int]) -> None:
-    assert picture(tmp_path / "run", "waiting", size, SCREENS[screen]) == looks
+def test_each_screen(waiting: Pictures, looks: SnapshotAssertion, screen: str, size: tuple[int, int]) -> None:
+    assert waiting(size)[screen] == looks
