@@ -26,6 +26,11 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that start whole engines first: a long one that is left to the end keeps a core idle."""
+    items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "open_stage"))
+
+
 class OpenRun(Protocol):
     def __call__(self, root: Path, config: RunConfig = ...) -> Run: ...
 
