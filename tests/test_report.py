@@ -67,7 +67,7 @@ def hostile(root: Path) -> Scene:
     scene.add(ev.CheckpointOpened(id="001", kind=ACTS, subject_hash="1", summary=ACTS))
     scene.add(ev.CheckpointDecided(id="001", decision=ACTS, by=ACTS, note=ACTS, overrides=[ACTS]))
     scene.commit("x\n\ny" + ACTS)
-    scene.add(ev.Commit(sha="0" * 40, subject=ACTS + scenes.HOSTILE, by=ACTS))
+    scene.add(ev.Commit(sha="a|b|c", subject=ACTS + scenes.HOSTILE, by=ACTS))
     return scene
 
 
