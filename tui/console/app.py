@@ -84,6 +84,9 @@ class Console(App[int]):
     async def _hand_on(self, event: events.Event) -> None:
         """Hand on what is typed, each key when all is done that the one before it does, so
         that what is typed ahead goes to where the keys before it lead."""
+        if not self.screen_stack:
+            # The console is ending: what is still on its way has nowhere to go.
+            return
         way = (self.focused or self.screen).ancestors_with_self
         await super().on_event(event)
         await self._follow(event, way)
