@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound="Event")
 
 HIDDEN = "[redacted]"
-_NAMES = re.compile(
+CREDENTIAL_NAMES = re.compile(
     r"(?:^|_)(?:API_?KEY|AUTH_TOKEN|TOKEN|SECRET|(?:PG)?PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|ACCESS_KEY|"
     r"PRIVATE_KEY)(?:_|$)"
 )
@@ -26,7 +26,7 @@ class Redactor:
     """Replaces secrets in text. Built once from the environment that the engine was started with."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        secret = (value for name, value in environ.items() if _NAMES.search(name.upper()))
+        secret = (value for name, value in environ.items() if CREDENTIAL_NAMES.search(name.upper()))
         values = {value for value in secret if len(value) >= _SHORTEST}
         written = {form for value in values for form in _forms(value) if form not in HIDDEN}
         self._values = sorted(written, key=len, reverse=True)

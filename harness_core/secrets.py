@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness_core.redact import CREDENTIAL_NAMES
 from harness_core.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -46,19 +47,23 @@ _LOCKS = re.compile(
     r"|packages\.lock\.json|.*\.(?:min\.js|min\.css|map|svg|snap|ipynb_checkpoints))"
 )
 _TRYING = re.compile(
-    r"(?i)(^|[/._-])(tests?|specs?|e2e|fixtures?|mocks?|seeds?|stories|examples?|samples?|docs?|readme)"
+    r"(?i)(^|[/._-])(tests?|specs?|e2e|fixtures?|mocks?|seeds?|stories|examples?|samples?|docs?|readme)([/._-]|$)"
 )
 """Paths of files whose passwords are made up."""
 _ENV_FILE = re.compile(r"(^|/)\.env(\.\w+)*$|\.env$")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\r|\\n)+[\w+/=:-]{8}")
 _AUTHORITY = re.compile(r"://[^\s/@'\"]*:[^\s/'\"]*@(\[[^\]]*\]|[\w.-]*)")
 _JWT = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")
-_PLACEHOLDER = re.compile(
-    r"(?i)^\$|[$#]\{|\{\{|^<|>$|process\.env|environ|getenv|import\.meta|\(|=>|\.\.\.|\*\*\*|x{4}|your|change"
-    r"|example|placeholder|dummy|sample|fake|mock|insecure|redacted|todo|replace|insert|^\$?(2[abxy]|argon2|scrypt"
-    r"|pbkdf2|sha\d|bcrypt)|^(https?|file)://|^[/.~]|^[a-z_][\w-]*(\.[a-z_][\w-]*)+$|^[0-9a-f]{8}-[0-9a-f]{4}-"
+_REFERENCE = re.compile(
+    r"(?i)^\$|[$#]\{|\{\{|^<|>$|process\.env|environ|getenv|import\.meta|\(|=>|\.\.\.|\*\*\*|x{4}|insecure"
+    r"|^\$?(2[abxy]|argon2|scrypt|pbkdf2|sha\d|bcrypt)|^(https?|file)://|^[/.~]|^[0-9a-f]{8}-[0-9a-f]{4}-"
+    r"|^[a-z]+\d{0,3}([-_.]([a-z]+\d{0,3}|\d{1,4}))+$"
 )
-"""What stands where a credential would, and is none: a reference, a hash, a word that says so."""
+"""What stands where a credential would, and is none: a reference, a hash, a path, words in a row."""
+_SAYS_SO = re.compile(
+    r"(?i)your|change|example|placeholder|dummy|sample|fake|mock|redacted|todo|replace|insert|secret|password"
+)
+"""Words of placeholders, which a long random value may hold by chance."""
 _WORDS = re.compile(
     r"pass|test|secret|admin|welcome|qwerty|letmein|hunter|demo|user|login|correct|horse|dev|local"
 )
@@ -99,11 +104,9 @@ def scan(
     return found
 
 
-def known_values(environ: dict[str, str] | os._Environ[str] = os.environ) -> tuple[str, ...]:
+def known_values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The values of the environment's credentials, which never belong into a file."""
-    from harness_core.guards.shell_code import is_secret_name  # noqa: PLC0415
-
-    return tuple(value for name, value in environ.items() if is_secret_name(name) and len(value) >= 16)
+    return tuple(v for name, v in environ.items() if CREDENTIAL_NAMES.search(name.upper()) and len(v) >= 16)
 
 
 def _kind(line: str, path: str, known: Sequence[str], shapes_only: bool) -> str | None:
@@ -161,9 +164,8 @@ def _assigned(line: str, path: str) -> Iterator[str]:
 
 def _is_key(value: str) -> bool:
     """No key of a service has so few different characters, or says that it is a placeholder."""
-    body = re.split(r"[-_]", value)[-1] if len(value) > 24 else value
     said = re.search(r"(?i)your|x{6}|\.\.\.|placeholder|redacted|<|\{", value)
-    return len(set(body)) > 5 and not said
+    return len(set(value[-16:])) > 5 and not said
 
 
 def _is_foreign(token: str) -> bool:
@@ -176,7 +178,9 @@ def _is_foreign(token: str) -> bool:
 def _is_password(value: str, path: str) -> bool:
     """Whether a value is random enough for a credential, and isn't made up for a test."""
     value = value.strip("'\"`,; \t")
-    if _PLACEHOLDER.search(value) or re.search(r"\s", value) or not re.search(r"\d", value):
+    if _REFERENCE.search(value) or (_SAYS_SO.search(value) and _entropy(value) < 4.3):
+        return False
+    if re.search(r"\s", value) or not re.search(r"\d", value):
         return False
     if not re.search(r"[A-Za-z]", value):
         return False

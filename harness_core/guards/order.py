@@ -18,7 +18,20 @@ def _shell(call: ToolCall, ctx: GuardContext) -> Denial | None:
     return shell.check(call, ctx)
 
 
-GUARDS: Sequence[tuple[str, Guard]] = (("stop", stop.check), ("path", paths.check), ("shell", _shell))
+def _secrets(call: ToolCall, ctx: GuardContext) -> Denial | None:
+    if call.tool not in paths.WRITERS and call.tool != "Bash" and not call.tool.startswith(paths.MCP_PREFIX):
+        return None
+    from harness_core.guards import secrets  # noqa: PLC0415
+
+    return secrets.check(call, ctx)
+
+
+GUARDS: Sequence[tuple[str, Guard]] = (
+    ("stop", stop.check),
+    ("path", paths.check),
+    ("shell", _shell),
+    ("secrets", _secrets),
+)
 """Each by its name. The contract's guard comes after them: it needs the contract of record."""
 
 
