@@ -37,7 +37,7 @@ class Attention:
         if state is not self._state and self._state is not None and state in CALLS:
             if self._settings.bell:
                 self._app.bell()
-            if self._settings.notify:
+            if self._settings.terminal:
                 asked = report.checkpoint.summary if report.checkpoint else report.reason
                 self._tell(f"\x1b]9;{one_line(f'{title}: {asked}' if asked else title, _LENGTH)}\x07")
         self._state = state
