@@ -10,19 +10,21 @@ from harness_core.checkpoints import write_findings
 from harness_core.contract import Status
 from harness_core.evaluation import refuted
 from harness_core.flow import Build
+from harness_core.goal import TURNS, Goal
 from harness_core.ledger import Ledger
 from harness_core.prompting import Hints
 from harness_core.run import Run
-from harness_core.sessions import Assignment
+from harness_core.sessions import Assignment, accept
 from harness_core.state import RunState
 
 
 class Building:
     """Makes a generator's assignment of the step that the flow asks for."""
 
-    def __init__(self, run: Run, ledger: Ledger) -> None:
+    def __init__(self, run: Run, ledger: Ledger, goal: Goal) -> None:
         self._run = run
         self._ledger = ledger
+        self._goal = goal
 
     def casting(self, build: Build) -> Casting:
         return Casting("generator", self._page(build))
@@ -40,12 +42,15 @@ class Building:
         verdict = self._run.state.verdict
         if verdict is not None and verdict.findings:
             write_findings(self._run, verdict)
+        goal = bool(self._run.config.goal) and not self._ledger.frozen
         return Assignment(
             casting=self.casting(build),
             phase="build",
             features=list(build.features),
             round=number,
             task=lambda session: self._task(session, build),
+            check=self._goal.check if goal else accept,
+            sends_back=TURNS if goal else 0,
         )
 
     def _task(self, session: int, build: Build) -> str:

@@ -21,8 +21,10 @@ from harness_core.journal import check_format
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 from harness_core.notify.settings import Notify
 
-ROLES = ("planner", "initializer", "generator", "evaluator")
+ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
 DEFAULT_MODEL = "sonnet"
+JUDGE_MODEL = "haiku"
+"""A small one: it is asked after each turn."""
 DEFAULT_FEATURES = 200
 DEFAULT_RETRIES = 3
 KEY_MAX_USD = 50.0
@@ -150,7 +152,7 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preset: str | None = None
     features: _Count | None = None
     model: str | None = None
-    models: dict[Literal["planner", "initializer", "generator", "evaluator"], str] = {}
+    models: dict[Literal["planner", "initializer", "generator", "evaluator", "judge"], str] = {}
     max_retries: _Count | None = None
     mode: Mode | None = None
     goal: str | None = None
@@ -182,7 +184,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     guards: Guards = Guards()
 
     def model_for(self, role: str) -> str:
-        return self.models.get(role, self.model)
+        return self.models.get(role, JUDGE_MODEL if role == "judge" else self.model)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from harness_core.flow import (
     StartSprint,
     next_step,
 )
+from harness_core.goal import Goal
 from harness_core.groundwork import Groundwork, digest
 from harness_core.history import OUTSIDE, History
 from harness_core.judgement import Judgement
@@ -59,7 +60,7 @@ class Engine:
         self.sessions = Sessions(run, parts, self._next_casting)
         self.groundwork = Groundwork(run, self.ledger, self.sessions)
         self.negotiation = Negotiation(run, self.ledger, self.sessions)
-        self.building = Building(run, self.ledger)
+        self.building = Building(run, self.ledger, Goal(run, self.brake))
         self.judgement = Judgement(run, self.ledger, self.sessions)
         self._idle = 0
         self._noted_head: str | None = None

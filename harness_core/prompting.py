@@ -36,19 +36,27 @@ def system_prompt(run: RunDir, role: str, page: str, config: RunConfig) -> str:
     `.longwatch/prompts/<page>.md`, where the operator put one, replaces the page. Raises Mistake when
     that page lacks its role line.
     """
-    override = run.private / "prompts" / f"{page}.md"
-    text = read_text(override)
-    if text is None:
-        text = resources.files("prompts").joinpath(f"{page}.md").read_text(encoding="utf-8")
-    if f"# Role: {role}" not in text.splitlines():
-        raise Mistake(f"{override} needs the line `# Role: {role}`: add it as the first line")
     names = {
         "spec": run.spec.name,
         "contract": run.contract.name,
         "notes": run.notes.name,
         "features": str(config.features),
     }
-    return Template(_switched(text, config.switches)).safe_substitute(names) + _guidance(run)
+    return Template(_switched(page_text(run, role, page), config.switches)).safe_substitute(
+        names
+    ) + _guidance(run)
+
+
+def page_text(run: RunDir, role: str, page: str) -> str:
+    """A role's page as it is written: the operator's own where there is one. Raises Mistake for one without
+    its role line."""
+    override = run.private / "prompts" / f"{page}.md"
+    text = read_text(override)
+    if text is None:
+        text = resources.files("prompts").joinpath(f"{page}.md").read_text(encoding="utf-8")
+    if f"# Role: {role}" not in text.splitlines():
+        raise Mistake(f"{override} needs the line `# Role: {role}`: add it as the first line")
+    return text
 
 
 def _switched(text: str, switches: Switches) -> str:

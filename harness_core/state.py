@@ -191,6 +191,12 @@ class RunState(msgspec.Struct):
     last_error: str = ""
     verdict: ev.Verdict | None = None
     refused_claims: int = 0
+    refusals: int = 0
+    """Verdicts that wanted more work."""
+    objections: int = 0
+    """Proposed contracts that the evaluator didn't agree to."""
+    regressions: int = 0
+    """Features that a generator itself found broken."""
     compactions: int = 0
 
     def apply(self, event: ev.Event) -> None:
@@ -408,6 +414,7 @@ def _contract_reviewed(state: RunState, event: ev.ContractReviewed) -> None:
         state.sprint.reviewed = event.round
         state.sprint.accepted = "both" if event.verdict == "PASS" else ""
         state.sprint.criteria = event.criteria
+        state.objections += event.verdict != "PASS"
 
 
 def _contract_agreed(state: RunState, event: ev.ContractAgreed) -> None:
@@ -438,6 +445,7 @@ def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     feature.note = event.note
     if event.to is Status.CLAIMED:
         feature.evidence = event.evidence
+    state.regressions += event.to is Status.REGRESSED and event.by == "generator"
     if event.to is Status.REGRESSED and event.by == "operator":
         feature.attempts = 0
     elif event.to is Status.REGRESSED and event.by == "evaluator":
@@ -514,6 +522,7 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
 def _verdict(state: RunState, event: ev.Verdict) -> None:
     state.verdict = event
     passed = event.verdict == "PASS"
+    state.refusals += not passed
     if len(event.scope) != 1 or state.sprint is not None:
         state.needs_work = 0 if passed else state.needs_work + 1
     if event.iteration:
@@ -530,7 +539,7 @@ def _cost(state: RunState, event: ev.Cost) -> None:
     state.tokens += event.tokens
     state.turns += event.turns
     state.context = event.context or state.context
-    if state.open_session is not None:
+    if state.open_session is not None and event.role in (None, state.open_session.role):
         state.open_session.usd += event.usd
         state.open_session.tokens += event.tokens
         state.open_session.turns += event.turns

@@ -13,6 +13,7 @@ from harness_core.files import read_bounded
 from harness_core.fold import fold
 from harness_core.layout import RunDir
 from harness_core.lock import owner_of
+from harness_core.reading.components import Component, components
 from harness_core.state import PhaseCost, RunState
 
 
@@ -72,6 +73,8 @@ class Report(msgspec.Struct):
     elapsed_s: float
     limits: dict[str, float]
     phases: list[PhaseCost]
+    components: list[Component]
+    """What each part of the harness cost and caught."""
     waiting_until: str | None
     tampered: int
     denials: int
@@ -116,6 +119,7 @@ def report(run: RunDir, state: RunState) -> Report:
         elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if works else 0.0), 1),
         limits=state.limits,
         phases=state.phases,
+        components=components(state),
         waiting_until=state.waiting_until,
         tampered=state.tampered,
         denials=state.denials,

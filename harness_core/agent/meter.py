@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness_core import events as ev
+from harness_core.agent.sdk import TOKENS
 from harness_core.pricing import Usage, price
 from harness_core.run import Run
 
@@ -67,5 +68,4 @@ class Meter:
 
 
 def _tokens(usage: Mapping[str, Any]) -> int:
-    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-    return sum(int(usage.get(name) or 0) for name in names)
+    return sum(int(usage.get(name) or 0) for name in TOKENS)

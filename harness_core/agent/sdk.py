@@ -32,6 +32,8 @@ BUILDER_TOOLS = ("Bash", "Read", "Edit", "Write", "Grep", "Glob", "Agent")
 READER_TOOLS = ("Read", "Grep", "Glob")
 ROLE_TOOLS = {"evaluator": READER_TOOLS, "planner": (*READER_TOOLS, "Write", "Edit")}
 """The built-in tools of roles that don't build."""
+TOKENS = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+"""The kinds of tokens in a result's account of what each model used."""
 FILE_CALLS = "Read|Write|Edit|MultiEdit|NotebookEdit"
 """The calls whose own outcome the gate has to see. For all others PostToolBatch is soon enough, and each hook
 is a round trip to the CLI that the agent waits for."""
@@ -134,6 +136,28 @@ def options(
         env=_environment(run, setup),
         stderr=stderr,
         **session,
+    )
+
+
+def bare_options(run: Run, setup: Setup) -> ClaudeAgentOptions:
+    """The options of a model that is only asked: no tool but its answer, no hook, nothing of the project."""
+    from claude_agent_sdk import ClaudeAgentOptions  # noqa: PLC0415
+
+    return ClaudeAgentOptions(
+        cwd=run.dir.root,
+        model=setup.model,
+        tools=[],
+        permission_mode="dontAsk",
+        system_prompt=setup.system_prompt,
+        strict_mcp_config=True,
+        setting_sources=[],
+        skills=[],
+        max_turns=3,
+        max_buffer_size=MAX_LINE,
+        verbatim_prompts=True,
+        output_format={"type": "json_schema", "schema": dict(setup.schema or {})},
+        cli_path=_wrapper(run),
+        env=_environment(run, setup),
     )
 
 

@@ -93,6 +93,8 @@ class Transcriber:
             return self._rate_limit(message.rate_limit_info)
         elif isinstance(message, SystemMessage) and self.tries_again:
             return self._retry(message.data)
+        elif isinstance(message, SystemMessage) and message.subtype == "compact_boundary":
+            self._compacted(message.data)
         return 0.0
 
     def settle(self, result: ResultMessage) -> None:
@@ -209,6 +211,16 @@ class Transcriber:
         if retry.status in FATAL_STATUS and retry.attempt >= _PATIENCE:
             self.refused = Refused(retry.status, retry.error)
         return retry.delay_ms / 1000
+
+    def _compacted(self, data: Mapping[str, Any]) -> None:
+        told = data.get("compact_metadata") or data
+        self._run.emit(
+            ev.Compacted(
+                trigger=str(told.get("trigger") or ""),
+                before=int(told.get("pre_tokens") or 0),
+                after=int(told.get("post_tokens") or 0),
+            )
+        )
 
     def _rate_limit(self, info: Any) -> float:
         resets = None
