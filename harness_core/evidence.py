@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness_core.evidence_content import MAX_BYTES, flaw
+from harness_core.evidence_bytes import MAX_BYTES, Loaded, load, relative_to
+from harness_core.evidence_content import flaw
 from harness_core.evidence_files import Kind, SourceFile, evidence_kind, is_closed, newest_source, walk_files
 from harness_core.evidence_session import Fingerprint, Read, SessionEvidence
 
@@ -78,7 +78,7 @@ class Refusal:
 
 def fingerprint(path: Path) -> Fingerprint | None:
     """The content of a regular file of at most MAX_BYTES, or None."""
-    found = _load(path)
+    found = load(path)
     return (
         None
         if isinstance(found, str)
@@ -88,24 +88,15 @@ def fingerprint(path: Path) -> Fingerprint | None:
 
 def is_made(root: Path, path: str, session: SessionEvidence) -> bool:
     """Whether there is a file at `path` that a program made in this session, as far as is known."""
-    found = _load(root / path)
+    found = load(root / path)
     return not isinstance(found, str) and _is_new(found, session) and not _is_typed(path, found, session)
 
 
 def note_copied(root: Path, path: str, session: SessionEvidence) -> None:
     """Take in that the agent copied what is at `path` from a file that proves nothing."""
-    found = _load(root / path)
+    found = load(root / path)
     if not isinstance(found, str):
         session.note_copied(hashlib.sha256(found.data).hexdigest(), found.mtime_ns)
-
-
-def relative_to(root: Path, text: str) -> str | None:
-    """The path of `text` (relative to `root`, or absolute) inside the resolved `root`, symbolic links
-    resolved; None if it isn't inside."""
-    try:
-        return Path(os.path.realpath(root / text)).relative_to(root).as_posix()
-    except (ValueError, OSError):
-        return None
 
 
 def spend(spent: Spent, pieces: Sequence[Piece], features: Collection[str]) -> dict[str, frozenset[str]]:
@@ -236,7 +227,7 @@ def _check_piece(
     kind = evidence_kind(path)
     if kind is None or evidence_kind(lexical) is None:
         return Refusal(f"{path} isn't a kind of evidence: what counts are {KINDS} that a program made.")
-    found = _load(root / path)
+    found = load(root / path)
     if isinstance(found, str):
         return Refusal(f"{path} {found}: make it, open it with Read, then claim.")
     piece = Piece(
@@ -250,7 +241,7 @@ def _check_piece(
 
 
 def _check_content(
-    piece: Piece, found: _Loaded, session: SessionEvidence, newest: SourceFile | None, now: int
+    piece: Piece, found: Loaded, session: SessionEvidence, newest: SourceFile | None, now: int
 ) -> Piece | Refusal:
     path, data = piece.path, found.data
     if not _is_new(found, session):
@@ -285,11 +276,11 @@ def _check_content(
     return piece
 
 
-def _is_new(found: _Loaded, session: SessionEvidence) -> bool:
+def _is_new(found: Loaded, session: SessionEvidence) -> bool:
     return found.mtime_ns >= session.started_ns - CLOCK_SLACK_NS
 
 
-def _is_typed(path: str, found: _Loaded, session: SessionEvidence) -> bool:
+def _is_typed(path: str, found: Loaded, session: SessionEvidence) -> bool:
     """Whether the agent typed this content: here, at another path from which it was copied, or as the
     beginning to which a program only added; or whether it is a copy of what proves nothing."""
     data, sha256 = found.data, hashlib.sha256(found.data).hexdigest()
@@ -306,26 +297,3 @@ def _is_typed(path: str, found: _Loaded, session: SessionEvidence) -> bool:
 def _last_line(data: bytes) -> int:
     """The number of the last line that isn't blank, counted from 1."""
     return data.rstrip().count(b"\n") + 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    data: bytes
-    mtime_ns: int
-
-
-def _load(path: Path) -> _Loaded | str:
-    """The bytes of a regular file and its time, from one open file; or what keeps it from being read."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-        with open(handle, "rb") as stream:
-            info = os.fstat(handle)
-            if not stat.S_ISREG(info.st_mode):
-                return "isn't a regular file"
-            if info.st_size > MAX_BYTES:
-                return f"is larger than {MAX_BYTES // 2**20} MiB"
-            return _Loaded(stream.read(MAX_BYTES), info.st_mtime_ns)
-    except FileNotFoundError:
-        return "isn't there"
-    except (OSError, ValueError) as error:
-        return f"can't be read ({getattr(error, 'strerror', None) or error})"

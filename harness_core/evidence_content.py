@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 40_000_000
-MAX_BYTES = 32 * 1024 * 1024
-"""Evidence larger than this is refused: nobody can have seen it whole."""
 TAIL_LINES = 40
 """How many of a log's last lines that aren't blank are its end."""
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
