@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 from harness_core import events as ev
 from harness_core.evidence import fingerprint
-from harness_core.evidence_content import MAX_BYTES
 from harness_core.layout import CONTRACT_NAMES, EVIDENCE_DIR, FINDINGS_NAMES, NOTES_NAMES, SPEC_NAMES, RunDir
 from harness_core.reading.burnup import seconds
 
@@ -126,7 +125,7 @@ class Stage:
         at = seconds(event.ts) or 0.0
         self._captured[event.path] = at
         source, target = self.run.original.root / path, self.run.root / path
-        known = fingerprint(source) if event.size <= MAX_BYTES else None
+        known = fingerprint(source)
         if known is not None and known.sha256 == event.sha256 and self._copy(source, target):
             os.utime(target, (at, at))
 
