@@ -25,6 +25,9 @@ from harness_core.gitrepo import GitRepo
 from harness_core.journal import Journal, Tail, check_format, now_iso
 from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
 from harness_core.lock import Owner, RunLock
+from harness_core.notify.channels import channels
+from harness_core.notify.notifier import Notifier
+from harness_core.notify.settings import Notify, of_user
 from harness_core.output import tell
 from harness_core.redact import Redactor
 from harness_core.request import Request
@@ -47,6 +50,7 @@ class _Plan:
     settings: config.RunConfig
     spec: bytes | None
     """The specification, where it has to be put in place."""
+    notify: Notify
     limits: Sequence[LimitsRequest]
     """What the operator asked to be changed of the limits while no engine was there; `options` have it."""
 
@@ -65,7 +69,12 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
         made = _open_run(plan, owner)
         made.listeners.extend(listeners)
         try:
-            return _drive(made, plan)
+            root = plan.directory.root
+            with Notifier(root.name, channels(plan.notify, str(root))) as notifier:
+                made.listeners.append(notifier.hear)
+                code = _drive(made, plan, notifier)
+            notifier.tell_failures(made.emit)
+            return code
         finally:
             made.journal.close()
 
@@ -82,14 +91,16 @@ def _checked(request: Request) -> _Plan:
     _check_rehearsal(directory, request.rehearsal, info)
     asked = limit_requests.pending(directory)
     options = request.options.over(limit_requests.on_top(info.options, asked)) if info else request.options
-    settings = config.resolve(config.load_file(directory.config_file), options, os.environ)
+    file = config.load_file(directory.config_file)
+    settings = config.resolve(file, options, os.environ)
     rubric.load(directory, settings.switches.rubric)
     spec = _spec(directory, request.spec, settings, known=info is not None)
     config.check_login(os.environ)
     if info is None and directory.contract.exists():
         _check_contract(directory)
     _check_git(directory)
-    return _Plan(request, directory, info, options, settings, spec, asked)
+    notify = file.notify.over(of_user())
+    return _Plan(request, directory, info, options, settings, spec, notify, asked)
 
 
 def _directory(text: str) -> RunDir:
@@ -250,7 +261,7 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
         journal=Journal(directory.journal),
         state=fold(directory),
         git=git,
-        redact=Redactor(os.environ),
+        redact=Redactor({**os.environ, **plan.notify.secrets}),
         console=plan.request.console,
     )
 
@@ -258,7 +269,7 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
 # --- What runs ----------------------------------------------------------------------------------------
 
 
-def _drive(made: Run, plan: _Plan) -> Exit:
+def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
     left = processes.marked(processes.RUN_MARK, f"{made.id}:") if plan.info is not None else []
     if left:
         processes.terminate(left, grace=0.2)
@@ -275,12 +286,12 @@ def _drive(made: Run, plan: _Plan) -> Exit:
         limit_requests.note(made, request)
     lifeline = guardian.start(made.mark)
     try:
-        return asyncio.run(_with_signals(made))
+        return asyncio.run(_with_signals(made, notifier))
     finally:
         os.close(lifeline)
 
 
-async def _with_signals(made: Run) -> Exit:
+async def _with_signals(made: Run, notifier: Notifier) -> Exit:
     engine = Engine(made)
     loop = asyncio.get_running_loop()
 
@@ -294,4 +305,8 @@ async def _with_signals(made: Run) -> Exit:
 
     loop.add_signal_handler(signal.SIGINT, interrupted)
     loop.add_signal_handler(signal.SIGTERM, lambda: engine.end_now(Exit.STOPPED, "now"))
-    return await engine.drive()
+    failures = asyncio.create_task(notifier.watch_failures(made.emit))
+    try:
+        return await engine.drive()
+    finally:
+        failures.cancel()

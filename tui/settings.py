@@ -3,7 +3,7 @@
 theme = "dark"          # dark, light, contrast, none (no colours)
 bell = true             # the terminal's bell when something waits for you
 title = true            # the terminal's title
-notify = true           # the terminal's own notification (OSC 9)
+notify = true           # the terminal's own notification (OSC 9); as a table, other ways too
 images = "auto"         # as the terminal can: auto, blocks (half-blocks, everywhere), off
 
 [keys]
@@ -12,15 +12,14 @@ pause = "space"         # an action's name as `?` shows it, and its keys
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import platformdirs
 
 from harness_core.errors import Mistake
+from harness_core.notify.settings import Notify, user_file
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,20 +28,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     theme: Literal["dark", "light", "contrast", "none"] = "dark"
     bell: bool = True
     title: bool = True
-    notify: bool = True
+    notify: bool | Notify = True
     images: Literal["auto", "blocks", "off"] = "auto"
     keys: dict[str, str] = {}
 
+    @property
+    def terminal(self) -> bool:
+        """Whether the terminal's own notification is wanted."""
+        return self.notify if isinstance(self.notify, bool) else self.notify.terminal is not False
+
 
 def path() -> Path:
-    """Where the settings lie. `LONGWATCH_CONFIG` names another file."""
-    named = os.environ.get("LONGWATCH_CONFIG")
-    return Path(named) if named else platformdirs.user_config_path("longwatch") / "config.toml"
+    """Where the settings lie."""
+    return user_file()
 
 
 def load() -> Settings:
     """The settings; all defaults when there are none. Raises Mistake for what can't be read."""
-    place = path()
+    place = user_file()
     try:
         found = tomllib.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
