@@ -330,14 +330,32 @@ def said(pilot: Pilot[int]) -> str:
     )
 
 
-@pytest.mark.parametrize(("opens", "answers"), [("v", "a"), ("r", "enter"), ("o", "1")])
+def test_a_review_says_at_once_that_its_question_waits_no_more(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        shown = pilot.app.screen
+        asked_elsewhere(scene)
+        await until(pilot, lambda: "waits no more" in str(shown.query_one("#asked", Static).render()))
+        await pilot.press("a", "x", "r", "o")
+        await pilot.pause()
+        assert pilot.app.screen is shown and not control.decision_path(scene.run, "002").exists()
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen(pilot))
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+@pytest.mark.parametrize(("opens", "answers"), [("r", "enter"), ("o", "1")])
 def test_an_answer_never_goes_to_another_question_than_the_one_that_was_shown(
     tmp_path: Path, opens: str, answers: str
 ) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await until(pilot, lambda: screen(pilot).query(CheckpointCard))
         await pilot.press(opens)
-        await until(pilot, lambda: pilot.app.screen is not screen(pilot) or screen(pilot).query(Card))
+        await until(pilot, lambda: screen(pilot).query(Card))
         if opens == "r":
             await pilot.press(*"why")
         asked_elsewhere(scene)
@@ -385,6 +403,49 @@ def test_o_overrides_a_criterion_with_the_answer(tmp_path: Path) -> None:
 
     scene = scenes.waiting(tmp_path / "run")
     watch(scene, story)
+
+
+def test_what_is_overridden_is_seen_and_can_be_taken_back(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        def card() -> str:
+            shown = screen(pilot).query("CheckpointCard Static").results(Static)
+            return "\n".join(str(item.render()) for item in shown)
+
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        assert "override: craft" not in card()
+        await pilot.press("o", "1")
+        await until(pilot, lambda: "override: craft" in card())
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        said = "\n".join(str(item.render()) for item in pilot.app.screen.query(Static))
+        assert "override: craft" in said and "craft · major · overridden" in said
+        await pilot.press("o")
+        await until(pilot, lambda: screen(pilot).query(ChoiceCard))
+        assert "take that back" in str(screen(pilot).query_one("#options", Static).render())
+        await pilot.press("1")
+        await until(pilot, lambda: "override: craft" not in card())
+        await pilot.press("a")
+        await until(pilot, lambda: decision(scene))
+        assert (decision(scene) or {})["overrides"] == []
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_a_question_of_a_run_without_an_engine_says_how_to_start_one(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        def card() -> str:
+            return str(screen(pilot).query_one("CheckpointCard Static", Static).render())
+
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await until(pilot, lambda: "no engine" not in head(pilot) and "no engine" not in card())
+        scene.run.owner.unlink()
+        await until(pilot, lambda: "no engine: p starts one" in head(pilot))
+        await until(pilot, lambda: "p starts one" in card())
+
+    scene = scenes.waiting(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
 
 
 def test_v_shows_verdict_findings_evidence_and_diff_and_answers_from_there(tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ class Facts:
     """Where the replay is, None for a run as it is now."""
 
     @property
+    def rests(self) -> bool:
+        """Whether a run has more to do, and no engine that does it."""
+        complete = self.state.ended and self.state.exit == 0
+        return self.past is None and bool(self.state.started) and not (complete or self.report.engine.alive)
+
+    @property
     def at_work(self) -> bool:
         """Whether an engine works on the run, in a replay: whether one did then."""
         if self.past is not None:

@@ -38,6 +38,7 @@ PILLS = {
     Lifecycle.LOST: Pill("†", "engine lost", "$error"),
 }
 
+NO_ENGINE = "no engine: p starts one"
 Part = tuple[str, str]
 """Text and its style."""
 
@@ -102,6 +103,8 @@ def second_line(facts: Facts) -> list[Part]:
     parts.append((f"{amount(report.tokens)} tokens", MUTED))
     if report.context:
         parts.append((f"context {amount(report.context)}", MUTED))
+    if facts.rests:
+        parts.insert(0, (NO_ENGINE, "bold $warning"))
     if report.waiting_until:
         parts.insert(0, (f"◷ limit resets in {_until(report.waiting_until)}", "bold $warning"))
     if report.denials:

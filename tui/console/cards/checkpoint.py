@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -34,6 +36,8 @@ class CheckpointCard(Vertical):
         """`answers` says how to answer."""
         super().__init__()
         self._answers = answers
+        self._overrides: tuple[str, ...] = ()
+        self._rests = False
         self.asked = asked
         self._verdict = verdict
         self.border_title = line(f"? checkpoint {asked.id} · {asked.kind}")
@@ -41,15 +45,31 @@ class CheckpointCard(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(self._said())
 
+    def show(self, *, overrides: Sequence[str], rests: bool) -> None:
+        """Take in what would go with an answer, and whether one waits for an engine."""
+        if (tuple(overrides), rests) != (self._overrides, self._rests):
+            self._overrides, self._rests = tuple(overrides), rests
+            for said in self.query(Static):
+                said.update(self._said())
+
     def _said(self) -> Content:
         rows = [words(self.asked.summary, "bold")]
         if self._verdict is not None and self._verdict.scores:
             rows.append(scores_line(self._verdict))
         rows.extend(line(f"✗ {finding}", "$warning", 200) for finding in self.asked.findings[:_FINDINGS])
         more = len(self.asked.findings) - _FINDINGS
+        if self._overrides:
+            rows.append(overridden(self._overrides))
+        if self._rests:
+            rows.append(words("no engine runs: p starts one, which takes up your answer", "$warning"))
         rest = f"{more} more findings · " if more > 0 else ""
         rows.append(words(rest + self._answers, MUTED))
         return Content("\n").join(rows)
+
+
+def overridden(criteria: Sequence[str]) -> Content:
+    """What the operator's answer says of the evaluator, and how to take that back."""
+    return line(f"↷ you override: {', '.join(criteria)} (o takes it back)", "bold $accent")
 
 
 def scores_line(verdict: Verdict) -> Content:

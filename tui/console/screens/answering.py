@@ -16,6 +16,7 @@ from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts
+from tui.console.head import NO_ENGINE
 from tui.console.operator import Operator
 from tui.console.screens.review import ANSWERS, ReviewScreen
 
@@ -78,6 +79,8 @@ class AnsweringScreen(Screen[None]):
                 card = CheckpointCard(self._asked, facts.state.verdict, self.ANSWERS)
                 self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
             self.refresh_bindings()
+        for card in self.query(CheckpointCard):
+            card.show(overrides=self._overrides, rests=facts.rests)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action not in ("review", *ANSWERS) or self._asked is not None
@@ -90,7 +93,7 @@ class AnsweringScreen(Screen[None]):
             self.operator.decide(asked, decision, note, self._overrides)
         except LongwatchError as error:
             return str(error)
-        self.say(f"checkpoint {asked.id}: {decision}")
+        self.say(f"checkpoint {asked.id}: {decision}{'' if self.operator.alive else f' ({NO_ENGINE})'}")
         return ""
 
     def action_approve(self) -> None:
@@ -111,7 +114,7 @@ class AnsweringScreen(Screen[None]):
         options = [
             Option(
                 str(number),
-                f"by {criterion}: its findings go",
+                f"by {criterion}: {'take that back' if criterion in self._overrides else 'its findings go'}",
                 partial(self._override, self._asked, criterion),
             )
             for number, criterion in enumerate(criteria, 1)
@@ -125,8 +128,15 @@ class AnsweringScreen(Screen[None]):
         if asked is not self._asked:
             self.say(GONE, wrong=True)
             return
-        self._overrides.append(criterion)
-        self.say(f"{criterion} is overridden with your answer: now approve or send back")
+        chosen = criterion not in self._overrides
+        self._overrides = [name for name in self._overrides if name != criterion]
+        if chosen:
+            self._overrides.append(criterion)
+            self.say(f"{criterion} is overridden with your answer: now approve or send back")
+        else:
+            self.say(f"{criterion} isn't overridden any more")
+        if self.facts is not None:
+            self.show_checkpoint(self.facts)
 
     def action_review(self) -> None:
         asked = self._asked
@@ -138,4 +148,5 @@ class AnsweringScreen(Screen[None]):
                 self.say(GONE, wrong=True)
 
         if asked is not None and self.facts is not None:
-            self.app.push_screen(ReviewScreen(self.run_dir, asked, self.facts.state.verdict), answer)
+            verdict = self.facts.state.verdict
+            self.app.push_screen(ReviewScreen(self.run_dir, asked, verdict, self._overrides), answer)

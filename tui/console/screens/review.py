@@ -19,6 +19,8 @@ from harness_core.events import Verdict
 from harness_core.layout import RunDir
 from harness_core.safe import one_line
 from tui.console import keys, review
+from tui.console.cards.checkpoint import overridden
+from tui.console.facts import Facts
 from tui.console.git_log import NoGit
 from tui.console.patch import PatchLine
 from tui.console.screens.diff import SIGNS, STYLES
@@ -44,27 +46,51 @@ class ReviewScreen(Screen[str]):
     }
     """
 
-    def __init__(self, run: RunDir, asked: Checkpoint, verdict: Verdict | None) -> None:
+    def __init__(
+        self, run: RunDir, asked: Checkpoint, verdict: Verdict | None, overrides: Sequence[str] = ()
+    ) -> None:
+        """`overrides` are the criteria on which the operator disagrees with the verdict."""
         super().__init__()
         self._run_dir = run
         self._asked = asked
         self._verdict = verdict
+        self._overrides = tuple(overrides)
+        self._gone = False
 
     def compose(self) -> ComposeResult:
-        asked = self._asked
-        head = line(f"? checkpoint {asked.id} · {asked.kind} · {', '.join(asked.features)}", "bold $warning")
-        yield Static(Content("\n").join([head, words(asked.summary)]), id="asked")
+        yield Static(self._head(), id="asked")
         with VerticalScroll():
             if self._verdict is not None:
                 yield Static(_verdict(self._verdict))
-                yield Static(_findings(self._verdict))
-            yield Static(_evidence(asked))
+                yield Static(_findings(self._verdict, self._overrides))
+            yield Static(_evidence(self._asked))
             yield Static(words("reading the changes …", f"italic {MUTED}"), id="diff")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self._box.focus()
         self._read_diff()
+
+    def _head(self) -> Content:
+        asked = self._asked
+        what = f"checkpoint {asked.id} · {asked.kind} · {', '.join(asked.features)}"
+        if self._gone:
+            said = "It was answered elsewhere, or put anew: it waits no more. esc back"
+            return Content("\n").join([line(f"✓ {what}", "bold"), words(said)])
+        return Content("\n").join([line(f"? {what}", "bold $warning"), words(asked.summary)])
+
+    def look(self, facts: Facts) -> None:
+        """Say at once that the question waits no more. The page stays: a key that was meant for it must not
+        answer the next one."""
+        waits = facts.state.checkpoint
+        if not self._gone and (waits is None or waits.id != self._asked.id):
+            self._gone = True
+            for head in self.query("#asked").results(Static):
+                head.update(self._head())
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._gone and action in ANSWERS)
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read_diff(self) -> None:
@@ -113,13 +139,16 @@ def _verdict(verdict: Verdict) -> Content:
     return Content("\n").join(rows)
 
 
-def _findings(verdict: Verdict) -> Content:
+def _findings(verdict: Verdict, overrides: Sequence[str]) -> Content:
     if not verdict.findings:
         return words("No findings.", MUTED)
     rows = [words("Findings", "bold")]
+    if overrides:
+        rows.append(overridden(overrides))
     for finding in verdict.findings:
-        place = finding.feature or "the whole"
-        rows.append(line(f"✗ {place} · {finding.criterion} · {finding.severity}", "$warning"))
+        said = f"{finding.feature or 'the whole'} · {finding.criterion} · {finding.severity}"
+        goes = finding.criterion in overrides
+        rows.append(line(f"↷ {said} · overridden" if goes else f"✗ {said}", MUTED if goes else "$warning"))
         rows.append(words(f"  {finding.where}"))
         if finding.reproduce:
             rows.append(words(f"  to see it: {finding.reproduce}", MUTED))

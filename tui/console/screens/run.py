@@ -191,16 +191,11 @@ class RunScreen(AnsweringScreen):
 
     def action_pause(self) -> None:
         facts = self.facts
-        if facts is not None and (facts.report.stop.requested or self._rests(facts)):
+        if facts is not None and (facts.report.stop.requested or (facts.rests and self.operator.ours)):
             self._go_on()
         else:
             self.operator.pause()
             self.say("AGENT_STOP is there: nothing starts any more")
-
-    def _rests(self, facts: Facts) -> bool:
-        """Whether the run has more to do and no engine that does it."""
-        complete = facts.state.ended and facts.state.exit == 0
-        return self.operator.ours and bool(facts.state.started) and not complete and not self.operator.alive
 
     @work(thread=True, exit_on_error=False)
     def _go_on(self) -> None:
