@@ -226,7 +226,7 @@ def test_the_head_says_that_it_is_a_replay_and_where_it_is(tmp_path: Path) -> No
         await until(pilot, lambda: "replay paused" in head(pilot))
         await pilot.press("V")
         await until(
-            pilot, lambda: f"event {replay.past.seq}" in head(pilot) and "at the next verdict" in head(pilot)
+            pilot, lambda: f"event {replay.past.seq}" in head(pilot) and "went to the next verdict" in head(pilot)
         )
         assert "running" in head(pilot) and "2/4" in head(pilot)
         assert f"of {scene.seq}" in head(pilot)

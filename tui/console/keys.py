@@ -209,9 +209,9 @@ START = (
 """On the start screen."""
 
 REPLAY = (
-    Key("play", "space", "play", "play/pause", "Pause the replay, or go on.", hint=True),
+    Key("play", "space", "play", "play", "Pause the replay, or go on.", hint=True),
     Key("faster", "plus,equals_sign", "speed(2)", "faster", "Twice as fast.", hint=True, shown_as="+"),
-    Key("slower", "minus", "speed(0.5)", "slower", "Half as fast.", hint=True, shown_as="-"),
+    Key("slower", "minus", "speed(0.5)", "slower", "Half as fast.", shown_as="-"),
     Key("jump_session", "S", "jump('session')", "session", "To the next session, and pause.", hint=True),
     Key("jump_denial", "D", "jump('denial')", "denial", "To the next denial, and pause.", hint=True),
     Key("jump_verdict", "V", "jump('verdict')", "verdict", "To the next verdict, and pause.", hint=True),

@@ -130,7 +130,7 @@ class Replay:
         if found is None:
             self._say(f"no {name} comes after this")
             return
-        self._say(f"at the next {name}")
+        self._say(f"went to the next {name}")
         self._play(lambda: self._offset < ahead.offset)
         self._clock = seconds(found.ts) or self._clock
         self._playing, self._waited = False, 0.0
