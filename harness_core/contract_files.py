@@ -13,7 +13,8 @@ from harness_core.contract import Contract, Record
 from harness_core.errors import ContractError
 from harness_core.files import clear_way, write_whole
 
-_Mark = tuple[int, ...] | None
+Mark = tuple[int, ...] | None
+"""What tells a file from the same file written anew; None where there is none."""
 
 
 @dataclass
@@ -24,23 +25,23 @@ class ContractFiles:
     """The contract of record, `.longwatch/contract.json`."""
     shown: Path
     """The agents' file. They may write it as long as it says the same."""
-    _record_mark: _Mark = None
-    _shown_mark: _Mark = None
+    _record_mark: Mark = None
+    _shown_mark: Mark = None
 
     def store(self, record: Record) -> None:
-        _put(self.record, ct.encode(record))
-        self._record_mark = _mark(self.record)
+        put(self.record, ct.encode(record))
+        self._record_mark = mark_of(self.record)
 
     def show(self, document: Contract, passing: frozenset[str]) -> None:
-        _put(self.shown, ct.render(document, passing).encode())
-        self._shown_mark = _mark(self.shown)
+        put(self.shown, ct.render(document, passing).encode())
+        self._shown_mark = mark_of(self.shown)
 
     def strays(self, record: Record, document: Contract, passing: frozenset[str]) -> Iterator[str]:
         """Put back each file that strayed from what the engine knows, and say how it had."""
-        if _mark(self.record) != self._record_mark:
+        if mark_of(self.record) != self._record_mark:
             self.store(record)
             yield "the contract of record was changed"
-        found = _mark(self.shown)
+        found = mark_of(self.shown)
         if found is not None and found == self._shown_mark:
             return
         wrong = self._deviation(document, passing)
@@ -69,13 +70,14 @@ class ContractFiles:
         return ct.describe(change) if change else None
 
 
-def _put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes) -> None:
     """Make `path` a file with `data`, whatever lies in its place."""
     clear_way(path)
     write_whole(path, data)
 
 
-def _mark(path: Path) -> _Mark:
+def mark_of(path: Path) -> Mark:
+    """A file's mark: a look that reads nothing."""
     try:
         found = os.lstat(path)
     except OSError:

@@ -237,6 +237,8 @@ class ContractAgreed(Event, frozen=True, kw_only=True, tag="contract_agreed"):
     sha256: str
     criteria: list[Agreed]
     by: str
+    schema_sha256: str = ""
+    """Of the criteria in a schema, which lie next to the prose."""
 
 
 class SprintEnded(Event, frozen=True, kw_only=True, tag="sprint_ended"):

@@ -240,7 +240,7 @@ def _sprint(state: RunState, plan: Plan) -> Step:
         if plan.cadence == "sprint" and left and state.needs_work < plan.rounds:
             return Evaluate(left)
         return _end(state, plan)
-    if plan.negotiates and not sprint.agreed:
+    if plan.negotiates and sprint.path and not sprint.agreed:
         return _negotiated(sprint, plan)
     regressed = state.with_status(Status.REGRESSED)
     of_sprint = [name for name in sprint.features if state.features[name].status is Status.FAILING]

@@ -18,6 +18,7 @@ import msgspec
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core import evidence as evd
+from harness_core.agreements import Agreements
 from harness_core.answer import Answer
 from harness_core.contract import Contract, Feature, FeatureRecord, Record, Status
 from harness_core.contract_files import ContractFiles
@@ -50,6 +51,7 @@ class Ledger:
     def __init__(self, run: Logbook) -> None:
         self._run = run
         self._held: _Frozen | None = None
+        self.agreements = Agreements(run)
 
     # --- Start and freeze ---------------------------------------------------------------------------
 
@@ -355,9 +357,10 @@ class Ledger:
         return self._accept(edit.features[0], pieces, "", ())
 
     def inspect(self, tool_use_id: str | None) -> None:
-        """Compare both files with what the ledger knows, cheaply, and restore what strays."""
+        """Compare the contract's files with what the ledger knows, cheaply, and restore what strays."""
         if self._held is None:
             return
+        self.agreements.inspect(tool_use_id)
         for what in self._held.files.strays(self._held.record, self._held.document, self.passing):
             self._run.emit(ev.ContractTampered(what=what, tool_use_id=tool_use_id))
 

@@ -17,12 +17,13 @@ from harness_core.brake import EndOfRun
 from harness_core.contract import Feature
 from harness_core.errors import Exit
 from harness_core.evaluation import REVIEW_SCHEMA, Reviewed
-from harness_core.files import MAX_TEXT, read_bounded, read_text, write_whole
+from harness_core.files import read_text, write_whole
+from harness_core.judgement import EVALUATORS_AT_MOST
 from harness_core.layout import SPRINTS_DIR
 from harness_core.ledger import Ledger
 from harness_core.run import Run
 from harness_core.sessions import Assignment, Sessions
-from harness_core.state import SprintState
+from harness_core.state import SprintState, schema_path
 
 ANSWER = "## The evaluator's answer"
 AGREED = "## Agreed"
@@ -52,17 +53,19 @@ class Negotiation:
 
     async def propose(self, sprint: SprintState) -> None:
         """A generator writes the proposal, or mends it by the evaluator's answer."""
-        number = sprint.proposed + 1
+        number, known = sprint.proposed + 1, sprint.sha256
         path = self._file(sprint)
         answer = _part(read_text(path) or "", ANSWER) if sprint.reviewed else ""
-        before = _proposal(read_text(path) or "")
 
-        async def written(outcome: Outcome) -> str | None:
-            proposal = _proposal(read_text(path) or "")
-            if not proposal.strip():
+        async def take(outcome: Outcome) -> str | None:
+            proposal = _proposal(read_text(path) or "").strip()
+            if not proposal:
                 return f"{sprint.path} isn't there: write the proposal to exactly that path."
-            if answer and proposal == before:
+            if (sha256 := _digest(proposal)) == known:
                 return f"{sprint.path} says what it said before: mend it by the evaluator's answer."
+            self._run.emit(
+                ev.ContractProposed(sprint=sprint.number, round=number, path=sprint.path, sha256=sha256)
+            )
             return None
 
         outcome = await self._sessions.hold(
@@ -74,51 +77,57 @@ class Negotiation:
                 task=lambda session: prompting.proposal_task(
                     session, sprint.path, self._features(sprint), answer
                 ),
-                check=written,
+                check=take,
             )
         )
-        data = read_bounded(path, MAX_TEXT)
-        if not data:
+        if sprint.proposed == number:
+            return
+        proposal = _proposal(read_text(path) or "").strip()
+        if not proposal:
             raise EndOfRun(Exit.FAILED, f"no generator proposed a contract: {outcome.detail}")
+        # Whoever doesn't mend it, stands by it.
         self._run.emit(
             ev.ContractProposed(
-                sprint=sprint.number, round=number, path=sprint.path, sha256=hashlib.sha256(data).hexdigest()
+                sprint=sprint.number, round=number, path=sprint.path, sha256=_digest(proposal)
             )
         )
 
     # --- Answering ----------------------------------------------------------------------------------
 
     async def review(self, sprint: SprintState) -> None:
-        """An evaluator agrees to the proposal, or says what the contract should be."""
+        """An evaluator agrees to the proposal, or says what the contract should be; one that gives no answer
+        is followed by another."""
+        number = sprint.reviewed + 1
         proposal = _proposal(read_text(self._file(sprint)) or "")
-        reviewed: list[Reviewed] = []
 
         async def take(outcome: Outcome) -> str | None:
             if outcome.answer is not None:
-                reviewed[:] = [_read(outcome.answer)]
+                self._answered(sprint, number, proposal, _read(outcome.answer))
             return None
 
-        outcome = await self._sessions.hold(
-            Assignment(
-                casting=REVIEWER,
-                phase="negotiate",
-                features=sprint.features,
-                round=sprint.number,
-                task=lambda _: prompting.review_task(
-                    self._run.dir, sprint.path, proposal, self._features(sprint)
-                ),
-                check=take,
-            )
+        assignment = Assignment(
+            casting=REVIEWER,
+            phase="negotiate",
+            features=sprint.features,
+            round=sprint.number,
+            task=lambda _: prompting.review_task(
+                self._run.dir, sprint.path, proposal, self._features(sprint)
+            ),
+            check=take,
         )
-        if not reviewed:
-            raise EndOfRun(Exit.FAILED, f"no evaluator answered the proposed contract: {outcome.detail}")
-        answer = reviewed[0]
+        for _ in range(EVALUATORS_AT_MOST):
+            outcome = await self._sessions.hold(assignment)
+            if sprint.reviewed == number:
+                return
+        raise EndOfRun(Exit.FAILED, f"no evaluator answered the proposed contract: {outcome.detail}")
+
+    def _answered(self, sprint: SprintState, number: int, proposal: str, answer: Reviewed) -> None:
         criteria = _numbered([(item.criterion, item.check) for item in answer.criteria])
         self._write(sprint, proposal, answer, criteria)
         self._run.emit(
             ev.ContractReviewed(
                 sprint=sprint.number,
-                round=sprint.reviewed + 1,
+                round=number,
                 verdict=answer.verdict,
                 criteria=criteria or criteria_in(proposal),
                 findings=answer.findings,
@@ -146,8 +155,7 @@ class Negotiation:
         whose = {"both": "by generator and evaluator", "operator": "by the operator"}
         agreed = f"{AGREED}\n\nHolds {whose.get(by, f'as the {by} has it')}.\n"
         data = f"{text.partition(AGREED)[0].rstrip()}\n\n{agreed}".encode()
-        write_whole(path, data)
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = self._ledger.agreements.keep(path, data)
         schema = {
             "sprint": sprint.number,
             "features": sprint.features,
@@ -155,9 +163,19 @@ class Negotiation:
             "by": by,
             "criteria": criteria,
         }
-        write_whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(schema)) + b"\n")
+        described = self._ledger.agreements.keep(
+            self._run.dir.root / schema_path(sprint.path),
+            msgspec.json.format(msgspec.json.encode(schema)) + b"\n",
+        )
         self._run.emit(
-            ev.ContractAgreed(sprint=sprint.number, path=sprint.path, sha256=sha256, criteria=criteria, by=by)
+            ev.ContractAgreed(
+                sprint=sprint.number,
+                path=sprint.path,
+                sha256=sha256,
+                criteria=criteria,
+                by=by,
+                schema_sha256=described,
+            )
         )
 
     def _file(self, sprint: SprintState) -> Path:
@@ -182,6 +200,10 @@ def _read(answer: Any) -> Reviewed:
     except msgspec.ValidationError as error:
         unread = ev.Finding(None, "contract", f"the evaluator's answer can't be read: {error}", "", "major")
         return Reviewed("NEEDS_WORK", findings=[unread])
+
+
+def _digest(proposal: str) -> str:
+    return hashlib.sha256(proposal.encode()).hexdigest()
 
 
 def _proposal(text: str) -> str:

@@ -155,6 +155,8 @@ class RunState(msgspec.Struct):
     """The request by which features were last added to the contract."""
     sprint: SprintState | None = None
     sprints: int = 0
+    agreements: dict[str, str] = {}
+    """The hash of each file of a sprint's contract that was agreed on, by its path below the run."""
     built_seq: int = 0
     """The event that ended the newest generator session that came to its own end."""
     needs_work: int = 0
@@ -355,10 +357,11 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
 
 def _session_ended(state: RunState, event: ev.SessionEnded) -> None:
     ended = state.open_session
-    if ended is not None and ended.role == "generator" and event.reason in FRUITLESS:
-        _count_attempt(state, ended)
-    if ended is not None and ended.role == "generator" and event.reason == "done":
-        state.built_seq = event.seq
+    if ended is not None and ended.role == "generator" and ended.phase != "negotiate":
+        if event.reason in FRUITLESS:
+            _count_attempt(state, ended)
+        if event.reason == "done":
+            state.built_seq = event.seq
     state.open_session = None
     state.waiting_until = None
 
@@ -418,10 +421,18 @@ def _contract_reviewed(state: RunState, event: ev.ContractReviewed) -> None:
 
 
 def _contract_agreed(state: RunState, event: ev.ContractAgreed) -> None:
+    state.agreements[event.path] = event.sha256
+    if event.schema_sha256:
+        state.agreements[schema_path(event.path)] = event.schema_sha256
     if state.sprint is not None:
         state.sprint.agreed = True
         state.sprint.criteria = event.criteria
         state.sprint.sha256 = event.sha256
+
+
+def schema_path(path: str) -> str:
+    """Where the criteria of the sprint contract at `path` lie in a schema."""
+    return f"{path.removesuffix('.md')}.json"
 
 
 def _sprint_ended(state: RunState, event: ev.SprintEnded) -> None:

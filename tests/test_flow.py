@@ -58,8 +58,10 @@ def change(feature: str, to: Status, by: str = "somebody") -> ev.Event:
     return ev.FeatureChanged(feature=feature, from_=Status.FAILING, to=to, by=by)
 
 
-def started(number: int, role: str, *features: str) -> ev.Event:
-    return ev.SessionStarted(session=number, role=role, sdk_session="s", model="m", features=list(features))
+def started(number: int, role: str, *features: str, phase: str = "") -> ev.Event:
+    return ev.SessionStarted(
+        session=number, role=role, sdk_session="s", model="m", features=list(features), phase=phase
+    )
 
 
 def ended(number: int, reason: str = "done") -> ev.Event:
@@ -175,6 +177,46 @@ def test_a_feature_is_given_up_after_so_many_fruitless_sessions() -> None:
     over = fold(frozen("A", "B"), *tries, change("A", Status.SKIPPED), change("B", Status.CLAIMED))
     step = next_step(over, BARE)
     assert isinstance(step, Finish) and step.code is Exit.FAILED and "1 of 2" in step.reason
+
+
+NEGOTIATED = Plan(negotiates=True, cadence="sprint", max_retries=3)
+SPRINT = ev.SprintStarted(sprint=1, features=["A"], path="contracts/01-a.md")
+
+
+def proposed(number: int, session: int) -> ev.Event:
+    return ev.ContractProposed(session=session, sprint=1, round=number, path=SPRINT.path, sha256=str(number))
+
+
+def reviewed(number: int, word: str, session: int) -> ev.Event:
+    return ev.ContractReviewed(session=session, sprint=1, round=number, verdict=word, criteria=[])
+
+
+def test_a_proposal_is_no_attempt_at_a_feature() -> None:
+    events: list[ev.Event] = [frozen("A"), SPRINT]
+    for number in (1, 2, 3):
+        step = next_step(fold(*events), NEGOTIATED)
+        assert isinstance(step, Propose)
+        opened = started(number, "generator", "A", phase="negotiate")
+        events += [opened, proposed(number, number), ended(number)]
+        events += [reviewed(number, "NEEDS_WORK", number)]
+    assert isinstance(next_step(fold(*events), NEGOTIATED), Agree)
+    state = fold(*events)
+    assert (state.features["A"].attempts, state.built_seq) == (0, 0)
+
+
+def test_a_negotiation_that_was_cut_off_after_its_word_was_given_is_closed_and_not_held_again() -> None:
+    begun = (frozen("A"), SPRINT, started(1, "generator", "A", phase="negotiate"))
+    assert isinstance(next_step(fold(*begun), NEGOTIATED), Propose)
+    given = (*begun, proposed(1, 1))
+    assert isinstance(next_step(fold(*given), NEGOTIATED), Close)
+    answering = (*given, ended(1), started(2, "evaluator", "A", phase="negotiate"))
+    assert isinstance(next_step(fold(*answering), NEGOTIATED), Review)
+    assert isinstance(next_step(fold(*answering, reviewed(1, "PASS", 2)), NEGOTIATED), Close)
+
+
+def test_a_sprint_that_began_without_a_contract_goes_on_without_one() -> None:
+    bare = ev.SprintStarted(sprint=1, features=["A"])
+    assert next_step(fold(frozen("A"), bare), NEGOTIATED) == Build(["A"])
 
 
 def test_what_the_operator_sends_back_gets_attempts_of_its_own() -> None:

@@ -161,7 +161,10 @@ class Gate:
                 if (denial := check(call, context)) is not None:
                     return denial, None
             name = "contract"
-            if self._target_is_contract(call):
+            targets = self._targets(call)
+            if (denial := self.ledger.agreements.judge(targets)) is not None:
+                return denial, None
+            if any(is_contract(target, self.ledger.path) for target in targets):
                 return self.ledger.judge_edit(call, self.notes)
         except Exception as error:
             self.run.emit(ev.Error(message=f"guard {name}: {error!r}", kind="guard"))
@@ -204,12 +207,11 @@ class Gate:
                 return tool_use_id
         return ""
 
-    def _target_is_contract(self, call: ToolCall) -> bool:
+    def _targets(self, call: ToolCall) -> list[Path]:
+        """The files that a file tool would write."""
         if call.tool not in FILE_TOOLS:
-            return False
-        root = self.run.dir.root
-        targets = (paths.resolve(root, text) for text in paths.path_values(call.input))
-        return any(is_contract(target, self.ledger.path) for target in targets)
+            return []
+        return [paths.resolve(self.run.dir.root, text) for text in paths.path_values(call.input)]
 
     # --- Taking note --------------------------------------------------------------------------------
 
