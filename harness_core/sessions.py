@@ -75,7 +75,7 @@ class Sessions:
         Raises EndOfRun for what ends the whole run with it.
         """
         failures = Failures()
-        async with self._phase(assignment.phase, assignment.round):
+        async with self._phase(assignment):
             while True:
                 await self._brake.hold()
                 session, words = await self._open(assignment)
@@ -107,14 +107,15 @@ class Sessions:
         return f"{said}\n\n{text}" if said else text
 
     @contextlib.asynccontextmanager
-    async def _phase(self, name: str, number: int) -> AsyncIterator[None]:
+    async def _phase(self, assignment: Assignment) -> AsyncIterator[None]:
         started = time.monotonic()
-        self._run.emit(ev.PhaseStarted(phase=name, round=number))
+        name, number, role = assignment.phase, assignment.round, assignment.casting.role
+        self._run.emit(ev.PhaseStarted(phase=name, round=number, role=role))
         try:
             yield
         finally:
             took = round((time.monotonic() - started) * 1000)
-            self._run.emit(ev.PhaseEnded(phase=name, round=number, ms=took))
+            self._run.emit(ev.PhaseEnded(phase=name, round=number, role=role, ms=took))
 
     # --- Opening ------------------------------------------------------------------------------------
 

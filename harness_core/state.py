@@ -189,6 +189,8 @@ class RunState(msgspec.Struct):
     waiting_until: str | None = None
     tampered: int = 0
     denials: int = 0
+    stalls: int = 0
+    """Silences and loops that were noticed."""
     errors: int = 0
     last_error: str = ""
     verdict: ev.Verdict | None = None
@@ -235,12 +237,17 @@ class RunState(msgspec.Struct):
         """The features that have this status, in the contract's order."""
         return [name for name, feature in self.features.items() if feature.status is status]
 
-    def phase_cost(self, name: str, number: int | None = None) -> PhaseCost:
-        """The phase of that name and round, by default its newest; added when there is none."""
+    def phase_cost(self, name: str, number: int | None = None, role: str | None = None) -> PhaseCost:
+        """The phase of that name, round and role, by default its newest; added when there is none."""
         for phase in reversed(self.phases):
-            if phase.name == name and number in (None, phase.round):
+            if (
+                phase.name == name
+                and number in (None, phase.round)
+                and (not role or phase.role in ("", role))
+            ):
+                phase.role = role or phase.role
                 return phase
-        self.phases.append(PhaseCost(name, number or 1))
+        self.phases.append(PhaseCost(name, number or 1, role or ""))
         return self.phases[-1]
 
     def lifecycle(self, *, alive: bool, stop_file: bool = False) -> Lifecycle:
@@ -322,14 +329,11 @@ def _run_ended(state: RunState, event: ev.RunEnded) -> None:
 
 def _phase_started(state: RunState, event: ev.PhaseStarted) -> None:
     state.phase = event.phase
-    for phase in state.phases:
-        if phase.name == event.phase and phase.round == event.round:
-            return
-    state.phases.append(PhaseCost(event.phase, event.round))
+    state.phase_cost(event.phase, event.round, event.role)
 
 
 def _phase_ended(state: RunState, event: ev.PhaseEnded) -> None:
-    state.phase_cost(event.phase, event.round).ms += event.ms
+    state.phase_cost(event.phase, event.round, event.role).ms += event.ms
 
 
 def _session_started(state: RunState, event: ev.SessionStarted) -> None:
@@ -554,8 +558,7 @@ def _cost(state: RunState, event: ev.Cost) -> None:
         state.open_session.usd += event.usd
         state.open_session.tokens += event.tokens
         state.open_session.turns += event.turns
-    phase = state.phase_cost(event.phase)
-    phase.role = event.role or phase.role
+    phase = state.phase_cost(event.phase, role=event.role)
     phase.usd += event.usd
     phase.tokens += event.tokens
     phase.turns += event.turns
@@ -587,6 +590,10 @@ def _tampered(state: RunState, event: ev.ContractTampered) -> None:
 def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
     state.denials += 1
     state.refused_claims += event.guard == "evidence"
+
+
+def _stalled(state: RunState, event: ev.StallDetected | ev.LoopDetected) -> None:
+    state.stalls += 1
 
 
 def _error(state: RunState, event: ev.Error) -> None:
@@ -633,5 +640,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.Commit: _commit,
     ev.ContractTampered: _tampered,
     ev.GuardDecision: _guard_decision,
+    ev.StallDetected: _stalled,
+    ev.LoopDetected: _stalled,
     ev.Error: _error,
 }

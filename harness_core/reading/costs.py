@@ -10,8 +10,8 @@ from harness_core.safe import one_line
 from harness_core.state import PhaseCost, RunState
 from harness_core.status import Report
 
-HEADS = ("phase", "round", "time", "turns", "tokens", "cost", "share")
-LEFT = 1
+HEADS = ("phase", "role", "round", "time", "turns", "tokens", "cost", "share")
+LEFT = 2
 """Columns that stand at the left; all others are figures."""
 
 
@@ -46,6 +46,7 @@ def _cells(phase: PhaseCost, whole: float) -> tuple[str, ...]:
     share = f"{phase.usd / whole:.0%}" if whole else ""
     return (
         one_line(phase.name, 24),
+        one_line(phase.role, 24),
         str(phase.round or ""),
         clock(phase.ms / 1000),
         f"{phase.turns:,}",
