@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from textual.app import App
 
+from harness_core.errors import Exit
 from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from tui.console.facts import Facts
 from tui.console.head import PILLS
 from tui.settings import Settings
 
-CALLS = frozenset((Lifecycle.WAITING_APPROVAL, Lifecycle.COMPLETE, Lifecycle.FAILED, Lifecycle.LOST))
-"""States that an operator wants to hear of."""
+CALLS = frozenset(
+    (
+        Lifecycle.WAITING_APPROVAL,
+        Lifecycle.WAITING_LIMIT,
+        Lifecycle.COMPLETE,
+        Lifecycle.FAILED,
+        Lifecycle.LOST,
+    )
+)
+"""States that an operator wants to hear of; besides, they hear of stalls and of limits that come near."""
 _LENGTH = 120
 
 
@@ -23,6 +32,8 @@ class Attention:
         self._settings = settings
         self._title = ""
         self._state: Lifecycle | None = None
+        self._stalls = 0
+        self._near: set[str] = set()
 
     def look(self, facts: Facts) -> None:
         """Take in what is known now."""
@@ -34,13 +45,22 @@ class Attention:
         if self._settings.title and title != self._title:
             self._tell(f"\x1b]0;{one_line(title, _LENGTH)}\x07")
         self._title = title
-        if state is not self._state and self._state is not None and state in CALLS:
-            if self._settings.bell:
-                self._app.bell()
-            if self._settings.terminal:
-                asked = report.checkpoint.summary if report.checkpoint else report.reason
-                self._tell(f"\x1b]9;{one_line(f'{title}: {asked}' if asked else title, _LENGTH)}\x07")
-        self._state = state
+        news = set(facts.state.limits_near) - self._near
+        limited = state is Lifecycle.STOPPED and facts.state.exit == Exit.LIMIT
+        if state is not self._state and self._state is not None and (limited or state in CALLS):
+            self._call(title, report.checkpoint.summary if report.checkpoint else report.reason)
+        elif self._state is not None and facts.state.stalls > self._stalls:
+            self._call(title, "stands still")
+        elif self._state is not None and news:
+            self._call(title, f"most of a limit is used: {', '.join(sorted(news))}")
+        self._state, self._stalls = state, facts.state.stalls
+        self._near = set(facts.state.limits_near)
+
+    def _call(self, title: str, what: str) -> None:
+        if self._settings.bell:
+            self._app.bell()
+        if self._settings.terminal:
+            self._tell(f"\x1b]9;{one_line(f'{title}: {what}' if what else title, _LENGTH)}\x07")
 
     def _tell(self, sequence: str) -> None:
         # Through Textual's own writer, so that it can't come in the middle of what that draws.
