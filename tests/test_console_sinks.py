@@ -6,6 +6,7 @@ import ast
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from textual.color import Color
 
 import tui.console
 from tests.scenes import HOSTILE
+from tui.console.pasting import BEGIN, END, Sieve
 from tui.console.sinks import VisibleOnly, line, words
 
 SOURCE = Path(tui.console.__file__).parent
@@ -101,3 +103,21 @@ def test_markup_is_text() -> None:
 def test_what_gets_past_the_doors_is_stopped_at_the_last_one() -> None:
     drawn = VisibleOnly().apply([Segment(HOSTILE), Segment("plain")], Color.parse("black"))
     assert "\x1b" not in drawn[0].text and "gnp.exe" in drawn[0].text and drawn[1].text == "plain"
+
+
+@given(
+    st.lists(st.sampled_from([BEGIN, END, "\x1b", "\x1b[", "\x1b[20", "\x1b[A", "[201~", "a", "\n"])),
+    st.randoms(use_true_random=False),
+)
+def test_escapes_are_taken_out_of_what_is_pasted_and_of_nothing_else(
+    parts: list[str], chance: Random
+) -> None:
+    said, whole, sieve, got = "".join(parts), Sieve(), Sieve(), ""
+    wanted = whole.pass_on(said)
+    while said:
+        size = chance.randint(1, 7)
+        got, said = got + sieve.pass_on(said[:size]), said[size:]
+    assert got == wanted, "however it comes in pieces"
+    typed, *pastes = wanted.split(BEGIN)
+    assert typed == "".join(parts).split(BEGIN)[0]
+    assert not any("\x1b" in paste.partition(END)[0] for paste in pastes)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
+from harness_core import control
 from tests import scenes
 from tests.harness import environment, named, open_stage, until
 from tests.terminal import open_terminal
@@ -62,6 +64,26 @@ def test_a_demo_is_steered_stopped_resumed_approved_left_and_found_again_by_keys
             terminal.press("q")
             assert terminal.wait() == 0
         assert all(stage.passing())
+
+
+def test_no_key_comes_out_of_what_is_pasted(tmp_path: Path) -> None:
+    scene = scenes.waiting(tmp_path / "run")
+    (tmp_path / "home").mkdir()
+    env = environment(tmp_path / "home", tmp_path / "claude")
+    with open_terminal("attach", str(scene.root), env=env, cwd=tmp_path) as terminal:
+        terminal.wait_for("checkpoint 001")
+        terminal.type("\x1b[200~\x1b[2Ja\x1b[31m a \x1bK\x1b[201~")
+        terminal.press("s")
+        terminal.wait_for("Steer the agent")
+        terminal.type("\x1b[200~first \x1b[31mred\x1b[0m\n\x1b")
+        time.sleep(0.3)
+        terminal.type("last\x1b[201~")
+        terminal.press("enter")
+        until(scene.run.steer_file.exists, 10, "the message is written")
+        assert scene.run.steer_file.read_text() == "first [31mred[0m\nlast\n"
+        assert not control.decision_path(scene.run, "001").exists() and not scene.run.stop_file.exists()
+        terminal.press("q")
+        assert terminal.wait() == 0
 
 
 def test_a_killed_console_leaves_the_run_alone(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import App, SystemCommand
+from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from harness_core.layout import RunDir
-from tui.console import keys
+from tui.console import keys, pasting
 from tui.console.sinks import VisibleOnly
 from tui.console.themes import NAMES, THEMES
 from tui.settings import Settings
@@ -56,6 +57,10 @@ class Console(App[int]):
     def on_mount(self) -> None:
         # What was made so far stays to the end; there is no need to look through it again and again.
         gc.freeze()
+
+    def get_driver_class(self) -> type[Driver]:
+        pasting.install()
+        return super().get_driver_class()
 
     def get_default_screen(self) -> Screen[None]:
         if self._replay is not None:
