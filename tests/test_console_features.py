@@ -254,7 +254,7 @@ def test_costs_are_a_table_with_a_sum_that_reads_as_markdown(tmp_path: Path) -> 
     state, report = fold(scene.run), status(scene.run)
     table = costs.table(state)
     assert [row[0] for row in table.rows] == ["initialize", "build"]
-    assert table.total[3:6] == ("20", "161,000", "$0.69")
+    assert table.total[4:7] == ("20", "161,000", "$0.69")
     head, rule, *rows = [line for line in costs.markdown(state, report).splitlines() if line.startswith("|")]
     assert len({len(line) for line in (head, rule, *rows)}) == 1, "the columns stand in line"
     assert [cell.strip() for cell in rows[1].split("|")[1:-1]] == list(table.rows[1])

@@ -153,6 +153,12 @@ def _verdict(event: ev.Verdict, width: int) -> list[Line]:
     return [(head, f"  ⚖ {one_line(event.verdict)} on {one_line(', '.join(event.scope))}"), *found]
 
 
+def _reviewed(event: ev.ContractReviewed, width: int) -> list[Line]:
+    look = Look.GOOD if event.verdict == "PASS" else Look.WARN
+    found = [(look, f"    {one_line(item.where, width)}") for item in event.findings]
+    return [(look, f"  ⚖ {one_line(event.verdict)} on the contract of sprint {event.sprint}"), *found]
+
+
 def _stopped(event: ev.StopConfirmed, _: int) -> list[Line]:
     left = [(Look.ERROR, f"    still alive: {one_line(item)}") for item in event.survivors]
     return [(Look.WARN_HEAD, f"  ■ stopped ({one_line(event.mode)}), confirmed"), *left]
@@ -239,6 +245,26 @@ _SHOWN: dict[type[ev.Event], _Form] = {
         (
             Look.DIM if event.ok else Look.ERROR,
             f"  ⚙ app {one_line(event.action)}: {one_line(event.detail, width)}",
+        )
+    ],
+    ev.SpecWritten: _one(Look.GOOD, lambda e: f"◆ specification: {one_line(e.name)} (by {one_line(e.by)})"),
+    ev.FeaturesAdded: _one(Look.GOOD, lambda e: f"◆ contract grown by {len(e.features)} features"),
+    ev.SprintStarted: _one(Look.DIM, lambda e: f"▸ sprint {e.sprint}: {one_line(', '.join(e.features))}"),
+    ev.ContractProposed: _one(
+        Look.DIM, lambda e: f"▸ sprint {e.sprint}: proposal {e.round}, {one_line(e.path)}"
+    ),
+    ev.ContractReviewed: _reviewed,
+    ev.ContractAgreed: _one(
+        Look.GOOD,
+        lambda e: f"◆ sprint {e.sprint}: {len(e.criteria)} criteria agreed (by {one_line(e.by)})",
+    ),
+    ev.SprintEnded: _one(Look.DIM, lambda e: f"▸ sprint {e.sprint} is over"),
+    ev.IterationChosen: _one(Look.GOOD, lambda e: f"◆ iteration {e.iteration} stands (by {one_line(e.by)})"),
+    ev.Compacted: _one(Look.DIM, lambda e: f"▸ conversation summarised: {e.before:,} to {e.after:,} tokens"),
+    ev.GoalJudged: lambda event, width: [
+        (
+            Look.GOOD if event.met else Look.WARN,
+            f"  ⚖ the goal is {'' if event.met else 'not yet '}met: {one_line(event.reason, width)}",
         )
     ],
     ev.Error: _cut(Look.ERROR_HEAD, lambda e, width: f"✗ {one_line(e.message, width)}"),
