@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ import pytest
 from harness_core import processes
 from tests.harness import Event, Stage, gapless, named, open_stage, until
 
+MIB = 1 << 20
 ACTS_ON_TERMINALS = ("\x1b", "\x07", "\x08", "\x7f", "\x9b", "\u202e", "\u202c")
 
 
@@ -191,8 +193,8 @@ def test_a_killed_cli_is_followed_by_the_same_session(tmp_path: Path) -> None:
         assert stage.alive() == []
 
 
-def test_large_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> None:
-    with open_stage(tmp_path, "tiny+huge-output+huge-output:20000+huge-picture") as stage:
+def test_large_calls_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+huge-output+huge-output:20000+huge-picture+huge-write") as stage:
         stage.lay_out()
         engine = stage.run()
         assert engine.wait(60) == 0, engine.err
@@ -203,6 +205,13 @@ def test_large_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> Non
         kept = [stage.private / "blobs" / event["blob"] for event in results if event["blob"]]
         assert kept and all(path.stat().st_size > 4096 for path in kept)
         assert (stage.private / "journal.jsonl").stat().st_size < 200_000
+        # A line of the CLI over 1 MiB, the SDK's own bound, is no end.
+        assert stage.passing() == [True]
+        assert (stage.root / "notes/long.txt").stat().st_size > MIB
+        path = next((stage.private / "sessions").glob("001-*.jsonl"))
+        long = [json.loads(line) for line in path.read_bytes().splitlines() if len(line) > MIB]
+        assert {message["kind"] for message in long} == {"AssistantMessage", "UserMessage"}
+        assert all(len(json.dumps(event)) < 20_000 for event in stage.journal())
 
 
 # Limits

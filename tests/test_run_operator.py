@@ -264,20 +264,12 @@ def test_a_message_for_an_agent_that_wants_to_end_keeps_it(tmp_path: Path) -> No
         assert max(occurrences(stage, "One more thing.")) == 1
 
 
-def test_a_message_outlives_a_stop_and_a_crash(tmp_path: Path) -> None:
-    with held(tmp_path) as (stage, engine):
+def test_messages_outlive_a_crash_and_one_for_the_next_session_passes_a_resumed_one_by(
+    tmp_path: Path,
+) -> None:
+    with held(tmp_path, features=2) as (stage, engine):
         stage.do("steer", str(stage.root), "Mind the edges.")
         stage.wait_for(named("steer_queued"))
-        engine.kill()
-        until(lambda: not stage.alive(), 3, "the guardian has cleaned up")
-        stage.release()
-        assert stage.run().wait(60) == 0
-        assert [event["type"] for event in receipts(stage)] == RECEIPTS
-        assert max(occurrences(stage, "Mind the edges.")) == 1
-
-
-def test_a_message_for_the_next_session_passes_a_resumed_one_by(tmp_path: Path) -> None:
-    with held(tmp_path, features=2) as (stage, engine):
         (stage.root / "STEER.next.md").write_text("Sign your work.\n")
         stage.wait_for(named("steer_queued", mode="next"))
         engine.kill()
@@ -286,8 +278,11 @@ def test_a_message_for_the_next_session_passes_a_resumed_one_by(tmp_path: Path) 
         assert stage.run(features=2).wait(60) == 0
         starts = [(event["session"], event["resumed"]) for event in stage.journal(named("session_started"))]
         assert starts == [(1, False), (1, True), (2, False)]
-        assert [event["session"] for event in stage.journal(named("steer_delivered"))] == [2]
-        assert max(occurrences(stage, "Sign your work.")) == 1
+        for number, session, words in (("001", 1, "Mind the edges."), ("002", 2, "Sign your work.")):
+            found = receipts(stage, number)
+            assert [event["type"] for event in found] == RECEIPTS
+            assert found[1]["session"] == session
+            assert max(occurrences(stage, words)) == 1
 
 
 def test_an_empty_message_is_a_mistake(tmp_path: Path) -> None:

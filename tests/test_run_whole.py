@@ -32,6 +32,7 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     """Three features, each judged by an evaluator."""
     with open_stage(tmp_path_factory.mktemp("whole")) as stage:
+        stage.env.pop("IS_SANDBOX", None)
         engine = stage.run("--set", "evaluator=feature", features=3, json_lines=True)
         engine.wait(90)
         yield Finished(stage, engine)
@@ -160,6 +161,17 @@ def test_an_evaluator_never_sees_how_it_was_built(finished: Finished) -> None:
     judged = {body["metadata"]["user_id"] for body in finished.stage.bodies("evaluator")}
     assert first and judged and not first & judged
     assert "I'll draw" not in json.dumps(finished.stage.bodies("evaluator"))
+
+
+def test_permissions_are_never_bypassed(finished: Finished) -> None:
+    stage = finished.stage
+    starts = stage.journal(named("session_started"))
+    assert {event["role"] for event in starts} == set(ROLES)
+    for event in starts:
+        path = next((stage.private / "sessions").glob(f"{event['session']:03d}-*.jsonl"))
+        messages = [json.loads(line) for line in path.read_text().splitlines()]
+        begun = [one["data"] for one in messages if one.get("subtype") == "init"]
+        assert begun and {data["permissionMode"] for data in begun} == {"dontAsk"}
 
 
 def test_verdicts_come_before_verified(finished: Finished) -> None:

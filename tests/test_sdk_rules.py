@@ -3,13 +3,12 @@
 1. The stream is always read: `test_a_flood_of_small_events_beside_pending_calls_holds_nothing_up`,
    `test_a_stop_is_quick_in_the_middle_of_a_flood`.
 2. Hooks fail closed: `test_no_call_runs_whose_hook_fails`, `test_a_guard_that_fails_denies`.
-3. A line over 1 MiB is no end: `test_a_line_of_megabytes_is_no_end`; outputs and their blobs in
-   `test_run_faults.py::test_large_outputs_and_pictures_do_not_kill_a_session`.
+3. A line over 1 MiB is no end: `test_run_faults.py::test_large_calls_outputs_and_pictures_do_not_kill_a_session`.
 4. Nothing of the project's own settings runs: `test_what_a_project_brings_along_is_read_and_not_run`.
 5. The CLI never outlives its engine and hears no ctrl+c: `test_a_cli_follows_its_engine_without_a_guardian`,
    `test_ctrl_c_at_a_terminal_is_for_the_engine_alone`; with the guardian in
    `test_run_resume.py::test_a_killed_engine_is_as_if_it_had_never_been`.
-6. No bypass of permissions, not for root either: `test_permissions_are_never_bypassed`.
+6. No bypass of permissions, not for root either: `test_run_whole.py::test_permissions_are_never_bypassed`.
 7. Nothing goes on in the background: `test_nothing_outlives_the_call_that_started_it`.
 8. A failure that calls itself a success is a failure: `test_a_failure_that_says_success_is_a_failure`; with
    other answers in `test_run_faults.py::test_what_trying_again_cannot_mend_ends_the_run_at_once`.
@@ -37,8 +36,6 @@ from harness_core.answer import Answer
 from tests.conftest import OpenRun
 from tests.harness import LONGWATCH, Command, Stage, gapless, named, open_stage, until
 from tests.test_run_faults import cli, is_held, refusing
-
-MIB = 1 << 20
 
 
 def trace(stage: Stage, session: int) -> list[dict[str, Any]]:
@@ -157,23 +154,6 @@ def test_a_guard_that_fails_denies(tmp_path: Path) -> None:
         assert stage.passing() == [True]
 
 
-# 3. A line over 1 MiB is no end
-
-
-def test_a_line_of_megabytes_is_no_end(tmp_path: Path) -> None:
-    with open_stage(tmp_path, "tiny+huge-write+huge-picture") as stage:
-        stage.lay_out()
-        engine = stage.run()
-        assert engine.wait(60) == 0, engine.err
-        assert stage.passing() == [True]
-        assert len(stage.journal(named("session_started"))) == 1
-        assert (stage.root / "notes/long.txt").stat().st_size > MIB
-        path = next((stage.private / "sessions").glob("001-*.jsonl"))
-        long = [json.loads(line) for line in path.read_bytes().splitlines() if len(line) > MIB]
-        assert {message["kind"] for message in long} == {"AssistantMessage", "UserMessage"}
-        assert all(len(json.dumps(event)) < 20_000 for event in stage.journal())
-
-
 # 4. Nothing of the project's own settings runs
 
 
@@ -283,24 +263,6 @@ def at_terminal(stage: Stage, screen: int, *arguments: str) -> Command:
         )
     stage.commands.append(Command(process, out, err))
     return stage.commands[-1]
-
-
-# 6. No bypass of permissions
-
-
-def test_permissions_are_never_bypassed(tmp_path: Path) -> None:
-    with open_stage(tmp_path, "tiny") as stage:
-        stage.env.pop("IS_SANDBOX", None)
-        engine = stage.run("--set", "evaluator=feature")
-        assert engine.wait(60) == 0, engine.err
-        starts = stage.journal(named("session_started"))
-        assert [event["role"] for event in starts] == ["initializer", "generator", "evaluator"]
-        for event in starts:
-            messages = of_kind(trace(stage, event["session"]), "SystemMessage")
-            modes = [
-                message["data"]["permissionMode"] for message in messages if message["subtype"] == "init"
-            ]
-            assert modes and set(modes) == {"dontAsk"}
 
 
 # 7. Nothing goes on in the background
