@@ -3,7 +3,8 @@
 1. The stream is always read: `test_a_flood_of_small_events_beside_pending_calls_holds_nothing_up`,
    `test_a_stop_is_quick_in_the_middle_of_a_flood`.
 2. Hooks fail closed: `test_no_call_runs_whose_hook_fails`, `test_a_guard_that_fails_denies`.
-3. A line over 1 MiB is no end: `test_run_faults.py::test_large_calls_outputs_and_pictures_do_not_kill_a_session`.
+3. A line over 1 MiB is no end:
+   `test_run_faults.py::test_large_calls_outputs_and_pictures_do_not_kill_a_session`.
 4. Nothing of the project's own settings runs: `test_what_a_project_brings_along_is_read_and_not_run`.
 5. The CLI never outlives its engine and hears no ctrl+c: `test_a_cli_follows_its_engine_without_a_guardian`,
    `test_ctrl_c_at_a_terminal_is_for_the_engine_alone`; with the guardian in
