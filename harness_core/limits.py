@@ -72,10 +72,19 @@ class Usage(msgspec.Struct, frozen=True):
     cap: float | None
 
 
-def usage(limits: Limits, state: RunState) -> list[Usage]:
-    """Every limit with what is used, as it stands in the journal."""
-    caps = limits.given()
+def usage(caps: Mapping[str, float], state: RunState) -> list[Usage]:
+    """Every limit, set to `caps`, with what is used as it stands in the journal."""
     return [Usage(name, value, caps.get(name)) for name, value in used(state).items()]
+
+
+def in_words(one: Usage) -> str:
+    """A limit on a line, as columns: its name, what is used, what is allowed."""
+    name = one.name.replace("_", "-")
+    much = f"{one.used:,.2f}" if one.name in ("max_usd", "max_hours") else f"{one.used:,.0f}"
+    if one.cap is None:
+        return f"{name:13} {much:>14} used   no limit"
+    over = " · reached" if one.used >= one.cap else ""
+    return f"{name:13} {much:>14} used   of {one.cap:,.15g} ({one.used / one.cap:.0%}){over}"
 
 
 def changes(given: Mapping[str, str | None]) -> dict[str, float | None]:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
 
 from harness_core import control
 from harness_core import events as ev
@@ -16,9 +18,12 @@ from harness_core.errors import Mistake
 from harness_core.layout import FORMAT
 from harness_core.run import Run
 from harness_core.state import RunState
+from tests import scenes
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage
+from tests.test_console_run import screen, until, watch
+from tui.console.cards.limits import LimitsCard
 
 
 def cost(run: Run, usd: float) -> None:
@@ -214,6 +219,27 @@ def test_a_directory_without_a_run_of_ours_gets_a_sentence(tmp_path: Path) -> No
     assert "holds no run" in sentence(longwatch("limits", str(tmp_path)))
     (tmp_path / "feature_list.json").write_text('[{"description": "x", "steps": ["y"], "passes": false}]')
     assert "isn't run by Longwatch" in sentence(longwatch("limits", str(tmp_path), "--max-usd", "5"))
+
+
+def test_the_console_shows_and_changes_them(tmp_path: Path) -> None:
+    scene = scenes.SCENES["running"](tmp_path)
+    save_info(scene.run, RunInfo(FORMAT, "r", "two-agent", "", RunConfig()))
+
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("L")
+        await until(pilot, lambda: screen(pilot).query(LimitsCard))
+        card = screen(pilot).query_one(LimitsCard)
+        assert "max-usd" in str(card.query(Static).first().render())
+        await pilot.press(*"usd fifty", "enter")
+        assert "give a number" in str(card.query_one("#wrong", Static).render())
+        await pilot.press(*["backspace"] * 5, *"50, hours none", "enter")
+        await until(pilot, lambda: not screen(pilot).query(LimitsCard))
+        asked = control.read_limits(scene.run, 1)
+        assert asked is not None and asked.changed == {"max_usd": 50.0, "max_hours": None}
+        await pilot.press("L", "escape", "L", "enter")
+        assert control.numbers(scene.run.limits) == [1], "looking changes nothing"
+
+    watch(scene, story)
 
 
 def test_words_for_the_console() -> None:

@@ -12,7 +12,7 @@ from harness_core.errors import Mistake
 from harness_core.fold import fold
 from harness_core.layout import RunDir
 from harness_core.limit_requests import on_top, pending
-from harness_core.limits import Usage, changes, usage
+from harness_core.limits import changes, in_words, usage
 from harness_core.lock import engine_alive
 from harness_core.state import RunState
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
@@ -42,12 +42,12 @@ def limits(directory: str, as_json: bool, **given: str | None) -> None:
     if asked:
         _wait_for(run_dir, int(control.change_limits(run_dir, asked)))
     state = fold(run_dir)
-    shown = usage(_holding(run_dir), state)
+    shown = usage(_holding(run_dir).given(), state)
     if as_json:
         say(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
         return
     for line in shown:
-        say(_line(line))
+        say(in_words(line))
     if not asked:
         return
     if engine_alive(run_dir):
@@ -73,15 +73,3 @@ def _holding(run: RunDir) -> config.Limits:
 
 def _complete(state: RunState) -> bool:
     return state.ended and state.exit == 0
-
-
-def _line(one: Usage) -> str:
-    name = one.name.replace("_", "-")
-    if one.cap is None:
-        return f"{name:13} {_number(one):>14} used   no limit"
-    over = " · reached" if one.used >= one.cap else ""
-    return f"{name:13} {_number(one):>14} used   of {one.cap:,.15g} ({one.used / one.cap:.0%}){over}"
-
-
-def _number(one: Usage) -> str:
-    return f"{one.used:,.2f}" if one.name in ("max_usd", "max_hours") else f"{one.used:,.0f}"

@@ -53,6 +53,7 @@ RUN = (
     Key("review", "v", "review", "review", "All that the open question rests on: verdict, evidence, diff."),
     Key("skip", "x", "skip", "skip", "Give up the feature in question for now, with a reason."),
     Key("costs", "c", "costs", "costs", "Costs by phase: time, turns, tokens, dollars."),
+    Key("limits", "L", "limits", "limits", "The run's limits: see what is used, change them."),
     Key("brief", "b", "brief", "brief", "What happened since you last looked."),
     Key("trace", "t", "trace", "trace", "The whole journal, with search."),
     Key("edit", "e", "edit", "edit", "Open what the pane shows in your editor ($EDITOR)."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness_core import config, control
 from harness_core.layout import RunDir
@@ -63,6 +63,10 @@ class Operator:
         """Stop, and end the engine and all that the run has started. Waits; returns what survived."""
         control.request_stop(self.run)
         return end_engine(self.run)
+
+    def change_limits(self, changed: Mapping[str, float | None]) -> None:
+        """Ask for other limits: the engine takes them up, or the next one does."""
+        control.change_limits(self.run, changed)
 
     def decide(
         self, shown: control.Checkpoint, decision: control.Decision, note: str, overrides: Sequence[str]

@@ -16,6 +16,7 @@ from textual.widgets import Footer, Static
 from harness_core.control import SteerMode
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
+from harness_core.limits import usage
 from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.attention import Attention
@@ -258,6 +259,21 @@ class RunScreen(AnsweringScreen):
 
         if self.facts is not None:
             self.app.push_screen(CostsScreen(self.facts))
+
+    async def action_limits(self) -> None:
+        from tui.console.cards.limits import LimitsCard  # noqa: PLC0415
+
+        if self.facts is None:
+            return
+        if not self.operator.ours:
+            self.say("another harness drives this run: Longwatch sets it no limits")
+            return
+        shown = usage(self.facts.report.limits, self.facts.state)
+        await self.ask(LimitsCard(shown, self._change_limits))
+
+    def _change_limits(self, changed: dict[str, float | None]) -> None:
+        self.operator.change_limits(changed)
+        self.say("asked for" if self.operator.alive else "asked for: it holds from the next start on")
 
     def action_brief(self) -> None:
         from tui.console.screens.brief import BriefScreen  # noqa: PLC0415
