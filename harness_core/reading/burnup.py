@@ -33,7 +33,7 @@ class BurnUp:
     def __init__(self, run: RunDir) -> None:
         self._points: list[Point] = []
         self._features: dict[str, bool] = {}
-        self._sieve = Sieve(run.journal, ev.ContractFrozen, ev.FeatureChanged)
+        self._sieve = Sieve(run.journal, ev.ContractFrozen, ev.FeaturesAdded, ev.FeatureChanged)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -55,6 +55,8 @@ class BurnUp:
         if isinstance(event, ev.ContractFrozen):
             adopted = set(event.adopted)
             self._features = {name: name in adopted for name in event.features}
+        elif isinstance(event, ev.FeaturesAdded):
+            self._features |= dict.fromkeys(event.features, False)
         elif isinstance(event, ev.FeatureChanged):
             self._features[event.feature] = event.to in PASSING
         at = seconds(event.ts)

@@ -78,6 +78,16 @@ class Message(msgspec.Struct):
     acknowledged: str = ""
 
 
+class Sprint(msgspec.Struct):
+    """A sprint, and the contract that was agreed for it."""
+
+    features: list[str]
+    criteria: int = 0
+    by: str = ""
+    """Whose version holds, "" where nothing is agreed."""
+    over: bool = False
+
+
 @dataclass
 class Timeline:
     """The first and the newest moments."""
@@ -122,8 +132,7 @@ class Gatherer:
         self.denials: dict[str, Denials] = {}
         self.refused: Counter[str] = Counter()
         """By feature, "" where the call names none: claims that the evidence guard refused."""
-        self.verdicts: Counter[str] = Counter()
-        self.findings = 0
+        self.sprints: OrderedDict[int, Sprint] = OrderedDict()
         self.overridden: deque[ev.CheckpointDecided] = deque(maxlen=KEPT)
         self.decisions: deque[ev.CheckpointDecided] = deque(maxlen=KEPT)
         self.asked: dict[str, ev.CheckpointOpened] = {}
@@ -149,13 +158,12 @@ class Gatherer:
                 role.usd += event.usd
             case ev.EvidenceCaptured() | ev.EvidenceRead():
                 self.evidence.take(event)
-            case ev.Verdict():
-                self.verdicts[event.verdict] += 1
-                self.findings += len(event.findings)
+            case ev.SprintStarted() | ev.ContractAgreed() | ev.SprintEnded():
+                self._sprint(event)
             case ev.Commit():
                 self.commit_count += 1
                 self.commits.append(event)
-            case ev.ContractFrozen():
+            case ev.ContractFrozen() | ev.FeaturesAdded():
                 self.burn_up.take(event)
                 for feature in event.features:
                     self._story(feature)
@@ -186,6 +194,19 @@ class Gatherer:
         if len(kept.examples) < EXAMPLES and all(one.reason != event.reason for one in kept.examples):
             kept.examples.append(Denied(event.tool, about, event.reason, event.session))
 
+    def _sprint(self, event: ev.SprintStarted | ev.ContractAgreed | ev.SprintEnded) -> None:
+        if isinstance(event, ev.SprintStarted):
+            self.sprints[event.sprint] = Sprint(event.features)
+            if len(self.sprints) > KEPT:
+                self.sprints.popitem(last=False)
+        elif event.sprint not in self.sprints:
+            return
+        elif isinstance(event, ev.ContractAgreed):
+            sprint = self.sprints[event.sprint]
+            sprint.criteria, sprint.by = len(event.criteria), event.by
+        else:
+            self.sprints[event.sprint].over = True
+
     def _operator(self, event: ev.Event) -> None:
         match event:
             case ev.CheckpointOpened():
@@ -204,7 +225,13 @@ class Gatherer:
                 self.messages[event.id].delivered = event.ts
             case ev.SteerAcknowledged() if event.id in self.messages:
                 self.messages[event.id].acknowledged = event.ts
-            case ev.StopRequested() | ev.StopConfirmed() | ev.StopCleared() | ev.ContractChanged():
+            case (
+                ev.StopRequested()
+                | ev.StopConfirmed()
+                | ev.StopCleared()
+                | ev.ContractChanged()
+                | ev.LimitsChanged()
+            ):
                 self.operator.append(Moment(event.ts, _told(event)))
 
     # --- Features -------------------------------------------------------------------------------------
@@ -251,8 +278,9 @@ class Gatherer:
 _TOLD = (
     ev.RunStarted, ev.RunResumed, ev.RunEnded, ev.PhaseStarted, ev.ContractFrozen, ev.ContractTampered,
     ev.ContractChanged, ev.FeatureChanged, ev.Verdict, ev.CheckpointOpened, ev.CheckpointDecided,
-    ev.StopRequested, ev.StopConfirmed, ev.StopCleared, ev.LimitReached, ev.StallDetected, ev.LoopDetected,
-    ev.Error,
+    ev.StopRequested, ev.StopConfirmed, ev.StopCleared, ev.LimitReached, ev.LimitNear, ev.LimitsChanged,
+    ev.StallDetected, ev.LoopDetected, ev.Error, ev.SpecWritten, ev.FeaturesAdded, ev.SprintStarted,
+    ev.ContractAgreed, ev.SprintEnded, ev.IterationChosen, ev.GoalJudged,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness_core.reading import costs
 from harness_core.reading.burnup import clock
+from harness_core.reading.components import Component
 from harness_core.report.document import (
     Block,
     Bullets,
@@ -16,13 +17,12 @@ from harness_core.report.document import (
     Table,
     Words,
     code,
-    count,
     muted,
     status,
     strong,
 )
 from harness_core.report.features import features
-from harness_core.report.gather import Found, Moment, RoleCost
+from harness_core.report.gather import KEPT, Found, Moment, RoleCost
 from harness_core.report.outcome import attention, outcome
 
 NOTHING = "None."
@@ -36,6 +36,8 @@ def document(found: Found) -> Document:
             *_head(found),
             *_attention(found),
             *features(found),
+            *_sprints(found),
+            *_iterations(found),
             *_costs(found),
             *_timeline(found),
             *_denials(found),
@@ -95,10 +97,11 @@ def _costs(found: Found) -> Iterator[Block]:
         yield Heading("By role", 3)
         heads = ("role", "sessions", "time", "turns", "tokens", "cost")
         yield Table(heads, [_role(name, role) for name, role in roles.items()])
-    caught = list(_caught(found))
-    if caught:
-        yield Heading("What the scaffolding caught", 3)
-        yield Table(("part", "caught"), caught, 2)
+    parts = found.report.components
+    if parts:
+        yield Heading("What each part cost and caught", 3)
+        heads = ("part", "caught", "time", "turns", "tokens", "cost")
+        yield Table(heads, [_part(part) for part in parts])
 
 
 def _cells(row: Sequence[str]) -> list[Words]:
@@ -110,26 +113,48 @@ def _role(name: str, role: RoleCost) -> list[Words]:
     return _cells([name, *figures, f"${role.usd:,.2f}"])
 
 
-def _caught(found: Found) -> Iterator[list[Words]]:
-    """What each part of the harness has held up: what it was worth, beside what it cost."""
-    gathered = found.gathered
-    verdicts = sum(gathered.verdicts.values())
-    if verdicts:
-        passed = gathered.verdicts["PASS"]
-        wanting = f"{verdicts - passed} of {count(verdicts, 'verdict')} asked for more work"
-        text = f"{wanting}, with {count(gathered.findings, 'finding')}"
-        yield _cells(["evaluator", text])
-    refused = sum(gathered.refused.values())
-    if refused:
-        yield _cells(["evidence gate", f"{count(refused, 'claim')} refused"])
-    others = sum(kept.count for guard, kept in gathered.denials.items() if guard != "evidence")
-    if others:
-        yield _cells(["other guards", f"{count(others, 'call')} denied"])
-    if found.state.tampered:
-        yield _cells(["contract of record", f"{found.state.tampered} times put back"])
-    if gathered.decisions:
-        sent_back = sum(one.decision == "reject" for one in gathered.decisions)
-        yield _cells(["checkpoints", f"{len(gathered.decisions)} decided, {sent_back} sent back"])
+def _part(part: Component) -> list[Words]:
+    caught = "" if part.caught is None else str(part.caught)
+    figures = (clock(part.ms / 1000), f"{part.turns:,}", f"{part.tokens:,}", f"${part.usd:,.2f}")
+    spent = figures if part.turns or part.ms else ("",) * len(figures)
+    return _cells([part.name.replace("_", " "), caught, *spent])
+
+
+# --- Sprints and iterations ---------------------------------------------------------------------------
+
+
+def _sprints(found: Found) -> Iterator[Block]:
+    sprints = found.gathered.sprints
+    if not sprints:
+        return
+    yield Heading("Sprints")
+    rows: list[Sequence[Words]] = [
+        [
+            [str(number)],
+            ["over" if sprint.over else "under way"],
+            [f"{sprint.criteria} criteria, by {sprint.by}" if sprint.by else "none"],
+            [", ".join(sprint.features)],
+        ]
+        for number, sprint in sprints.items()
+    ]
+    yield Table(("sprint", "state", "contract", "features"), rows, 4)
+
+
+def _iterations(found: Found) -> Iterator[Block]:
+    state = found.state
+    if not state.iterations:
+        return
+    yield Heading("Iterations")
+    rows: list[Sequence[Words]] = [
+        [
+            [str(one.number)],
+            [status("stands" if one.number == state.chosen else "passed" if one.passed else "")],
+            [code((one.commit or "")[:10])],
+            [f"{one.total:.1f}"],
+        ]
+        for one in state.iterations[-KEPT:]
+    ]
+    yield Table(("iteration", "", "commit", "score of 10"), rows, 3)
 
 
 # --- What happened ------------------------------------------------------------------------------------
