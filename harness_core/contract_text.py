@@ -27,7 +27,7 @@ from harness_core.contract_json import (
     read_document,
     require_characters,
 )
-from harness_core.errors import ContractError
+from harness_core.errors import ContractError, ContractMissing
 
 MAX_BYTES = 16 * 1024 * 1024
 """Contracts larger than this are refused unread."""
@@ -152,7 +152,7 @@ def _load(path: Path) -> bytes:
                 raise ContractError(f"{path.name} isn't a regular file.")
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ContractError(f"{path.name} isn't there.") from None
+        raise ContractMissing(f"{path.name} isn't there.") from None
     except OSError as error:
         raise ContractError(f"{path.name} can't be read: {error.strerror or error}.") from None
 

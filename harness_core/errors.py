@@ -39,6 +39,10 @@ class ContractError(Mistake):
     """A contract file that can't be taken as one; the sentence says where (line, column, feature)."""
 
 
+class ContractMissing(ContractError):
+    """There is no contract file."""
+
+
 class RunLocked(Mistake):
     """Another engine is alive on this run."""
 

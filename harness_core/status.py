@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from harness_core import contract as ct
-from harness_core.errors import ContractError
+from harness_core.errors import ContractError, ContractMissing
 from harness_core.files import read_bounded
 from harness_core.fold import fold
 from harness_core.layout import RunDir
@@ -156,6 +156,8 @@ def _features(run: RunDir, state: RunState, alive: bool) -> tuple[dict[str, int]
         return counts, ""
     try:
         found = ct.read(run.contract)
+    except ContractMissing:
+        return counts, ""
     except ContractError as error:
         return counts, str(error)
     if state.started:

@@ -29,6 +29,7 @@ from tests import scenes
 from tests.scenes import Scene
 from tui.console import since
 from tui.console.app import Console
+from tui.console.head import Head
 from tui.console.line_list import LineList, Row
 from tui.console.panes.features import FeatureList, FeaturesPane, Rates
 from tui.console.screens.brief import BriefScreen
@@ -189,6 +190,20 @@ def test_a_filter_takes_words_statuses_and_categories(wanted: str, fits: bool) -
 def test_a_filter_by_passing_takes_all_that_passes() -> None:
     item = Standing("F001", "style", "Draw a flag", Status.VERIFIED)
     assert contract_view.fits(item, "status:passing")
+
+
+def test_before_the_freeze_a_contract_is_a_draft_everywhere(tmp_path: Path) -> None:
+    async def tale(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "a draft of 4 features" in rates(pilot))
+        assert "0/4" not in rates(pilot) and len(features(pilot).standings) == 4
+        assert "no contract yet" in str(pilot.app.screen.query_one(Head).render())
+        names = ["F001", "F002", "F003", "F004"]
+        scene.add(ev.ContractFrozen(features=names, sha256="0" * 64, name="feature_list.json"))
+        await until(pilot, lambda: "0/4" in rates(pilot))
+        await until(pilot, lambda: "0/4" in str(pilot.app.screen.query_one(Head).render()))
+
+    scene = scenes.no_git(tmp_path)
+    watch(scene, tale)
 
 
 def test_a_foreign_contract_is_read_as_it_is(tmp_path: Path) -> None:

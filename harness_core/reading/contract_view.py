@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from harness_core import contract as ct
 from harness_core.contract import Contract, Feature, Status
-from harness_core.errors import ContractError
+from harness_core.errors import ContractError, ContractMissing
 from harness_core.files import read_bounded
 from harness_core.layout import RunDir
 from harness_core.state import PASSING, RunState
@@ -89,6 +89,8 @@ def read(run: RunDir) -> View:
         return View(name, error=error)
     try:
         shown: Contract = ct.read(run.contract)
+    except ContractMissing:
+        return View(name, error=error)
     except ContractError as found:
         return View(name, error=error or str(found))
     return View(name, shown.features, error=error)

@@ -33,6 +33,8 @@ class Rates(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.standings: Sequence[Standing] = ()
+        self.draft = False
+        """Whether they are of a contract that may still change: nothing passes or fails by that."""
         self.points: tuple[burnup.Point, ...] = ()
         """The burn-up, as far as it was read."""
         self.span = (0.0, 0.0)
@@ -67,6 +69,8 @@ class Rates(Widget):
         width, height = self.room
         if not self.standings or not width:
             return Content("")
+        if self.draft:
+            return words(f"a draft of {len(self.standings)} features, not frozen yet", MUTED)
         wide = width >= WIDE
         rates = self._rates(RATES_WIDE if wide else width, height)
         if self.plots and self.points:

@@ -179,7 +179,9 @@ class FeaturesPane(Pane):
         features.take(found, self.content_size.width)
         if self._opened is not None and self._opened.is_current:
             self._opened.restate(features.standings)
-        self.query_one(Rates).standings = found
+        rates = self.query_one(Rates)
+        rates.standings = found
+        rates.draft = bool(facts.state.started) and not facts.state.contract_sha
         self._draw(facts)
 
     def _draw(self, facts: Facts) -> None:
@@ -241,6 +243,4 @@ def _fingerprint(facts: Facts) -> tuple[object, ...]:
 def _wrong_with(view: View, facts: Facts) -> str:
     """What is wrong with the contract, "" where nothing is, or where it is only not there yet."""
     being_written = facts.report.engine.alive and not view.frozen
-    wrong = facts.report.contract_error or ("" if being_written else view.error)
-    not_yet = wrong == f"{view.name} isn't there." and not facts.state.features
-    return "" if not_yet else wrong
+    return facts.report.contract_error or ("" if being_written else view.error)
