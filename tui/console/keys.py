@@ -193,6 +193,9 @@ PICTURE = (
 LIST = tuple(key for key in LINES if key.id not in ("search", "next_match", "previous_match"))
 """In a list too short to be searched."""
 
+MOVES = tuple(key for key in LIST if key.id not in ("open", "filter"))
+"""In a text that has no cursor."""
+
 PAGE = (
     Key("close_page", "escape,q", "close", "back", "Back to the run.", hint=True, shown_as="esc"),
     Key("copy_page", "y", "copy", "copy", "Copy all of it, as it goes into a report.", hint=True),

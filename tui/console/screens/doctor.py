@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from harness_core.safe import one_line
+from tui.console.scroll import Scroll
 from tui.console.sinks import MUTED, words
 from tui.doctor import Check, checks
 
@@ -35,7 +35,7 @@ class DoctorScreen(ModalScreen[None]):
     """
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with Scroll() as box:
             box.border_title = "Doctor"
             box.border_subtitle = "esc back"
             yield Static("looking …", id="checks")

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.console import keys
+from tui.console.scroll import Scroll
 from tui.console.sinks import words
 
 WIDTH = 92
@@ -38,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
         self._chosen = chosen
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with Scroll() as box:
             box.border_title = "Keys"
             for title, group in keys.GROUPS.items():
                 rows = [row for key in group for row in _rows(key, self._chosen, self.app.size.width)]

@@ -7,23 +7,18 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.console import keys
-
-MOVES = ("up", "down", "page_up", "page_down", "first", "last")
-"""The keys that move in a text that has no cursor."""
+from tui.console.scroll import Scroll
 
 
 class Page(ModalScreen[None]):
     """A framed page. A subclass gives its lines and says `refresh_page` when they have changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
-        keys.PAGE, [key for key in keys.LINES if key.id in MOVES]
-    )
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.PAGE)
     DEFAULT_CSS = """
     Page {
         align: center middle;
@@ -48,35 +43,19 @@ class Page(ModalScreen[None]):
         return Content("\n").join(self.lines()).plain + "\n"
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
+        with Scroll() as box:
             box.border_title = self.title_line()
             box.border_subtitle = "y copy · esc back"
             yield Static(id="page")
 
     def on_mount(self) -> None:
-        self._box.focus()
+        self.query_one(Scroll).focus()
         self.refresh_page()
 
     def refresh_page(self) -> None:
         """Show the lines as they are now."""
         for page in self.query("#page").results(Static):
             page.update(Content("\n").join(self.lines()))
-
-    @property
-    def _box(self) -> VerticalScroll:
-        return self.query_one(VerticalScroll)
-
-    def action_move(self, step: int) -> None:
-        self._box.scroll_relative(y=step, animate=False)
-
-    def action_page(self, step: int) -> None:
-        self._box.scroll_relative(y=step * max(1, self._box.size.height - 1), animate=False)
-
-    def action_first(self) -> None:
-        self._box.scroll_home(animate=False)
-
-    def action_last(self) -> None:
-        self._box.scroll_end(animate=False)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.copied())

@@ -21,16 +21,12 @@ from tui.console.outside import open_and_say
 from tui.console.preview import Preview
 from tui.console.sinks import line
 
-_MOVES = ("up", "down", "page_up", "page_down", "first", "last")
-
 
 class PictureScreen(Screen[None]):
     """Shows a piece large. `order` are the keys of the list that it was opened from; `moved` is told to
     which of them the user has gone."""
 
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
-        keys.PICTURE, keys.EVIDENCE, [key for key in keys.LINES if key.id in _MOVES]
-    )
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.PICTURE, keys.EVIDENCE, keys.MOVES)
     DEFAULT_CSS = """
     PictureScreen {
         background: $background;

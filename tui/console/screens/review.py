@@ -9,7 +9,6 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
@@ -24,7 +23,7 @@ from tui.console.facts import Facts
 from tui.console.git_log import NoGit
 from tui.console.patch import PatchLine
 from tui.console.screens.diff import SIGNS, STYLES
-from tui.console.screens.page import MOVES
+from tui.console.scroll import Scroll
 from tui.console.sinks import MUTED, line, words
 
 ANSWERS = ("approve", "reject", "override", "skip")
@@ -35,7 +34,6 @@ class ReviewScreen(Screen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *keys.bindings([replace(key, hint=True) for key in keys.RUN if key.id in ANSWERS]),
-        *keys.bindings([key for key in keys.LINES if key.id in MOVES]),
         Binding("escape,q,v", "dismiss('')", "back"),
     ]
     DEFAULT_CSS = """
@@ -59,7 +57,7 @@ class ReviewScreen(Screen[str]):
 
     def compose(self) -> ComposeResult:
         yield Static(self._head(), id="asked")
-        with VerticalScroll():
+        with Scroll():
             if self._verdict is not None:
                 yield Static(_verdict(self._verdict))
                 yield Static(_findings(self._verdict, self._overrides))
@@ -68,7 +66,7 @@ class ReviewScreen(Screen[str]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._box.focus()
+        self.query_one(Scroll).focus()
         self._read_diff()
 
     def _head(self) -> Content:
@@ -99,22 +97,6 @@ class ReviewScreen(Screen[str]):
         except NoGit as error:
             shown = words(str(error), MUTED)
         self.app.call_from_thread(self.query_one("#diff", Static).update, shown)
-
-    @property
-    def _box(self) -> VerticalScroll:
-        return self.query_one(VerticalScroll)
-
-    def action_move(self, step: int) -> None:
-        self._box.scroll_relative(y=step, animate=False)
-
-    def action_page(self, step: int) -> None:
-        self._box.scroll_relative(y=step * max(1, self._box.size.height - 1), animate=False)
-
-    def action_first(self) -> None:
-        self._box.scroll_home(animate=False)
-
-    def action_last(self) -> None:
-        self._box.scroll_end(animate=False)
 
     def action_approve(self) -> None:
         self.dismiss("approve")
