@@ -140,6 +140,13 @@ def test_attach_takes_the_only_run_and_lists_several(here: Path) -> None:
     ]
 
 
+def test_a_complete_run_is_not_to_be_resumed(tmp_path: Path) -> None:
+    run = scenes.complete(tmp_path / "run").run
+    for command in ("attach", "status"):
+        told = said(longwatch(command, str(run.root)))
+        assert told.startswith("complete") and "resume" not in told
+
+
 # --- Commands in a terminal ----------------------------------------------------------------
 
 

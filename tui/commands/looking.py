@@ -68,14 +68,16 @@ def _only_run() -> RunDir:
 def _stream(run_dir: RunDir) -> None:
     """Print where a run stands, then what happens in it."""
     from harness_core.fold import Follower  # noqa: PLC0415
+    from harness_core.state import Lifecycle  # noqa: PLC0415
     from harness_core.status import report  # noqa: PLC0415
     from tui.summary import summary  # noqa: PLC0415
 
     follower = Follower(run_dir)
-    say(summary(report(run_dir, follower.catch_up())))
+    stands = report(run_dir, follower.catch_up())
+    say(summary(stands))
     if engine_alive(run_dir):
         show_stream(follower, lambda: engine_alive(run_dir))
-    else:
+    elif stands.lifecycle != Lifecycle.COMPLETE:
         say_no_engine(str(run_dir.root))
 
 
