@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness_core.config import RunConfig
+from harness_core.reading.burnup import clock
 from harness_core.safe import one_line
 from harness_core.status import Report
 
@@ -15,7 +16,7 @@ def summary(report: Report) -> str:
         f"session    {report.session}{f' · {report.role}' if report.role else ''}"
         f"{f' · {report.phase}' if report.phase else ''}",
         f"cost       ${report.cost_usd:.2f}{_cap(report)} · {report.tokens:,} tokens · {report.turns} turns",
-        f"time       {_span(report.elapsed_s)}",
+        f"time       {clock(report.elapsed_s)}",
         f"stop       requested: {report.stop.requested or 'no'} · confirmed: {report.stop.confirmed or 'no'}",
         f"steering   {report.steering.queued} queued · {report.steering.delivered} delivered · "
         f"{report.steering.acknowledged} acknowledged",
@@ -69,9 +70,3 @@ def _features(report: Report) -> str:
 def _cap(report: Report) -> str:
     cap = report.limits.get("max_usd")
     return f" of ${cap:g}" if cap else ""
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from harness_core.layout import FINISH_NAME, STOP_NAME
+from harness_core.reading.burnup import clock
 from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from harness_core.status import Report
@@ -98,7 +99,7 @@ def second_line(facts: Facts) -> list[Part]:
     """What it takes, and how far the operator's words have come."""
     report = facts.report
     parts = [*(_whereabouts(facts.past) if facts.past else ())]
-    parts += [_stop(report), _steering(report), (_span(report.elapsed_s), "$text")]
+    parts += [_stop(report), _steering(report), (clock(report.elapsed_s), "$text")]
     parts.append(_cost(report))
     parts.append((f"{amount(report.tokens)} tokens", MUTED))
     if report.context:
@@ -207,15 +208,9 @@ def amount(number: int) -> str:
     return f"{number / 1_000_000:.1f}M"
 
 
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
-
-
 def _until(ts: str) -> str:
     try:
         left = (datetime.fromisoformat(ts) - datetime.now(UTC)).total_seconds()
     except ValueError:
         return "unknown"
-    return _span(max(0.0, left))
+    return clock(left)
