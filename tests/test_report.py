@@ -141,6 +141,22 @@ def test_costs_denials_and_the_operator_have_their_tables(tmp_path: Path) -> Non
     assert "Draw the second flag" in told
 
 
+def test_sprints_and_iterations_are_told_where_there_are_any(tmp_path: Path) -> None:
+    scene = scenes.running(tmp_path / "run")
+    agreed = [ev.Agreed(id="1", text="it draws"), ev.Agreed(id="2", text="it is straight")]
+    scene.add(ev.SprintStarted(sprint=1, features=["F001", "F002"], path="contracts/01-flags.md"))
+    scene.add(ev.ContractAgreed(sprint=1, path="x", sha256="0", criteria=agreed, by="both"))
+    scene.add(ev.SprintEnded(sprint=1), ev.SprintStarted(sprint=2, features=["F003"]))
+    scene.add(ev.Verdict(verdict="NEEDS_WORK", scope=[], total=6.5, iteration=1, commit="a" * 40))
+    scene.add(ev.Verdict(verdict="PASS", scope=[], total=8.0, iteration=2, commit="b" * 40))
+    scene.add(ev.IterationChosen(iteration=2, by="engine"))
+    told = as_markdown(scene.run)
+    assert "| 1 | over | 2 criteria, by both | F001, F002 |" in told
+    assert "| 2 | under way | none | F003 |" in told
+    assert "| 1 |  | `aaaaaaaaaa` | 6.5 |" in told
+    assert "| 2 | **stands** | `bbbbbbbbbb` | 8.0 |" in told
+
+
 def test_a_journal_with_damage_is_told_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     scene = scenes.running(tmp_path / "run")
     lines = scene.run.journal.read_bytes().splitlines(keepends=True)

@@ -27,7 +27,7 @@ from harness_core.report.document import (
 )
 
 _ACTIVE = re.compile(r"([\\`*_\[\]|~])")
-_FIRST = re.compile(r"^(?:([-+=#>])|(\d+)([.)]))")
+_FIRST = re.compile(r"^(?:([-+=#>])|(\d+)([.)])(?=\s|$))")
 """What at a line's beginning makes a list, a heading or a quotation of it."""
 _LINK = re.compile(r"(?i)(?:\b(https?|ftp|mailto|xmpp)(:))|\b(www)(\.)")
 _MOST_LINES = 40

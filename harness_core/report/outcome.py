@@ -50,6 +50,10 @@ def _state(found: Found) -> str:
 def _features(found: Found) -> str:
     features = found.report.features
     total, passing = features["total"], features["passing"]
+    iterations = found.state.iterations
+    if not total and iterations:
+        best = max(one.total for one in iterations)
+        return f"the best of {count(len(iterations), 'iteration')} scored {best:.1f} of 10"
     if not total:
         return "there is no contract"
     if passing == total:
