@@ -155,7 +155,8 @@ def gather(parts: Sequence[Outcome]) -> Outcome:
     if len(parts) == 1:
         return parts[0]
     text = "\n".join(part.text for part in parts)
-    return Outcome(text, all(part.ok for part in parts), tuple(parts))
+    pictures = tuple(picture for part in parts for picture in part.pictures)
+    return Outcome(text, all(part.ok for part in parts), tuple(parts), pictures)
 
 
 def _outcome(parts: Sequence[tuple[bool, str]]) -> Outcome:
@@ -242,7 +243,15 @@ def _results(messages: Sequence[_Message]) -> Iterator[tuple[tuple[int, int], Ou
             text = _plain(_text_of(block.get("content")))
             failed = bool(block.get("is_error"))
             if place and not _undone(text, failed):
-                yield (int(place[1]), int(place[2])), Outcome(text, not failed)
+                shown = tuple(_pictures(block.get("content")))
+                yield (int(place[1]), int(place[2])), Outcome(text, not failed, pictures=shown)
+
+
+def _pictures(content: object) -> Iterator[bytes]:
+    for block in _blocks(content):
+        source = block.get("source")
+        if block.get("type") == "image" and isinstance(source, Mapping):
+            yield base64.b64decode(str(source.get("data", "")))
 
 
 def _undone(text: str, failed: bool) -> bool:

@@ -20,6 +20,9 @@ _COUNT = (
     re.compile(r"features?[^\d\n]{0,20}(\d{1,3})\b", re.IGNORECASE),
 )
 _PROPOSAL = re.compile(r"contracts/\d+-[\w-]+\.md")
+_WRITE_TO = re.compile(r"\bto (\w[\w-]*\.(?:md|txt|json))\b")
+_ANSWERED = "The evaluator doesn't agree"
+_ASKED = re.compile(r"^- (?!C\d+:)(.+)$", re.MULTILINE)
 _ALL_AT_ONCE = re.compile(
     r"\b(?:all|every|remaining)\b[^.\n]{0,30}\bfeatures?\b[^.\n]{0,40}\b(?:pass|done|built|session)"
     r"|\bcontinuous (?:build|session)\b",
@@ -67,6 +70,12 @@ def builds_everything(brief: Brief) -> bool:
     return bool(_ALL_AT_ONCE.search(brief.told)) and "one feature" not in brief.told.lower()
 
 
+def named_file(brief: Brief, otherwise: str) -> str:
+    """The file that a planner or an initializer is asked to write."""
+    found = _WRITE_TO.search(brief.prompt)
+    return found[1] if found else otherwise
+
+
 def proposal_path(brief: Brief) -> str | None:
     """The sprint contract that the session is asked to propose, if that is its task."""
     found = _PROPOSAL.search(brief.prompt)
@@ -74,14 +83,28 @@ def proposal_path(brief: Brief) -> str | None:
 
 
 def propose(brief: Brief, path: str) -> Generator[Step, Outcome, None]:
-    """A generator's proposal of a sprint contract."""
+    """A generator's proposal of a sprint contract, with what the evaluator's answer asks for."""
     contract = yield (
         "I'll look at what is open, then put down what this sprint owes.",
         bash(f"cat {CONTRACT}"),
     )
     feature = next_feature(brief, contract.text) or "the work"
-    yield from put(path, _PROPOSED.format(feature=feature))
+    asked = _ASKED.findall(brief.prompt.partition(_ANSWERED)[2])
+    more = "".join(f"{place}. {point}\n" for place, point in enumerate(asked, 4))
+    yield from put(path, _PROPOSED.format(feature=feature) + more)
     yield f"The proposal for {feature} is in {path}."
+
+
+def is_asked_to_agree(brief: Brief) -> bool:
+    """Whether an evaluator is to answer a proposal, not to judge work."""
+    return bool(definition(brief.tools.get(VERDICT, {}), "criteria"))
+
+
+def agree(brief: Brief) -> Generator[Step, Outcome, None]:
+    """An evaluator that finds a proposal good as it stands."""
+    yield "I'll hold it against what was promised.", read(CONTRACT)
+    yield from deliver_verdict(brief, {"verdict": "PASS", "criteria": [], "findings": []})
+    yield "That can be judged. Agreed."
 
 
 def verdict_of(brief: Brief, wanted: Mapping[str, object]) -> Call:
@@ -123,7 +146,8 @@ def deliver_verdict(brief: Brief, wanted: Mapping[str, object]) -> Part:
     return done
 
 
-Judge = Callable[[str, str], Mapping[str, object] | None]
+Finding = Mapping[str, object]
+Judge = Callable[[str, str], Finding | None]
 """From a feature's id and its source to a finding, or None where it holds."""
 
 
@@ -133,6 +157,9 @@ def judging(
     """An evaluator that looks at each feature's picture and source, and answers with what `judge` found."""
 
     def evaluator(brief: Brief) -> Generator[Step, Outcome, None]:
+        if is_asked_to_agree(brief):
+            yield from agree(brief)
+            return
         contract = yield "I haven't seen this being built. First, what was promised.", read(CONTRACT)
         findings = []
         scope = scope_of(brief, contract.text)
@@ -144,13 +171,14 @@ def judging(
             source = yield "And how it is made.", read(source_of(feature))
             finding = judge(feature, source.text)
             findings += [finding] if finding else []
-        yield from deliver_verdict(brief, _judgement(findings))
+        yield from deliver_verdict(brief, judgement(findings))
         yield "That is my verdict."
 
     return evaluator
 
 
-def _judgement(findings: list[Mapping[str, object]]) -> dict[str, object]:
+def judgement(findings: list[Finding]) -> dict[str, object]:
+    """What an evaluator answers that has found this."""
     if not findings:
         return {"verdict": "PASS", "scores": {"": (9, "It does what the contract says.")}, "findings": []}
     reason = str(findings[0].get("where", "It falls short."))
@@ -199,7 +227,7 @@ _PROPOSED = """\
 
 What this sprint owes, and how it is checked:
 
-1. The feature does what its description in the contract says; `python3 check.py {feature}` passes.
+1. The feature does what its description in the contract says, step by step.
 2. A picture rendered by the program, `screenshots/{feature}-*.png`, shows it.
 3. Every feature that passed before still passes.
 """

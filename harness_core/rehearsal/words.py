@@ -58,6 +58,8 @@ class Outcome:
     ok: bool = True
     parts: tuple[Outcome, ...] = ()
     """One for each call, in the order of the script, where a step made several."""
+    pictures: tuple[bytes, ...] = ()
+    """The files of the pictures that it shows."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from harness_core.rehearsal.habits import (
     asked_features,
     builds_everything,
     judging,
+    named_file,
     next_feature,
     proposal_path,
     propose,
@@ -85,11 +86,15 @@ def design(feature: str) -> str:
 
 
 def planner(brief: Brief) -> Generator[Step, Outcome, None]:
-    yield from put("app_spec.txt", "A program that draws three flags as PNG files.\n")
-    yield "The specification is in app_spec.txt."
+    path = named_file(brief, "app_spec.txt")
+    yield from put(path, "A program that draws three flags as PNG files.\n")
+    yield f"The specification is in {path}."
 
 
 def initializer(brief: Brief) -> Generator[Step, Outcome, None]:
+    if "to be added" in brief.prompt:
+        yield from add_flag(brief)
+        return
     text = contract(asked_features(brief, FEATURES))
     yield from put(CONTRACT, text, "First the contract.")
     yield from put("flags.py", FLAGS_PY)
@@ -104,6 +109,14 @@ def initializer(brief: Brief) -> Generator[Step, Outcome, None]:
         answer = yield "The contract is mended."
 
 
+def add_flag(brief: Brief) -> Part:
+    """One more flag in a project that draws some: the program stays as it is."""
+    yield "First what is there.", bash("ls"), read("flags.py")
+    yield from put(named_file(brief, CONTRACT), contract(1), "One flag is to be added.")
+    yield bash("git add -A && git commit -q -m 'Take up what is to be added'")
+    return (yield "What is to be added is written down.")
+
+
 def generator(brief: Brief) -> Generator[Step, Outcome, None]:
     if path := proposal_path(brief):
         yield from propose(brief, path)
@@ -111,12 +124,26 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
     while True:
         seen = yield "Which feature is next?", bash(f"cat {CONTRACT}")
         feature = next_feature(brief, seen.text)
+        if not seen.ok:
+            yield from build_whole()
+            return
         if feature is None:
             yield "Every feature passes; there is nothing left to build."
             return
         yield from build(feature)
         if not builds_everything(brief):
             yield f"{feature} is built and claimed."
+
+
+def build_whole() -> Part:
+    """All there is to it, where no contract says what."""
+    yield from put("flags.py", FLAGS_PY, "There is no contract. I'll draw one flag, and see it.")
+    yield from put("init.sh", INIT_SH)
+    yield from put("designs/F001.json", design("F001"))
+    yield bash("chmod +x init.sh && ./init.sh && python3 flags.py F001")
+    yield read("screenshots/F001-flag.png")
+    yield bash("git add -A && git commit -q -m 'Draw a flag'")
+    return (yield "The flag is drawn; I looked at it.")
 
 
 def build(feature: str) -> Part:
