@@ -16,7 +16,7 @@ def shortened(value: Any, redacted: Callable[[str], str]) -> Any:
         more = len(value) - INPUT_TEXT
         return value if more <= 0 else f"{value[:INPUT_TEXT]}… [{more} more characters]"
     if isinstance(value, Mapping):
-        return {str(key): shortened(item, redacted) for key, item in value.items()}
+        return {redacted(str(key)): shortened(item, redacted) for key, item in value.items()}
     if isinstance(value, list):
         return [shortened(item, redacted) for item in value]
     return value

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,8 +40,11 @@ def _mode(inbox: str) -> SteerMode:
 class Steering:
     """The engine's side of steering: collects, hands out, keeps receipts."""
 
-    def __init__(self, run: Logbook) -> None:
+    def __init__(self, run: Logbook, settled: float | None = None) -> None:
+        """`settled` is for who is gone after an instant and leaves claimed files to the next one like it:
+        seconds without a change after which a last line without an end counts as whole."""
         self._run = run
+        self._settled_after = settled
         self._taken = 0
         self._pending: list[SteerMessage] = []
         self._unacknowledged: list[SteerMessage] = []
@@ -69,7 +72,11 @@ class Steering:
             if message is not None and message.source:
                 self._upto[message.source] = message.upto
         for name in claimed:
-            self._use_up(name)
+            age = max(0.0, (time.time_ns() - int(name.split("-")[1])) / 1e9)
+            if self._settled_after is None or age > LATE:
+                self._use_up(name)
+            else:
+                self._claimed[name] = time.monotonic() - age
 
     def _journaled(self, message_id: str) -> SteerMessage | None:
         """A message whose file was damaged after it had been queued, as the journal has it."""
@@ -78,6 +85,16 @@ class Steering:
                 mode: SteerMode = "next" if event.mode == "next" else "now"
                 return SteerMessage(id=message_id, mode=mode, text=event.text, by="", queued=event.ts)
         return None
+
+    @property
+    def due(self) -> bool:
+        """Whether a message waits for the next tool boundary."""
+        return any(message.mode == "now" for message in self._pending)
+
+    @property
+    def unacknowledged(self) -> Sequence[SteerMessage]:
+        """What was handed over and not acknowledged."""
+        return tuple(self._unacknowledged)
 
     def collect(self) -> None:
         """Take in what the operator has written since the last call."""
@@ -124,9 +141,21 @@ class Steering:
         for name, since in list(self._claimed.items()):
             if time.monotonic() - since > LATE:
                 self._use_up(name)
-            elif (mode := _mode(name)) not in unfinished and self._queue_rest(name, finished_lines=True):
+            elif (mode := _mode(name)) not in unfinished and self._queue_rest(
+                name, finished_lines=not self._settled(name)
+            ):
                 # Its last line is still being written; what came later waits for it.
                 unfinished.add(mode)
+
+    def _settled(self, name: str) -> bool:
+        """Whether nobody has written to a claimed inbox for as long as a hook can wait."""
+        if self._settled_after is None:
+            return False
+        try:
+            written = (self._run.dir.steering / name).stat().st_mtime
+        except FileNotFoundError:
+            return True
+        return time.time() - written > self._settled_after
 
     def _claim(self, path: Path, mode: SteerMode) -> None:
         self._newest = max(time.time_ns(), self._newest + 1)
@@ -198,9 +227,10 @@ class Steering:
             )
         return "\n\n".join(parts)
 
-    def reply_begins(self) -> None:
-        """The agent begins to answer: it has all that was delivered before."""
-        self._in_question = {message.id for message in self._unacknowledged}
+    def reply_begins(self, reached: Iterable[str] | None = None) -> None:
+        """The agent begins to answer: it has all that was delivered before, or these messages alone."""
+        known = {message.id for message in self._unacknowledged}
+        self._in_question = known if reached is None else known & set(reached)
 
     def acknowledge(self) -> None:
         """The agent has spoken: what was delivered before its reply began has reached it."""

@@ -1,0 +1,73 @@
+"""Whether the operator has said anything, at a glance; and whether what was handed over has arrived."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness_core.files import read_end
+from harness_core.hooks.shelf import Common, Session, Waiting
+from harness_core.layout import RunDir
+
+SETTLED = 0.1
+"""Seconds without a change after which a message without an end of line counts as whole."""
+_TAIL = 4 << 20
+
+
+def spoken(run: RunDir, common: Common) -> bool:
+    """Whether there is a message that nobody has taken in yet."""
+    if common.due or run.steer_file.exists() or run.steer_next_file.exists():
+        return True
+    try:
+        names = os.listdir(run.steering)
+    except FileNotFoundError:
+        return False
+    return any(name.startswith("inbox-") or _number(name) > common.steer_taken for name in names)
+
+
+def _number(name: str) -> int:
+    number, dot, suffix = name.partition(".")
+    return int(number) if dot and suffix == "json" and number.isdecimal() else 0
+
+
+def let_settle(run: RunDir) -> None:
+    """Give who is writing a message the time to end its line."""
+    for path in _inboxes(run):
+        try:
+            age = time.time() - path.stat().st_mtime
+        except OSError:
+            continue
+        if age < SETTLED and not read_end(path, 1).endswith(b"\n"):
+            time.sleep(SETTLED - max(age, 0.0) + 0.01)
+
+
+def _inboxes(run: RunDir) -> Iterator[Path]:
+    yield from (run.steer_file, run.steer_next_file)
+    if run.steering.is_dir():
+        yield from run.steering.glob("inbox-*")
+
+
+def arrivals(waiting: Sequence[Waiting], session: Session) -> tuple[list[str], list[str]]:
+    """Of the messages handed to `session`: which its agent has answered, which never reached it."""
+    arrived: list[str] = []
+    lost: list[str] = []
+    for item in waiting:
+        if item.session != session.id:
+            continue
+        lines = read_end(Path(item.transcript), _TAIL).splitlines() if item.transcript else []
+        told = _last(lines, f"steering message {item.id} from the operator".encode())
+        answered = _last(lines, b'"type":"assistant"')
+        if told is not None:
+            if answered is not None and answered > told:
+                arrived.append(item.id)
+            continue
+        given = _last(lines, item.tool_use_id.encode()) if item.tool_use_id else None
+        if given is not None and answered is not None and answered > given:
+            lost.append(item.id)
+    return arrived, lost
+
+
+def _last(lines: Sequence[bytes], mark: bytes) -> int | None:
+    return next((place for place in range(len(lines) - 1, -1, -1) if mark in lines[place]), None)

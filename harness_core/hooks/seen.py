@@ -1,0 +1,81 @@
+"""What a call has left to see: its output, the evidence it made, and whether it could have typed any."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness_core.hooks.shelf import Common
+from harness_core.layout import RunDir
+
+_OUTPUT = 4096
+"""Bytes of a call's output that stand in the journal."""
+_DEPENDS = re.compile(r"[*?\[]|\b(cp|mv|ln|install|rsync|tar|unzip|dd)\b")
+"""Signs that what a command fills depends on the files that are there when it runs."""
+
+
+def output_of(response: object) -> str:
+    """What a tool answered, as text, within what a journal line has room for."""
+    text = _text(response)
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= _OUTPUT else data[:_OUTPUT].decode("utf-8", "ignore")
+
+
+def _text(response: object) -> str:
+    if response is None:
+        return ""
+    if isinstance(response, str):
+        return response
+    if isinstance(response, Mapping):
+        if "stdout" in response or "stderr" in response:
+            said = (response.get("stdout"), response.get("stderr"))
+            return "\n".join(part for part in said if isinstance(part, str) and part)
+        file = response.get("file")
+        if isinstance(file, Mapping) and isinstance(content := file.get("content"), str):
+            return content
+        if response.get("type") == "image":
+            return "[a picture]"
+    if isinstance(response, list):
+        blocks = (block.get("text") for block in response if isinstance(block, Mapping))
+        return "\n".join(block for block in blocks if isinstance(block, str))
+    return json.dumps(response, ensure_ascii=False)
+
+
+def evidence_now(run: RunDir, common: Common) -> Iterator[tuple[str, str, int]]:
+    """The evidence that is new in its folder, by path, sha256 and size; `common` learns of it."""
+    found = dict(_scan(run))
+    new = [path for path, state in found.items() if common.pictures.get(path) != state]
+    common.pictures = found
+    if not new:
+        return
+    from harness_core.evidence_bytes import load  # noqa: PLC0415
+    from harness_core.evidence_files import evidence_kind  # noqa: PLC0415
+
+    for path in new:
+        content = load(run.root / path) if evidence_kind(path) is not None else ""
+        if not isinstance(content, str):
+            yield path, hashlib.sha256(content.data).hexdigest(), len(content.data)
+
+
+def _scan(run: RunDir) -> Iterator[tuple[str, list[int]]]:
+    try:
+        with os.scandir(run.evidence) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    info = entry.stat(follow_symlinks=False)
+                    yield f"{run.evidence.name}/{entry.name}", [info.st_mtime_ns, info.st_size]
+    except OSError:
+        return
+
+
+def fills_nothing(command: str, root: Path, cwd: Path) -> bool:
+    """Whether a command that is about to run is sure to fill no file with words of its own or with copies."""
+    if _DEPENDS.search(command):
+        return False
+    from harness_core.guards.shell_typed import unproven  # noqa: PLC0415
+
+    return not unproven(command, root, lambda _: False, cwd)

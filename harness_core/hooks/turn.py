@@ -1,0 +1,384 @@
+"""One hook call: what Claude Code says, and what it is answered.
+
+Before a tool runs, the guards judge it in their order; after it ran, what it read and wrote is noted and the
+contract looked after. Steering joins at whichever of the two comes first. All of it under the run's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness_core.guards import Denial, GuardContext, ToolCall, paths
+from harness_core.guards.order import GUARDS, failure
+from harness_core.hooks import inbox
+from harness_core.hooks.context import context
+from harness_core.hooks.diary import Diary
+from harness_core.hooks.locking import locked
+from harness_core.hooks.marks import digest, digest_of, strayed
+from harness_core.hooks.seen import evidence_now, output_of
+from harness_core.hooks.shelf import Common, Running, Session, Shelf
+from harness_core.layout import RunDir
+from harness_core.redact import Redactor
+from harness_core.written import FILE_TOOLS, target
+
+if TYPE_CHECKING:
+    from harness_core.hooks.books import Books
+    from harness_core.journal import Journal
+
+Answer = dict[str, Any]
+Payload = Mapping[str, Any]
+
+
+class BadPayload(ValueError):
+    """What came in isn't what a hook is told. The message says what is missing."""
+
+
+def answer(run: RunDir, payload: Payload) -> Answer:
+    """What Claude Code is to be told; an empty one lets everything go its way. Raises what went wrong."""
+    event = _text(payload, "hook_event_name")
+    with locked(run) as ours:
+        if not ours:
+            return _beside_an_engine(run, event, payload)
+        with Turn(run, payload, event) as turn:
+            return turn.answer()
+
+
+def _beside_an_engine(run: RunDir, event: str, payload: Payload) -> Answer:
+    """An engine is at work here and alone writes: its contract is closed to others, the guards hold."""
+    if event != "PreToolUse":
+        return {}
+    call = _call(payload)
+    stopping = os.path.lexists(run.stop_file)
+    denial = _judged(call, context(run, payload, call, Common(), stopping=stopping))
+    if denial is None and _names_contract(run, call):
+        denial = Denial(
+            "contract",
+            "An engine of Longwatch is at work on this run and keeps its contract: only its own agents "
+            "claim. Work on something else, or ask the operator to stop it.",
+        )
+    return _denied(denial) if denial else {}
+
+
+class Turn:
+    """One call of one session, between reading what is remembered and writing it back."""
+
+    def __init__(self, run: RunDir, payload: Payload, event: str) -> None:
+        self.run = run
+        self.payload = payload
+        self.event = event
+        self.session_id = _text(payload, "session_id")
+        self.subagent = payload.get("agent_id")
+        self.transcript = str(payload.get("transcript_path") or "")
+        self.shelf = Shelf(run)
+        self.common = self.shelf.common()
+        self.redact = Redactor(os.environ)
+        self.diary = Diary(run, self.redact)
+        self._journal: Journal | None = None
+        self._books: Books | None = None
+        self._known = self.shelf.session(self.session_id)
+        self.session = self._begun()
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self.session.last = time.time()
+        self.shelf.save(self.common)
+        self.shelf.save(self.session)
+
+    def books(self) -> Books:
+        """The whole run, opened when it is first needed."""
+        if self._books is None:
+            from harness_core.hooks.books import Books  # noqa: PLC0415
+            from harness_core.journal import Journal  # noqa: PLC0415
+
+            self._journal = Journal(self.run.journal)
+            self._books = Books(self.run, self.common, self._journal)
+            if self._known is not None:
+                self._books.act_as(self._known)
+        return self._books
+
+    def _tell(self, kind: str, **values: Any) -> None:
+        if self._books is not None:
+            self._books.tell(kind, values)
+        else:
+            self.diary.tell(kind, self.session.number or None, values)
+
+    def _begun(self) -> Session:
+        """What is remembered of the session; one that was never seen begins here."""
+        model = self.payload.get("model")
+        named = model if isinstance(model, str) else ""
+        if self._known is None:
+            self._known = self.books().begin(self.session_id, time.time_ns(), named)
+        elif not self._known.open and self.event != "SessionEnd":
+            self.books().reopen(self._known, named)
+        return self._known
+
+    def answer(self) -> Answer:
+        if self.event == "PreToolUse":
+            return self._before(_call(self.payload))
+        if self.event in ("PostToolUse", "PostToolUseFailure"):
+            return self._after(_call(self.payload), ok=self.event == "PostToolUse")
+        if self.event == "SessionStart":
+            return self._start()
+        if self.event == "Stop":
+            return self._context(self._steered(None)) if self.subagent is None else {}
+        if self.event == "SessionEnd" and self.session.open:
+            ms = (time.time_ns() - self.session.started_ns) // 1_000_000
+            self.books().end(self.session, str(self.payload.get("reason") or "ended"), ms)
+        return {}
+
+    # --- Sessions -----------------------------------------------------------------------------------
+
+    def _start(self) -> Answer:
+        self._take_back()
+        if self.session.number and inbox.spoken(self.run, self.common) and not self._stopped():
+            books = self.books()
+            return self._context(books.steer(self.session, None, self.transcript, session_start=True))
+        return {}
+
+    def _take_back(self) -> None:
+        """Messages handed to a session that ended before it answered are due again."""
+        lost = []
+        for item in self.common.waiting:
+            session = self.shelf.session(item.session)
+            if item.session != self.session.id and (session is None or not session.open):
+                lost.append(item.id)
+        if lost:
+            self.books().arrived([], lost)
+
+    # --- Before a tool ------------------------------------------------------------------------------
+
+    def _before(self, call: ToolCall) -> Answer:
+        stopped = self._stopped()
+        self._settle_left()
+        self._tell("tool_use", **self._of(call), input=dict(call.input))
+        running = Running(time.time(), str(self.payload.get("cwd") or ""))
+        denial = _judged(call, context(self.run, self.payload, call, self.common, stopping=stopped))
+        if denial is None:
+            denial, running = self._judge_contract(call, running)
+        if strayed(self.run, self.common):
+            self.books().inspect(None)
+        self.session.calls += 1
+        if denial is not None:
+            self._tell("guard_decision", **self._of(call), guard=denial.guard, reason=denial.reason)
+        else:
+            running.quiet = _quiet(call, self.run.root, running.cwd)
+            self.session.running[call.tool_use_id] = running
+        text = "" if stopped or self.subagent else self._steered(call.tool_use_id)
+        return _denied(denial, text) if denial else self._context(text)
+
+    def _of(self, call: ToolCall) -> dict[str, Any]:
+        return {"tool_use_id": call.tool_use_id, "tool": call.tool, "agent": call.agent}
+
+    def _stopped(self) -> bool:
+        """Whether AGENT_STOP is there; its coming and going is journaled once."""
+        stopped = os.path.lexists(self.run.stop_file)
+        if stopped != self.common.stopping:
+            self.books().note_stop(stopped)
+            self.common.stopping = stopped
+        return stopped
+
+    def _judge_contract(self, call: ToolCall, running: Running) -> tuple[Denial | None, Running]:
+        if not self.common.contract or not _names_contract(self.run, call):
+            return None, running
+        try:
+            denial, edit = self.books().judge_edit(call, self.session, self.shelf)
+        except Exception as error:
+            return failure("contract", error), running
+        if edit is not None and edit.text is not None:
+            self.common.edits[call.tool_use_id] = digest_of(edit.text.encode("utf-8", "replace"))
+            running.edit, running.features = edit.kind.value, list(edit.features)
+        return denial, running
+
+    # --- After a tool -------------------------------------------------------------------------------
+
+    def _after(self, call: ToolCall, *, ok: bool) -> Answer:
+        running = self.session.running.pop(call.tool_use_id, None)
+        if running is None:
+            # Its first half was never seen: then nothing is known of it.
+            running = Running(time.time(), str(self.payload.get("cwd") or ""), quiet=False)
+        response = self.payload.get("tool_response")
+        if ok and call.tool == "Read":
+            self._note_read(call, response)
+        if not running.quiet or (ok and call.tool in FILE_TOOLS):
+            self._note_written(call, running)
+        expected = self.common.edits.pop(call.tool_use_id, "")
+        refused = ""
+        if ok and expected and running.edit:
+            refused = self.books().settle(running, self.session, self.shelf)
+        if strayed(self.run, self.common):
+            self.books().inspect(call.tool_use_id)
+        self._note_commits()
+        self._note_evidence()
+        said = response if ok else self.payload.get("error")
+        self._tell(
+            "tool_result",
+            tool_use_id=call.tool_use_id,
+            ok=ok,
+            ms=round((time.time() - running.since) * 1000),
+            output=output_of(said),
+            agent=call.agent,
+        )
+        steered = "" if self.subagent or self._stopped() else self._steered(call.tool_use_id)
+        return self._context("\n\n".join(filter(None, (refused, steered))))
+
+    def _settle_left(self) -> None:
+        """An edit of the contract whose end nobody told, since its hook was killed, counts all the same."""
+        for tool_use_id, running in list(self.session.running.items()):
+            expected = self.common.edits.get(tool_use_id)
+            if expected and digest(self.run.root / self.common.contract) == expected:
+                del self.session.running[tool_use_id], self.common.edits[tool_use_id]
+                self.books().settle(running, self.session, self.shelf)
+
+    def _note_read(self, call: ToolCall, response: object) -> None:
+        from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
+        from harness_core.evidence_files import evidence_kind  # noqa: PLC0415
+
+        path = relative_to(self.run.root, str(call.input.get("file_path", "")))
+        if path is None or evidence_kind(path) is None:
+            return
+        content = load(self.run.root / path)
+        if isinstance(content, str):
+            return
+        from harness_core.hooks import books  # noqa: PLC0415
+
+        sha256 = hashlib.sha256(content.data).hexdigest()
+        notes = books.notes(self.shelf, self.session)
+        notes.note_read(path, sha256, response)
+        books.save_notes(self.shelf, self.session, notes)
+        self._tell("evidence_read", path=path, sha256=sha256, tool_use_id=call.tool_use_id)
+
+    def _note_written(self, call: ToolCall, running: Running) -> None:
+        """Take down what was typed. What a file tool wrote goes into a list that needs nothing loaded."""
+        if call.tool in FILE_TOOLS:
+            from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
+
+            path = relative_to(self.run.root, target(call))
+            if path is None:
+                return
+            content = load(self.run.root / path)
+            known = [path, "", 0]
+            if not isinstance(content, str):
+                known = [path, hashlib.sha256(content.data).hexdigest(), len(content.data)]
+            with self.shelf.session_file(self.session.id, ".typed").open("ab") as typed:
+                typed.write(json.dumps(known).encode() + b"\n")
+            return
+        from harness_core.hooks import books  # noqa: PLC0415
+        from harness_core.written import note_written  # noqa: PLC0415
+
+        notes = books.notes(self.shelf, self.session)
+        if note_written(call, self.run.root, Path(running.cwd) if running.cwd else None, notes):
+            books.save_notes(self.shelf, self.session, notes)
+
+    def _note_commits(self) -> None:
+        from harness_core.gitfiles import GitFiles  # noqa: PLC0415
+
+        head = GitFiles(self.run.root).head() or ""
+        if head != self.common.head:
+            self.books().note_commits()
+            self.common.head = head
+
+    def _note_evidence(self) -> None:
+        for path, sha256, size in evidence_now(self.run, self.common):
+            self._tell("evidence_captured", path=path, sha256=sha256, size=size)
+
+    # --- Steering -----------------------------------------------------------------------------------
+
+    def _steered(self, tool_use_id: str | None) -> str:
+        """What the operator has said, for the main agent; and the receipts of what was said before."""
+        if self.session.number == 0:
+            return ""
+        if self.common.waiting:
+            arrived, lost = inbox.arrivals(self.common.waiting, self.session)
+            if arrived or lost:
+                self.books().arrived(arrived, lost)
+        if not inbox.spoken(self.run, self.common):
+            return ""
+        return self.books().steer(self.session, tool_use_id, self.transcript)
+
+    def _context(self, text: str) -> Answer:
+        if not text:
+            return {}
+        return {"hookSpecificOutput": {"hookEventName": self.event, "additionalContext": text}}
+
+
+def _text(payload: Payload, name: str) -> str:
+    value = payload.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadPayload(f"the hook's payload has no {name}")
+    return value
+
+
+def _call(payload: Payload) -> ToolCall:
+    given = payload.get("tool_input") or {}
+    if not isinstance(given, dict):
+        raise BadPayload("the hook's payload has a tool_input that isn't an object")
+    agent, named = payload.get("agent_id"), payload.get("tool_use_id")
+    tool = _text(payload, "tool_name")
+    return ToolCall(
+        tool=tool,
+        input=given,
+        tool_use_id=named if isinstance(named, str) and named else _made_up(tool, given),
+        agent=agent if isinstance(agent, str) else None,
+    )
+
+
+def _made_up(tool: str, given: Mapping[str, Any]) -> str:
+    """An id by which the two halves of a call find each other where the CLI gave none."""
+    said = json.dumps([tool, given], sort_keys=True)
+    return f"call-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def _judged(call: ToolCall, known: GuardContext | Denial) -> Denial | None:
+    """The verdict of the guards in their order. One that fails, denies."""
+    if isinstance(known, Denial):
+        return known
+    for name, check in GUARDS:
+        try:
+            denial = check(call, known)
+        except Exception as error:
+            return failure(name, error)
+        if denial is not None:
+            return denial
+    return None
+
+
+def _names_contract(run: RunDir, call: ToolCall) -> bool:
+    """Whether a file tool's call means the contract's file, by whatever name."""
+    if call.tool not in FILE_TOOLS:
+        return False
+    try:
+        found = paths.resolve(run.root, target(call))
+    except paths.Unresolvable:
+        return True
+    return paths.contract_name(run.root, found) is not None
+
+
+def _denied(denial: Denial, more: str = "") -> Answer:
+    said: Answer = {
+        "hookEventName": "PreToolUse",
+        "permissionDecision": "deny",
+        "permissionDecisionReason": denial.reason,
+    }
+    if more:
+        said["additionalContext"] = more
+    stop = {"continue": False, "stopReason": denial.reason} if denial.guard == "stop" else {}
+    return {"hookSpecificOutput": said, **stop}
+
+
+def _quiet(call: ToolCall, root: Path, cwd: str) -> bool:
+    """Whether a call is sure to fill no file with words of its own or with copies."""
+    if call.tool != "Bash":
+        return True
+    from harness_core.hooks.seen import fills_nothing  # noqa: PLC0415
+
+    return fills_nothing(str(call.input.get("command", "")), root, Path(cwd) if cwd else root)
