@@ -19,6 +19,7 @@ from harness_core.errors import Mistake
 from harness_core.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.journal import check_format
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
+from harness_core.mcp_servers import McpServer, ServerName
 from harness_core.notify.settings import Notify
 
 ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
@@ -161,7 +162,8 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()
     notify: Notify = Notify()
-    """Not part of a run's configuration: what is in it may be secret, and is read at each start."""
+    mcp: dict[ServerName, McpServer] = {}
+    """Read at each start, like `notify` and for the same reason."""
 
 
 class RunConfig(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ def explain(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> str
     what, place = _parts(error)
     if "unknown field" in what:
         key = what.rpartition("unknown field ")[2].strip("`")
-        known = sorted(field.encode_name for field in msgspec.structs.fields(_type_at(struct, place)))
+        known = sorted(field.encode_name for field in msgspec.structs.fields(_entry(_type_at(struct, place))))
         section = f" in [{place}]" if place else ""
         return f"unknown key `{key}`{section}: known there are {', '.join(known)}"
     return f"{place or 'the file'}: {advice(error, struct)}"
@@ -68,5 +68,11 @@ def _parts(error: msgspec.ValidationError) -> tuple[str, str]:
 def _type_at(struct: type[msgspec.Struct], place: str) -> Any:
     found: Any = struct
     for name in filter(None, place.split(".")):
-        found = next(field.type for field in msgspec.structs.fields(found) if field.encode_name == name)
+        fields = msgspec.structs.fields(_entry(found))
+        found = next(field.type for field in fields if field.encode_name == name)
     return found
+
+
+def _entry(kind: Any) -> Any:
+    """What each table of a section of named tables is; any other type is itself."""
+    return get_args(kind)[1] if get_origin(kind) is dict else kind

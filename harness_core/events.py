@@ -411,6 +411,13 @@ class AppChanged(Event, frozen=True, kw_only=True, tag="app_changed"):
     detail: str = ""
 
 
+class ServerMissing(Event, frozen=True, kw_only=True, tag="server_missing"):
+    """An MCP server that agents should have isn't there; told once for each engine."""
+
+    name: str
+    why: str
+
+
 class Error(Event, frozen=True, kw_only=True, tag="error"):
     message: str
     kind: str = ""
@@ -430,7 +437,7 @@ AnyEvent = (
     | CheckpointOpened | CheckpointDecided | Verdict | Commit | Cost | RateLimited | Retry
     | StallDetected | LoopDetected | LimitReached | LimitNear | LimitsChanged | AppChanged | Error
     | SpecWritten | FeaturesAdded | SprintStarted | ContractProposed | ContractReviewed | ContractAgreed
-    | SprintEnded | IterationChosen | Compacted | GoalJudged
+    | SprintEnded | IterationChosen | Compacted | GoalJudged | ServerMissing
 )  # fmt: skip
 
 CONTROL: tuple[type[Event], ...] = (

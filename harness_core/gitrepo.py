@@ -10,7 +10,7 @@ from pathlib import Path
 from harness_core import processes
 from harness_core.errors import Mistake
 from harness_core.gitfiles import GitFiles
-from harness_core.layout import NEVER_COMMITTED, RunDir
+from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
 
 # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -19,7 +19,9 @@ import git
 
 NAME = "Longwatch"
 EMAIL = "longwatch@localhost"
-_LOCAL_EXCLUDES = (*NEVER_COMMITTED, "node_modules/", "__pycache__/", ".venv/")
+_BROWSER_NOTES = (f"{EVIDENCE_DIR}/page-*.yml", f"{EVIDENCE_DIR}/console-*.log")
+"""What the agents' browser writes down by itself with each page that it opens."""
+_LOCAL_EXCLUDES = (*NEVER_COMMITTED, *_BROWSER_NOTES, "node_modules/", "__pycache__/", ".venv/")
 
 ABANDONED_AFTER = 1.0
 """Seconds after which a lock may be one that a killed git has left behind."""

@@ -17,6 +17,7 @@ from harness_core.contract import Feature
 from harness_core.errors import Mistake
 from harness_core.files import read_text
 from harness_core.layout import RunDir
+from harness_core.mcp_servers import BROWSER
 from harness_core.rubric import Rubric
 
 GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
@@ -72,6 +73,13 @@ def _guidance(run: RunDir) -> str:
         if text and text.strip():
             parts.append(f"\n\n## The repository's own guidance ({name})\n\n{text.strip()}\n")
     return "".join(parts)
+
+
+def not_there(name: str, why: str) -> str:
+    """What a session's first message says of a server that the role should have and that isn't there."""
+    if name == BROWSER:
+        return f"No browser is available: {why}. Where a page matters, say what you could not see."
+    return f"The tools mcp__{name}__* are not available: {why}. Do without them."
 
 
 def initializer_task(run: RunDir, features: int) -> str:

@@ -15,6 +15,7 @@ from harness_core.fold import SNAPSHOT_EVERY, save_snapshot
 from harness_core.gitfiles import GitFiles
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
+from harness_core.mcp_servers import Servers
 from harness_core.redact import Redactor
 from harness_core.state import RunState
 
@@ -68,6 +69,7 @@ class Run(Logbook):
     epoch: int
     """Counts the engines that this run has had; part of the mark on every process of the run."""
     git: GitRepo
+    servers: Servers = field(default_factory=Servers)
     console: bool = False
     """Whether a console watches: then the engine waits for the operator instead of ending."""
 

@@ -9,11 +9,20 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core import __version__, config, control, guardian, limit_requests, processes, rubric
+from harness_core import (
+    __version__,
+    config,
+    control,
+    guardian,
+    limit_requests,
+    mcp_servers,
+    processes,
+    rubric,
+)
 from harness_core import contract as ct
 from harness_core import events as ev
 from harness_core.control import LimitsRequest
@@ -25,6 +34,7 @@ from harness_core.gitrepo import GitRepo
 from harness_core.journal import Journal, Tail, check_format, now_iso
 from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
 from harness_core.lock import Owner, RunLock
+from harness_core.mcp_servers import McpServer
 from harness_core.notify.channels import channels
 from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
@@ -51,6 +61,7 @@ class _Plan:
     spec: bytes | None
     """The specification, where it has to be put in place."""
     notify: Notify
+    servers: Mapping[str, McpServer]
     limits: Sequence[LimitsRequest]
     """What the operator asked to be changed of the limits while no engine was there; `options` have it."""
 
@@ -100,7 +111,7 @@ def _checked(request: Request) -> _Plan:
         _check_contract(directory)
     _check_git(directory)
     notify = file.notify.over(of_user())
-    return _Plan(request, directory, info, options, settings, spec, notify, asked)
+    return _Plan(request, directory, info, options, settings, spec, notify, file.mcp, asked)
 
 
 def _directory(text: str) -> RunDir:
@@ -261,7 +272,10 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
         journal=Journal(directory.journal),
         state=fold(directory),
         git=git,
-        redact=Redactor({**os.environ, **plan.notify.secrets}),
+        redact=Redactor({**os.environ, **plan.notify.secrets, **mcp_servers.secrets(plan.servers)}),
+        servers=mcp_servers.gather(
+            plan.servers, directory, os.environ, with_browser=plan.settings.switches.browser
+        ),
         console=plan.request.console,
     )
 

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness_core import processes
+from harness_core.mcp_servers import BROWSER, CONNECT_WITHIN
 from harness_core.run import Run
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ HOOK_TIMEOUT = 30.0
 STOP_HOOK_TIMEOUT = 600.0
 SERVER = "longwatch"
 """Name of the in-process MCP server; its tools are `mcp__longwatch__*`."""
+CLOSED_TOOLS = (f"mcp__{BROWSER}__browser_run_code_unsafe",)
+"""Not offered, though a server has them: this one runs code outside of the page, past every guard."""
 BUILDER_TOOLS = ("Bash", "Read", "Edit", "Write", "Grep", "Glob", "Agent")
 READER_TOOLS = ("Read", "Grep", "Glob")
 ROLE_TOOLS = {"evaluator": READER_TOOLS, "planner": (*READER_TOOLS, "Write", "Edit")}
@@ -104,6 +107,7 @@ def options(
     """The SDK's options for one session."""
     from claude_agent_sdk import ClaudeAgentOptions, HookMatcher  # noqa: PLC0415
 
+    servers: dict[str, Any] = {SERVER: server, **run.servers.of(setup.role)}
     tools = list(ROLE_TOOLS.get(setup.role, BUILDER_TOOLS))
     matchers: dict[Any, list[HookMatcher]] = {
         "PreToolUse": [HookMatcher(hooks=[hooks.pre_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
@@ -120,10 +124,11 @@ def options(
         cwd=run.dir.root,
         model=setup.model,
         tools=tools,
-        allowed_tools=[*tools, f"mcp__{SERVER}"],
+        allowed_tools=[*tools, *(f"mcp__{name}" for name in servers)],
+        disallowed_tools=list(CLOSED_TOOLS),
         permission_mode="dontAsk",
         system_prompt={"type": "preset", "preset": "claude_code", "append": setup.system_prompt},
-        mcp_servers={SERVER: server},
+        mcp_servers=servers,
         strict_mcp_config=True,
         setting_sources=[],
         skills=[],
@@ -171,6 +176,7 @@ def _environment(run: Run, setup: Setup) -> dict[str, str]:
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_RETRY_WATCHDOG": "1",
         "BASH_MAX_TIMEOUT_MS": tool_ms,
+        "MCP_TIMEOUT": str(int(CONNECT_WITHIN * 1000)),
         "MCP_TOOL_TIMEOUT": tool_ms,
     }
 

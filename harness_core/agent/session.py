@@ -22,7 +22,7 @@ import msgspec
 from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core import processes
-from harness_core.agent import sdk, tools
+from harness_core.agent import connections, sdk, tools
 from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import CLAIM, Gate
 from harness_core.agent.transcriber import Transcriber
@@ -33,7 +33,7 @@ from harness_core.config import Timeouts
 from harness_core.files import read_bounded
 from harness_core.history import History
 from harness_core.ledger import Ledger, started_now
-from harness_core.prompting import system_prompt
+from harness_core.prompting import not_there, system_prompt
 from harness_core.run import Run
 from harness_core.steering import Steering
 
@@ -122,6 +122,7 @@ class Session:
         self._transcriber: Transcriber | None = None
         self._stderr: list[str] = []
         self._ending: End | None = None
+        self._servers_settled = False
         self._clocks = Clocks(self._timeouts(), time.monotonic())
 
     @property
@@ -148,10 +149,11 @@ class Session:
         sdk.load()
         from claude_agent_sdk import ClaudeSDKClient  # noqa: PLC0415
 
+        told = self._run.servers.as_told(self._run.config, self.role)
         setup = sdk.Setup(
             role=self.role,
             model=self.model,
-            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, self._run.config),
+            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, told),
             sdk_session=self.sdk_session,
             resume=self.resumed,
             schema=self._schema,
@@ -275,12 +277,16 @@ class Session:
     async def converse(self, prompt: str) -> Outcome:
         """Send `prompt` and go on until the agent is done or something ends the turn."""
         assert self._client is not None
+        try:
+            absent = await self._absent_servers(self._client)
+        except Exception as error:
+            return Outcome(End.CRASHED, str(error))
         if self._parts.brake.on:
             return Outcome(End.STOPPED)
         self._ending = None
         self._clocks.sign(time.monotonic())
         try:
-            await self._client.query(prompt)
+            await self._client.query("\n\n".join([prompt, *absent]))
         except Exception as error:
             return Outcome(End.CRASHED, str(error))
         supervisor = asyncio.create_task(self._supervise())
@@ -290,6 +296,22 @@ class Session:
             supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await supervisor
+
+    async def _absent_servers(self, client: ClaudeSDKClient) -> list[str]:
+        """Wait until each server has answered or run out of time; tells, once, of those that aren't there."""
+        if self._servers_settled:
+            return []
+        self._servers_settled = True
+        servers = self._run.servers
+        absent = servers.absent_for(self.role)
+        if asked := servers.of(self.role):
+            absent |= await connections.failed(client, asked, lambda: self._parts.brake.on)
+        if self._parts.brake.on:
+            return []
+        for name in absent.keys() - servers.told:
+            servers.told.add(name)
+            self._run.emit(ev.ServerMissing(name=name, why=self._run.redact.text(absent[name])[:500]))
+        return [not_there(name, self._run.redact.text(why)) for name, why in absent.items()]
 
     async def _follow(self) -> Outcome:
         from claude_agent_sdk import ResultMessage  # noqa: PLC0415
