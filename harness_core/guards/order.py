@@ -26,11 +26,20 @@ def _secrets(call: ToolCall, ctx: GuardContext) -> Denial | None:
     return secrets.check(call, ctx)
 
 
+def _browser(call: ToolCall, ctx: GuardContext) -> Denial | None:
+    if not call.tool.startswith(paths.MCP_PREFIX):
+        return None
+    from harness_core.guards import browser  # noqa: PLC0415
+
+    return browser.check(call, ctx)
+
+
 GUARDS: Sequence[tuple[str, Guard]] = (
     ("stop", stop.check),
     ("path", paths.check),
     ("shell", _shell),
     ("secrets", _secrets),
+    ("browser", _browser),
 )
 """Each by its name. The contract's guard comes after them: it needs the contract of record."""
 

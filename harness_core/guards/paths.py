@@ -119,6 +119,10 @@ WRITING_WORDS = frozenset(
 ) | frozenset(["update", "patch", "save", "put", "set", "make", "mkdir"])
 
 
+_BROWSERS_FILE = "filename"
+"""Where a browser's tool writes, whatever its name says: the browser guard judges it."""
+
+
 class Unresolvable(ValueError):
     """A path that names nothing definite: a symlink loop, a null byte, an unknown user's home."""
 
@@ -317,11 +321,14 @@ def _pattern_problem(call: ToolCall, ctx: GuardContext) -> str | None:
 
 
 def _mcp_problem(call: ToolCall, ctx: GuardContext) -> str | None:
-    words = re.findall(r"[A-Z]?[a-z]+", call.tool.removeprefix(MCP_PREFIX).rpartition("__")[2])
+    name = call.tool.removeprefix(MCP_PREFIX).rpartition("__")[2]
+    browses = name.startswith("browser_")
+    words = re.findall(r"[A-Z]?[a-z]+", name)
     verbs = {word.lower() for word in words}
     reads = bool(verbs & READING_WORDS) and not verbs & WRITING_WORDS
     shoots = "screenshot" in verbs
-    for text in path_values(call.input):
+    given = {name: value for name, value in call.input.items() if name != _BROWSERS_FILE or not browses}
+    for text in path_values(given):
         bare_name = shoots and "/" not in text and "\\" not in text and not text.startswith((".", "~"))
         if bare_name:
             continue
