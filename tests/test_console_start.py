@@ -21,7 +21,7 @@ from tests import scenes
 from tests.commands import ROOT, longwatch, said, sentence
 from tests.harness import environment, named, open_stage
 from tests.terminal import open_terminal
-from tui import doctor, new_run, recent, settings
+from tui import new_run, recent, settings
 from tui.console import keymap, keys
 from tui.console.app import Console
 from tui.console.line_list import LineList
@@ -392,21 +392,12 @@ def test_the_doctor_says_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("c")
         await until(pilot, lambda: isinstance(pilot.app.screen, DoctorScreen))
         shown = pilot.app.screen.query_one("#checks", Static)
-        await until(pilot, lambda: "Chromium" in str(shown.content))
+        await until(pilot, lambda: "messages" in str(shown.content))
         assert "✗ login" in str(shown.content) and "✓ git" in str(shown.content)
         await pilot.press("q")
         await until(pilot, lambda: isinstance(pilot.app.screen, StartScreen))
 
     on_start(tale)
-
-
-def test_the_doctor_tells_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = {check.name: check for check in doctor.checks({"ANTHROPIC_API_KEY": "x"})}
-    assert all(check.good for check in found.values() if check.needed)
-    assert "ANTHROPIC_API_KEY is set" in found["login"].says
-    monkeypatch.setenv("PATH", str(tmp_path))
-    missing = {check.name: check.good for check in doctor.checks({"CLAUDE_CONFIG_DIR": str(tmp_path)})}
-    assert (missing["git"], missing["login"], missing["Python"]) == (False, False, True)
 
 
 # --- What was typed ----------------------------------------------------------------

@@ -43,7 +43,7 @@ def service() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """An address for Apprise's `json://`, and the letters that come there."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.letters = letters = []  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"json://127.0.0.1:{server.server_address[1]}", letters
     finally:

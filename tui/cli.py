@@ -15,9 +15,11 @@ from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
 from tui.commands.common import for_console, say
+from tui.commands.doctoring import doctor
+from tui.commands.hooking import hook, hooks
 from tui.commands.limiting import limits
 from tui.commands.looking import attach, status, trace
-from tui.commands.operating import approve, reject, steer, stop
+from tui.commands.operating import approve, reject, skip, steer, stop
 from tui.commands.reporting import replay, report
 from tui.commands.starting import demo, resume, run
 
@@ -57,8 +59,9 @@ def cli(ctx: click.Context) -> None:
 
 
 _COMMANDS = (
-    *(demo, run, attach, status, steer, stop, resume, approve, reject, limits),
-    *(trace, replay, report),
+    *(demo, run, attach, status, steer, stop, resume, approve, reject, skip, limits),
+    *(hook, hooks),
+    *(trace, replay, report, doctor),
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

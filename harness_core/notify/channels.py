@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from harness_core.aside import Ran, run
 from harness_core.notify.messages import Message
 from harness_core.notify.settings import Notify
 
@@ -55,7 +53,7 @@ def _by_desktop(program: str) -> Callable[[Message], str]:
     def send(message: Message) -> str:
         # The body may hold markup, and a desktop would follow its links.
         said = [message.title, html.escape(message.text)]
-        return _status(_run([program, "--app-name=Longwatch", "--", *said], b""))
+        return _why(_run([program, "--app-name=Longwatch", "--", *said]))
 
     return send
 
@@ -64,7 +62,7 @@ def _by_command(command: str, directory: str) -> Callable[[Message], str]:
     def send(message: Message) -> str:
         told = {"kind": message.kind.value, "title": message.title, "body": message.text, "dir": directory}
         variables = {f"LONGWATCH_{name.upper()}": value for name, value in told.items()}
-        return _status(_run(["/bin/sh", "-c", command], msgspec.json.encode(told), variables))
+        return _why(_run(["/bin/sh", "-c", command], msgspec.json.encode(told), variables))
 
     return send
 
@@ -74,42 +72,18 @@ def _by_url(url: str) -> Callable[[Message], str]:
         letter = {"url": url, "kind": message.kind.value, "title": message.title, "body": message.text}
         # The address goes through a pipe: a command line can be read by everybody on the machine.
         program = [sys.executable, "-P", "-m", "harness_core.notify.post"]
-        status = _run(program, msgspec.json.encode(letter))
-        if status == UNKNOWN_ADDRESS:
+        ran = _run(program, msgspec.json.encode(letter))
+        if ran.status == UNKNOWN_ADDRESS:
             return "Apprise doesn't know such an address: see its list of services"
-        return "the service didn't take the message" if status == 1 else _status(status)
+        return "the service didn't take the message" if ran.status == 1 else _why(ran)
 
     return send
 
 
-def _status(status: int | str) -> str:
-    """Why it failed, from how a program ended."""
-    if isinstance(status, str):
-        return status
-    return f"it ended with status {status}" if status else ""
+def _run(program: Sequence[str], data: bytes = b"", variables: Mapping[str, str] | None = None) -> Ran:
+    return run(program, {**os.environ, **(variables or {})}, WITHIN, data)
 
 
-def _run(program: Sequence[str], data: bytes, variables: Mapping[str, str] | None = None) -> int | str:
-    """Run a program to its end; its status, or in words why there is none."""
-    try:
-        process = subprocess.Popen(
-            program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-            env={**os.environ, **(variables or {})},
-        )
-    except (OSError, ValueError) as error:
-        return f"{program[0]} can't be started ({error.strerror if isinstance(error, OSError) else error})"
-    try:
-        process.communicate(data, timeout=WITHIN)
-    except subprocess.TimeoutExpired:
-        return f"it took over {WITHIN:g} s and was ended"
-    finally:
-        # What a command has left in its group doesn't outlive it.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return process.returncode
+def _why(ran: Ran) -> str:
+    """Why it failed, "" where it didn't. What the program said may hold its secrets, and isn't told."""
+    return "" if ran.well else ran.trouble or f"it ended with status {ran.status}"

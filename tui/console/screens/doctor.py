@@ -15,11 +15,13 @@ from textual.widgets import Static
 from harness_core.safe import one_line
 from tui.console.scroll import Scroll
 from tui.console.sinks import MUTED, words
-from tui.doctor import Check, checks
+from tui.doctor.check import Check, Mark
+from tui.doctor.examination import examine
 
-_INDENT = 14
-_WIDTH = 54
+_INDENT = 18
+_WIDTH = 50
 """Characters of what a check says, on each of its lines."""
+_GLYPHS = {Mark.OK: ("✓", "$success"), Mark.WARN: ("○", "$warning"), Mark.FAIL: ("✗", "$error")}
 
 
 class DoctorScreen(ModalScreen[None]):
@@ -46,7 +48,7 @@ class DoctorScreen(ModalScreen[None]):
     @work(thread=True, exit_on_error=False)
     def _look(self) -> None:
         done: list[Check] = []
-        for check in checks():
+        for check in examine():
             done.append(check)
             self.app.call_from_thread(self._show, list(done))
 
@@ -55,9 +57,13 @@ class DoctorScreen(ModalScreen[None]):
 
 
 def _line(check: Check) -> Content:
-    if check.good:
-        glyph, style = "✓", "$success"
-    else:
-        glyph, style = ("✗", "$error") if check.needed else ("○", MUTED)
-    says = words(f"\n{'':{_INDENT}}".join(textwrap.wrap(one_line(check.says), _WIDTH)))
-    return Content.assemble((f"{glyph} ", style), (f"{check.name:{_INDENT - 2}}", "bold"), says)
+    glyph, style = _GLYPHS[check.mark]
+    said = textwrap.wrap(one_line(check.says), _WIDTH) or [""]
+    mend = textwrap.wrap(f"→ {one_line(check.mend)}", _WIDTH) if check.mend else []
+    under = "".join(f"\n{'':{_INDENT}}{row}" for row in mend)
+    return Content.assemble(
+        (f"{glyph} ", style),
+        (f"{one_line(check.name):{_INDENT - 2}}", "bold"),
+        words(f"\n{'':{_INDENT}}".join(said)),
+        words(under, MUTED),
+    )

@@ -1,0 +1,336 @@
+"""The doctor: what it says of a machine and a run, that it ends in time and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness_core import events as ev
+from harness_core.layout import RunDir
+from harness_core.mcp_servers import McpServer
+from tests import scenes
+from tests.commands import longwatch
+from tests.harness import until
+from tui.doctor import agent, directory, examination, machine, surroundings, tools
+from tui.doctor.check import Check, Mark, Patient
+from tui.doctor.examination import examine
+
+HOME = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+SERVER = """
+import json, sys
+hello = json.loads(sys.stdin.readline())
+print("a word that isn't for the client", flush=True)
+info = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+print(json.dumps({"jsonrpc": "2.0", "id": hello["id"], "result": info}), flush=True)
+sys.stdin.read()
+"""
+
+
+def marks(found: Iterator[Check]) -> dict[str, Mark]:
+    return {check.name: check.mark for check in found}
+
+
+def only(found: Iterator[Check]) -> Check:
+    (check,) = found
+    return check
+
+
+def patient(run: Path | None = None, **environ: str) -> Patient:
+    return Patient({**HOME, **environ}, RunDir.at(run) if run else None)
+
+
+@contextlib.contextmanager
+def answering(status: int) -> Iterator[str]:
+    """An address that answers everything so."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        do_HEAD = do_POST = _answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """An address where somebody listens and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+# --- All of it ----------------------------------------------------------------------------------------
+
+
+def test_every_look_is_told_in_order_with_a_mend_for_what_is_wrong(tmp_path: Path) -> None:
+    found = list(examine(RunDir.at(tmp_path / "new"), {**HOME, "ANTHROPIC_BASE_URL": closed()}))
+    names = [check.name for check in found]
+    order = [name for name, _ in examination.LOOKS if name in names]
+    assert [name for name in names if name in order] == order
+    assert {"Python", "git", "Claude CLI", "login", "API", "sandbox", "disk", "DIR"} <= set(names)
+    assert all(check.says for check in found)
+    assert all(bool(check.mend) == (check.mark is not Mark.OK) for check in found)
+    assert not (tmp_path / "new").exists(), "looking makes nothing"
+
+
+def test_looks_that_hang_or_break_do_not_hold_the_others_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def hangs(_: Patient) -> Iterator[Check]:
+        let_go.wait()
+        yield from ()
+
+    def breaks(_: Patient) -> Iterator[Check]:
+        raise RuntimeError("oh")
+        yield
+
+    looks = (("first", hangs), ("second", hangs), ("third", breaks), ("Python", machine.python))
+    monkeypatch.setattr(examination, "LOOKS", looks)
+    monkeypatch.setattr(examination, "WITHIN", 0.3)
+    begun = time.monotonic()
+    found = {check.name: check for check in examine(None, HOME)}
+    let_go.set()
+    assert time.monotonic() - begun < 2 * 0.3 + 1, "their times don't add up"
+    assert [check.mark for check in found.values()] == [Mark.WARN] * 3 + [Mark.OK]
+    assert "no end within" in found["second"].says and "oh" in found["third"].says
+
+
+def test_the_command_ends_with_1_where_something_fails(tmp_path: Path) -> None:
+    scene = scenes.SCENES["running"](tmp_path / "run")
+    there = longwatch("doctor", str(scene.run.root), "--json", ANTHROPIC_BASE_URL=closed())
+    found = {check["name"]: check for check in json.loads(there.stdout)}
+    assert there.returncode == 1 and there.stderr == b""
+    assert found["login"]["mark"] == "fail" and "ANTHROPIC_API_KEY" in found["login"]["mend"]
+    assert found["API"]["mark"] == "warn", "being offline is no failure of the machine"
+    well = longwatch("doctor", ANTHROPIC_BASE_URL=closed(), ANTHROPIC_API_KEY="k3y-of-somebody")
+    said = well.stdout.decode()
+    assert well.returncode == 0, said
+    assert "ok    login           ANTHROPIC_API_KEY is set" in said and "k3y" not in said
+    assert "warn  API" in said and "→ look at the network" in said
+
+
+# --- The machine --------------------------------------------------------------------------------------
+
+
+def test_git_is_looked_for_and_its_identity(tmp_path: Path) -> None:
+    assert only(machine.git(Patient({"PATH": str(tmp_path)}))).mark is Mark.FAIL
+    unknown = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    assert marks(machine.git(patient(tmp_path, **unknown))) == {"git": Mark.OK, "git identity": Mark.WARN}
+    config = tmp_path / "gitconfig"
+    config.write_text("[user]\nname = Ada\nemail = ada@localhost\n")
+    known = list(machine.git(patient(tmp_path, GIT_CONFIG_GLOBAL=str(config))))
+    assert [check.says for check in known][1] == "Ada <ada@localhost>"
+
+
+def test_a_disk_without_room_is_a_failure(small_disk: Path) -> None:
+    assert only(machine.disk(patient(small_disk / "not" / "yet"))).mark is Mark.FAIL
+
+
+def test_the_cli_runs() -> None:
+    found = only(agent.cli(patient()))
+    assert found.mark is Mark.OK and "runs" in found.says
+
+
+def test_a_sandbox_that_does_not_start_is_a_warning(tmp_path: Path) -> None:
+    lacking = only(tools.sandbox(Patient({"PATH": str(tmp_path)})))
+    assert lacking.mark is Mark.WARN and "bubblewrap and socat" in lacking.mend
+    for name, does in (("bwrap", "echo no namespaces here; exit 1"), ("socat", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    broken = only(tools.sandbox(Patient({"PATH": str(tmp_path)})))
+    assert broken.mark is Mark.WARN and "no namespaces here" in broken.says
+
+
+# --- The way to a model -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 500])
+def test_any_answer_of_the_api_will_do(status: int) -> None:
+    with answering(status) as url:
+        found = only(agent.api(patient(ANTHROPIC_BASE_URL=url)))
+        assert (found.mark, found.says) == (Mark.OK, f"{url} answers")
+
+
+def test_an_api_that_is_silent_or_not_there_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "API_WITHIN", 0.3)
+    with silent() as url:
+        assert "no answer within 0.3 s" in only(agent.api(patient(ANTHROPIC_BASE_URL=url))).says
+    for url in (closed(), "http://[nonsense", "http://no.such.host.invalid"):
+        found = only(agent.api(patient(ANTHROPIC_BASE_URL=url)))
+        assert found.mark is Mark.WARN and found.mend
+
+
+def test_an_address_is_shown_without_its_secrets() -> None:
+    url = closed().replace("//", "//me:s3cret@") + "/v1?key=s3cret"
+    assert "s3cret" not in only(agent.api(patient(ANTHROPIC_BASE_URL=url))).says
+
+
+# --- MCP servers --------------------------------------------------------------------------------------
+
+
+def python(code: str) -> McpServer:
+    return McpServer(command=sys.executable, args=["-c", code])
+
+
+def test_a_server_that_answers_is_well(tmp_path: Path) -> None:
+    assert tools.a_server(patient(tmp_path), "x", python(SERVER)).mark is Mark.OK
+
+
+@pytest.mark.parametrize(
+    ("server", "word"),
+    [
+        (McpServer(command="/no/such/program"), "can't be started"),
+        (python("import sys; sys.exit(4)"), "ended with status 4"),
+        (python("print('hello', flush=True)"), "ended with status 0"),
+        (python("import time; time.sleep(600)"), "doesn't answer within 0.5 s"),
+        (python("while True: print('x' * 100)"), "doesn't answer"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: McpServer, word: str
+) -> None:
+    monkeypatch.setattr(tools, "MCP_WITHIN", 0.5)
+    found = tools.a_server(patient(tmp_path), "x", server)
+    assert found.mark is Mark.WARN and word in found.says and "a run goes on without it" in found.mend
+
+
+def test_a_server_and_its_children_are_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "MCP_WITHIN", 1.0)
+    mark = str(tmp_path / "pids")
+    code = (
+        f"import os, time; child = os.fork(); open({mark!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(600)"
+    )
+    tools.a_server(patient(tmp_path), "x", python(code))
+    pids = [int(word) for word in Path(mark).read_text().split()]
+    assert len(pids) == 2
+
+    def gone(pid: int) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return True
+
+    until(lambda: all(map(gone, pids)), 5, "they are gone")
+
+
+def test_a_server_gets_nothing_that_pays_for_the_model(tmp_path: Path) -> None:
+    tell = f"import os; open({str(tmp_path / 'env')!r}, 'w').write(str(dict(os.environ)))\n"
+    tools.a_server(patient(tmp_path, ANTHROPIC_API_KEY="k3y", OTHER="0ther"), "x", python(tell + SERVER))
+    told = (tmp_path / "env").read_text()
+    assert "0ther" in told and "k3y" not in told
+
+
+def test_a_server_with_an_address_is_asked_there() -> None:
+    with answering(200) as good, answering(404) as bad:
+        assert tools.a_server(patient(), "x", McpServer(url=good)).mark is Mark.OK
+        assert "404" in tools.a_server(patient(), "x", McpServer(url=bad)).says
+    assert "can't be reached" in tools.a_server(patient(), "x", McpServer(url=closed())).says
+
+
+def test_servers_of_the_run_are_looked_at_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "MCP_WITHIN", 0.8)
+    monkeypatch.setattr(examination, "LOOKS", ())
+    sleeps = f'command = "{sys.executable}"\nargs = ["-c", "import time; time.sleep(600)"]\n'
+    names = [f"s{number}" for number in range(6)]
+    (tmp_path / "longwatch.toml").write_text("".join(f"[mcp.{name}]\n{sleeps}" for name in names))
+    begun = time.monotonic()
+    found = marks(examine(RunDir.at(tmp_path), HOME))
+    assert found == {f"mcp.{name}": Mark.WARN for name in names}
+    assert time.monotonic() - begun < 0.8 * len(names)
+
+
+# --- A run's directory --------------------------------------------------------------------------------
+
+
+def test_a_sound_run_is_well(tmp_path: Path) -> None:
+    scene = scenes.SCENES["complete"](tmp_path)
+    assert marks(directory.place(patient(tmp_path))) == {"DIR": Mark.OK}
+    told = {check.name: check for check in directory.journal(patient(tmp_path))}
+    assert told["journal"].mark is Mark.OK and "whole" in told["journal"].says
+    assert scene.run.journal.exists()
+
+
+def test_a_run_without_its_engine_is_told(tmp_path: Path) -> None:
+    scenes.SCENES["running"](tmp_path)
+    told = {check.name: check for check in directory.journal(patient(tmp_path))}
+    assert told["engine"].mark is Mark.WARN and told["engine"].mend.startswith("longwatch resume")
+
+
+def test_a_damaged_journal_is_counted(tmp_path: Path) -> None:
+    scene = scenes.SCENES["complete"](tmp_path)
+    lines = scene.run.journal.read_bytes().splitlines(keepends=True)
+    lines[3] = b"\0\0\0 not an event\n"
+    scene.run.journal.write_bytes(b"".join(lines))
+    told = {check.name: check for check in directory.journal(patient(tmp_path))}
+    assert told["journal"].mark is Mark.WARN and "1 damaged lines, 1 gaps" in told["journal"].says
+
+
+def test_a_damaged_run_json_is_a_failure(tmp_path: Path) -> None:
+    scene = scenes.SCENES["complete"](tmp_path)
+    scene.run.run_json.write_text("{")
+    told = {check.name: check for check in directory.journal(patient(tmp_path))}
+    assert told["run"].mark is Mark.FAIL
+
+
+def test_a_newer_run_is_a_failure_with_a_sentence(tmp_path: Path) -> None:
+    scene = scenes.empty(tmp_path)
+    scene.add(ev.RunStarted(format=99, preset="x", run_id="r"))
+    told = {check.name: check for check in directory.journal(patient(tmp_path))}
+    assert told["journal"].mark is Mark.FAIL
+
+
+@pytest.mark.parametrize("text", ["= 1", "preset = 'magic'", "[limits]\nmax_usd = 'much'"])
+def test_a_wrong_configuration_is_a_failure(tmp_path: Path, text: str) -> None:
+    (tmp_path / "longwatch.toml").write_text(text)
+    assert only(directory.configuration(patient(tmp_path))).mark is Mark.FAIL
+
+
+def test_a_directory_that_can_not_be_is_a_failure(tmp_path: Path) -> None:
+    assert only(directory.place(patient(tmp_path / "a" / "b" / "c"))).mark is Mark.FAIL
+
+
+# --- What is around -----------------------------------------------------------------------------------
+
+
+def test_what_the_terminal_can_show_is_told() -> None:
+    assert only(surroundings.terminal(patient(TERM="dumb"))).mark is Mark.WARN
+    tmux = surroundings.terminal(patient(TERM="tmux-256color", TMUX="x"))
+    assert "multiplexer" in only(tmux).says or sys.stdout.encoding.lower() != "utf-8"
+
+
+def test_wrong_settings_are_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "config.toml"
+    monkeypatch.setenv("LONGWATCH_CONFIG", str(place))
+    assert only(surroundings.own_settings(patient())).mark is Mark.OK
+    place.write_text("[notify]\ncommand = 'true'\nurl = 'json://host/k3y'\n")
+    assert only(surroundings.messages(patient())).says == "command, url"
+    place.write_text("theme = 'pink'")
+    assert only(surroundings.own_settings(patient())).mark is Mark.FAIL

@@ -1,0 +1,167 @@
+"""Looks at what agents work with: the shell's sandbox, a browser, the MCP servers of longwatch.toml."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from harness_core import browser, config
+from harness_core.aside import beside
+from harness_core.errors import LongwatchError
+from harness_core.mcp_servers import McpServer
+from tui.doctor.check import Check, Patient, ok, warn
+
+MCP_WITHIN = 10.0
+"""Seconds that a server has to say what it is. The engine gives it as long."""
+_ANSWER = 1 << 20
+_PACKAGES = {"bwrap": "bubblewrap", "socat": "socat"}
+
+
+def sandbox(patient: Patient) -> Iterator[Check]:
+    if sys.platform == "darwin":
+        yield ok("sandbox", "the system's own")
+        return
+    lacks = [package for name, package in _PACKAGES.items() if not shutil.which(name, path=patient.path)]
+    if lacks:
+        says = f"{' and '.join(lacks)} not installed: agents' shells would run without it"
+        yield warn("sandbox", says, f"install {' and '.join(lacks)}")
+        return
+    # The same walls as the CLI's: a file system to read, processes and a network of its own.
+    walls = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net"]
+    program = shutil.which("bwrap", path=patient.path) or "bwrap"
+    ran = patient.try_out(program, *walls, "--die-with-parent", "--", "/bin/sh", "-c", "exit 0")
+    if ran.well:
+        yield ok("sandbox", "bubblewrap and socat are there, a process starts in it")
+    else:
+        mend = "allow user namespaces (kernel.unprivileged_userns_clone, AppArmor, a container's rights)"
+        yield warn("sandbox", f"no process starts in it: {ran.why}", mend)
+
+
+def a_browser(patient: Patient) -> Iterator[Check]:
+    found = browser.find(patient.environ, closed=patient.run.root if patient.run else None)
+    if not found.missing:
+        yield ok("browser", f"{found.chromium}, with Playwright's server")
+        return
+    yield warn(
+        "browser",
+        f"{found.missing}: agents use no page and take no picture of one",
+        "install what is missing, if what you build is seen in a browser",
+    )
+
+
+def configured(patient: Patient) -> dict[str, McpServer]:
+    """The servers that the run's longwatch.toml names; none where it can't be read."""
+    if patient.run is None:
+        return {}
+    with suppress(LongwatchError):
+        return dict(config.load_file(patient.run.config_file).mcp)
+    return {}
+
+
+def a_server(patient: Patient, name: str, server: McpServer) -> Check:
+    """Whether an MCP server starts and says what it is."""
+    title = f"mcp.{name}"
+    why = _answers_at(server) if server.url else _answers(patient, server)
+    if not why:
+        return ok(title, "answers")
+    mend = "mend it in longwatch.toml, or take it out: a run goes on without it, and its agents are told"
+    return warn(title, why, mend)
+
+
+_HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "longwatch-doctor", "version": "1"},
+    },
+}
+
+
+def _answers(patient: Patient, server: McpServer) -> str:
+    """Why a server that is a program doesn't answer, "" when it does."""
+    assert server.command is not None and patient.run is not None
+    program, environ = [server.command, *server.args], {**_without_login(patient), **server.env}
+    try:
+        with beside(program, environ, patient.run.root) as process:
+            assert process.stdin is not None and process.stdout is not None
+            with suppress(OSError):
+                process.stdin.write(msgspec.json.encode(_HELLO) + b"\n")
+                process.stdin.flush()
+            if _has_answer(process.stdout.fileno()):
+                return ""
+            with suppress(subprocess.TimeoutExpired):
+                return f"{server.command} ended with status {process.wait(0.2)} and gave no answer"
+    except (OSError, ValueError) as error:
+        return f"{server.command} can't be started: {getattr(error, 'strerror', None) or error}"
+    return f"{server.command} doesn't answer within {MCP_WITHIN:g} s"
+
+
+def _without_login(patient: Patient) -> dict[str, str]:
+    """What pays for the model is no server's affair."""
+    own = ("ANTHROPIC_", "CLAUDE_")
+    return {name: value for name, value in patient.environ.items() if not name.startswith(own)}
+
+
+def _has_answer(descriptor: int) -> bool:
+    """Whether a line with the answer comes, in time and not without end."""
+    until, said = time.monotonic() + MCP_WITHIN, b""
+    while (left := until - time.monotonic()) > 0 and len(said) < _ANSWER:
+        if not select.select([descriptor], [], [], left)[0]:
+            return False
+        piece = os.read(descriptor, 65536)
+        said += piece
+        if any(_is_answer(line) for line in said.split(b"\n")):
+            return True
+        if not piece:
+            return False
+    return False
+
+
+class _Answer(msgspec.Struct):
+    id: int
+    result: dict[str, object]
+
+
+def _is_answer(line: bytes) -> bool:
+    try:
+        return msgspec.json.decode(line, type=_Answer).id == 1
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _answers_at(server: McpServer) -> str:
+    """Why a server with an address doesn't answer, "" when it does."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    letter = urllib.request.Request(
+        server.url or "", msgspec.json.encode(_HELLO), {**headers, **server.headers}, method="POST"
+    )
+    try:
+        urllib.request.urlopen(letter, timeout=MCP_WITHIN).close()
+    except urllib.error.HTTPError as error:
+        return f"it refuses: {error.code} {error.reason}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return f"it can't be reached: {getattr(reason, 'strerror', None) or reason}"
+    return ""
+
+
+def npx(patient: Patient) -> Iterator[Check]:
+    found = shutil.which("npx", path=patient.path)
+    if found:
+        yield ok("npx", str(Path(found)))
+    else:
+        yield warn("npx", "not installed", "install Node.js, if MCP servers or what you build need it")
