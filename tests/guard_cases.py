@@ -2,9 +2,9 @@
 
     python -m tests.guard_cases CASES.jsonl [--kind KIND] [--id ID]
 
-A case is one JSON object a line: `id`, `kind`, `tool_name`, `tool_input`, `setup` (`files`, `files_b64`, `sh`,
-`pre`, `before_session`, `read_fails`), `expected` (`deny`, `allow`, `either` with `held_by`), `why`. `{P}` in a
-text is the run's directory, `{OUT}` one outside it, `{HOME}` the home directory.
+A case is one JSON object a line: `id`, `kind`, `tool_name`, `tool_input`, `setup` (`files`, `files_b64`,
+`sh`, `pre`, `before_session`, `read_fails`), `expected` (`deny`, `allow`, `either` with `held_by`), `why`.
+`{P}` in a text is the run's directory, `{OUT}` one outside it, `{HOME}` the home directory.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def known_run(directory: str) -> RunDir:
     if not run_dir.root.is_dir():
         raise Mistake(f"{run_dir.root} is no directory: name one that holds a run")
     info = config.load_info(run_dir)
-    if info is None and not run_dir.contract.exists():
+    if info is None and not run_dir.contract.exists() and not run_dir.journal.exists():
         raise Mistake(f"{run_dir.root} holds no run: start one with `longwatch run {directory} --spec FILE`")
     return run_dir
 
