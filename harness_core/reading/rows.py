@@ -267,6 +267,9 @@ _SHOWN: dict[type[ev.Event], _Form] = {
             f"  ⚖ the goal is {'' if event.met else 'not yet '}met: {one_line(event.reason, width)}",
         )
     ],
+    ev.ServerMissing: _cut(
+        Look.WARN, lambda e, width: f"⚠ agents have no {one_line(e.name)}: {one_line(e.why, width)}"
+    ),
     ev.Error: _cut(Look.ERROR_HEAD, lambda e, width: f"✗ {one_line(e.message, width)}"),
 }
 _TOLD = frozenset((*_SHOWN, ev.ToolUse, ev.ToolResult, ev.GuardDecision))
