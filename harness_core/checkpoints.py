@@ -131,7 +131,7 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
         cleared = left.verdict == "PASS"
         _calibrate(run, verdict, answer)
         write_findings(run, left)
-    if answer.note and answer.decision != "skip" and not _told(run, source):
+    if answer.note and answer.decision != "skip" and not control.is_queued(run.dir, source):
         said = f"The operator on {', '.join(asked.features) or 'the whole'}: {answer.note}"
         control.steer(run.dir, said, "next", answer.by, source)
     if asked.kind in _ABOUT_NO_STATUS and answer.decision != "skip":
@@ -160,8 +160,3 @@ def write_findings(run: Run, verdict: ev.Verdict) -> None:
     listed = [msgspec.structs.astuple(finding) for finding in verdict.findings]
     if listed or run.dir.findings.exists():
         write_whole(run.dir.findings, findings_page(listed).encode())
-
-
-def _told(run: Run, source: str) -> bool:
-    known = (control.read_steer(run.dir, number) for number in control.numbers(run.dir.steering))
-    return any(message is not None and message.source == source for message in known)

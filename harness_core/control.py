@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -77,6 +78,15 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     changed: dict[str, float | None]
+    by: str
+    asked: str
+
+
+class SkipRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature that the operator gives up for now, `skips/*.json`; gone when an engine has taken it up."""
+
+    feature: str
+    note: str
     by: str
     asked: str
 
@@ -176,6 +186,12 @@ def read_steer(run: RunDir, number: int) -> SteerMessage | None:
     return _read(numbered(run.steering, number), SteerMessage, _STEER_LIMIT)
 
 
+def is_queued(run: RunDir, source: str) -> bool:
+    """Whether a message from that source was queued before."""
+    known = (read_steer(run, number) for number in numbers(run.steering))
+    return any(message is not None and message.source == source for message in known)
+
+
 def read_checkpoint(run: RunDir, number: int) -> Checkpoint | None:
     return _read(numbered(run.checkpoints, number), Checkpoint)
 
@@ -233,6 +249,29 @@ def change_limits(run: RunDir, changed: Mapping[str, float | None]) -> str:
 
 def read_limits(run: RunDir, number: int) -> LimitsRequest | None:
     return _read(numbered(run.limits, number), LimitsRequest)
+
+
+def skip(run: RunDir, feature: str, note: str) -> None:
+    """Ask for a feature to be given up for now: the engine at work does it, or the next one.
+
+    Raises Mistake without a note.
+    """
+    if not note.strip():
+        raise Mistake(f"say why with --note: it stays with the feature (skip of {feature})")
+    request = SkipRequest(
+        feature=feature, note=_characters(note), by=_characters(operator_name()), asked=now_iso()
+    )
+    while not create_once(numbered(run.skips, time.time_ns()), msgspec.json.encode(request)):
+        pass
+
+
+def skip_requests(run: RunDir) -> list[Path]:
+    """The files of all features that were asked to be skipped, the oldest first."""
+    return [numbered(run.skips, number) for number in numbers(run.skips)]
+
+
+def read_skip(path: Path) -> SkipRequest | None:
+    return _read(path, SkipRequest)
 
 
 def save_receipt(run: RunDir, message: SteerMessage) -> None:

@@ -7,7 +7,7 @@ import contextlib
 
 import msgspec
 
-from harness_core import checkpoints, processes
+from harness_core import checkpoints, processes, skips
 from harness_core import events as ev
 from harness_core.agent.session import Casting, End, Parts
 from harness_core.app import App
@@ -88,6 +88,7 @@ class Engine:
         """Take notice of the operator's files."""
         trouble = ""
         try:
+            skips.take_up(self.run, self.ledger)
             self.steering.collect()
             if self.brake.note_requests():
                 self.sessions.interrupt(End.STOPPED)
@@ -108,6 +109,7 @@ class Engine:
             self.history.note(open_session.role if open_session else OUTSIDE)
             while True:
                 await self.brake.hold()
+                skips.take_up(self.run, self.ledger)
                 await self._step()
         except EndOfRun as end:
             return end

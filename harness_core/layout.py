@@ -153,6 +153,11 @@ class RunDir:
         return self.private / "limits"
 
     @property
+    def skips(self) -> Path:
+        """Features that the operator asked to be given up for now."""
+        return self.private / "skips"
+
+    @property
     def calibration(self) -> Path:
         """Verdicts that the operator overrode."""
         return self.private / "calibration"

@@ -394,6 +394,25 @@ def test_x_skips_the_feature_with_a_reason(tmp_path: Path) -> None:
     watch(scene, story)
 
 
+def test_x_skips_the_feature_under_the_cursor_at_any_time(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: screen(pilot).feature)
+        await pilot.press("G")
+        feature = screen(pilot).feature
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: "say why" in said(pilot))
+        await pilot.press(*"later", "enter")
+        await until(pilot, lambda: control.skip_requests(scene.run))
+        (path,) = control.skip_requests(scene.run)
+        request = control.read_skip(path)
+        assert request is not None and (request.feature, request.note) == (feature, "later")
+
+    scene = scenes.running(tmp_path / "run")
+    scene.run.run_json.write_text("{}")
+    watch(scene, story)
+
+
 def test_o_overrides_a_criterion_with_the_answer(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await until(pilot, lambda: screen(pilot).query(CheckpointCard))

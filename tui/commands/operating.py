@@ -1,4 +1,4 @@
-"""Commands of the operator on a run: steer, stop, approve, reject."""
+"""Commands of the operator on a run: steer, stop, approve, reject, skip."""
 
 from __future__ import annotations
 
@@ -99,6 +99,25 @@ def reject(directory: str, number: str | None, note: str) -> None:
     That is the open checkpoint; with a number N only if it is that one.
     """
     _decide(directory, number, "reject", note)
+
+
+@click.command()
+@directory_argument
+@click.argument("feature", metavar="FEATURE")
+@click.option("--note", default="", help="Why; it stays with the feature. Needed.")
+def skip(directory: str, feature: str, note: str) -> None:
+    """Give a feature up for now.
+
+    Nothing more is built or judged of it; an agent that is at work on it is told.
+    """
+    from harness_core import skips  # noqa: PLC0415
+    from harness_core.fold import fold  # noqa: PLC0415
+
+    run_dir = known_run(directory)
+    skips.ask(run_dir, fold(run_dir), feature, note)
+    say(f"{feature}: skip.")
+    if not engine_alive(run_dir):
+        say_no_engine(directory)
 
 
 def _decide(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness_core import config, control
+from harness_core import config, control, skips
 from harness_core.layout import RunDir
 from harness_core.lock import engine_alive
 from harness_core.request import Request
+from harness_core.state import RunState
 from tui.launch import Detached, end_engine
 
 
@@ -67,6 +68,10 @@ class Operator:
     def change_limits(self, changed: Mapping[str, float | None]) -> None:
         """Ask for other limits: the engine takes them up, or the next one does."""
         control.change_limits(self.run, changed)
+
+    def skip(self, state: RunState, feature: str, note: str) -> None:
+        """Have a feature given up for now. Raises Mistake where that can't be, or says nothing."""
+        skips.ask(self.run, state, feature, note)
 
     def decide(
         self, shown: control.Checkpoint, decision: control.Decision, note: str, overrides: Sequence[str]

@@ -223,6 +223,11 @@ class FeaturesPane(Pane):
         note = self.query_one(FeatureList).note
         self.border_subtitle = line(note)
 
+    @property
+    def feature(self) -> str:
+        """The feature under the cursor, "" where there is none."""
+        return self.query_one(FeatureList).cursor_key
+
     def subject(self) -> Path | None:
         return self.run_dir.contract if self.run_dir.contract.is_file() else None
 

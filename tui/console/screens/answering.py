@@ -82,7 +82,14 @@ class AnsweringScreen(Screen[None]):
         for card in self.query(CheckpointCard):
             card.show(overrides=self._overrides, rests=facts.rests)
 
+    @property
+    def feature(self) -> str:
+        """The feature that `x` means where no question is open, "" for none."""
+        return ""
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "skip" and self.feature:
+            return True
         return action not in ("review", *ANSWERS) or self._asked is not None
 
     def _decide(self, asked: control.Checkpoint | None, decision: control.Decision, note: str = "") -> str:
@@ -105,8 +112,21 @@ class AnsweringScreen(Screen[None]):
         await self.ask_for_words("Send back: what is wrong?", lambda note, _: answer(note))
 
     async def action_skip(self) -> None:
-        answer = partial(self._decide, self._asked, "skip")
-        await self.ask_for_words("Skip the feature: why?", lambda note, _: answer(note))
+        asked, feature = self._asked, self.feature
+        skip = partial(self._decide, asked, "skip") if asked else partial(self._skip, feature)
+        what = ", ".join(asked.features) if asked else feature
+        await self.ask_for_words(f"Skip {one_line(what, 40) or 'it'}: why?", lambda note, _: skip(note))
+
+    def _skip(self, feature: str, note: str) -> str:
+        """Have a feature given up for now; returns what is wrong with that, or ""."""
+        if self.facts is None:
+            return "the run isn't read yet"
+        try:
+            self.operator.skip(self.facts.state, feature, note)
+        except LongwatchError as error:
+            return str(error)
+        self.say(f"{feature}: skip{'' if self.operator.alive else f' ({NO_ENGINE})'}")
+        return ""
 
     async def action_override(self) -> None:
         verdict = self.facts.state.verdict if self.facts else None

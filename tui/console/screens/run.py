@@ -164,6 +164,11 @@ class RunScreen(AnsweringScreen):
         )
         self.pane.focus_inside()
 
+    @property
+    def feature(self) -> str:
+        pane = self.pane
+        return pane.feature if isinstance(pane, FeaturesPane) else ""
+
     def action_next_pane(self, step: int) -> None:
         self.action_pane(TABS[(TABS.index(self._shown) + step) % len(TABS)])
 
