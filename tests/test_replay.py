@@ -190,6 +190,7 @@ def test_nothing_of_it_reaches_the_run(tmp_path: Path) -> None:
         wait(lambda: replay.past.ended)
         place = replay.run.root
         assert not os.path.samefile(place, scene.root)
+    assert not place.exists()
     assert prints(scene.root) == before
 
 

@@ -168,11 +168,16 @@ def test_a_journal_with_damage_is_told_as_far_as_it_can_be_read(tmp_path: Path) 
 
 
 def test_another_harness_s_run_is_told_by_what_can_be_seen(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.git("init", "-q")
+    scene.git("commit", "-q", "--allow-empty", "-m", "Begin elsewhere")
     (tmp_path / "feature_list.json").write_text(
         '[{"description": "a", "passes": true}, {"description": "b"}]'
     )
     told = said(longwatch("report", str(tmp_path)))
     assert "Another harness drives this run; as its own file says, 1 of 2 features pass" in told
+    assert "Begin elsewhere" in told
+    assert "Begin elsewhere" in said(longwatch("trace", str(tmp_path)))
     assert not (tmp_path / ".longwatch").exists()
 
 

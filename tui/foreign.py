@@ -51,6 +51,16 @@ def watchable(run: RunDir) -> RunDir:
     return Keeper(run.root).start()
 
 
+def seen(run: RunDir) -> tuple[RunDir, Keeper | None]:
+    """`run` with a journal: its own, or, where another harness drives it, one of what can be seen of it now.
+    That one goes when the second is let go."""
+    if run.run_json.exists() or run.journal.exists():
+        return run, None
+    keeper = Keeper(run.root)
+    keeper.look()
+    return keeper.run, keeper
+
+
 class Keeper:
     """Keeps the journal of a directory that another harness works in."""
 

@@ -108,8 +108,9 @@ def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> 
     from harness_core import events  # noqa: PLC0415
     from harness_core.journal import Tail  # noqa: PLC0415
     from harness_core.output import json_line  # noqa: PLC0415
+    from tui.foreign import seen  # noqa: PLC0415
 
-    run_dir = known_run(directory)
+    run_dir, _keeper = seen(known_run(directory))
     try:
         wanted = re.compile(os.fsencode(grep)) if grep else None
     except (re.error, OverflowError, RecursionError) as error:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness_core.errors import Mistake
 from harness_core.files import write_whole
-from harness_core.layout import RunDir
 from harness_core.safe import one_line
 from tui.commands.common import directory_argument, for_console, known_run, say
-
-if TYPE_CHECKING:
-    from tui.foreign import Keeper
 
 HTML = (".html", ".htm")
 MARKDOWN = (".md", ".markdown")
@@ -30,8 +25,9 @@ def report(directory: str, output: str | None) -> None:
     operator said, commits. The page holds its pictures and needs nothing else.
     """
     from harness_core.report import as_html, as_markdown  # noqa: PLC0415
+    from tui.foreign import seen  # noqa: PLC0415
 
-    run_dir, _keeper = readable(known_run(directory))
+    run_dir, _keeper = seen(known_run(directory))
     if output is None:
         say(as_markdown(run_dir))
         return
@@ -53,27 +49,16 @@ def replay(directory: str, speed: float) -> None:
     reaches the run.
     """
     from tui.console.replay import FASTEST, SLOWEST  # noqa: PLC0415
+    from tui.foreign import seen  # noqa: PLC0415
 
     if not SLOWEST <= speed <= FASTEST:
         raise Mistake(f"--speed {speed:g}: name a number from {SLOWEST:g} to {FASTEST:g}")
-    run_dir, _keeper = readable(known_run(directory))
+    run_dir, _keeper = seen(known_run(directory))
     if not for_console(plain=False):
         raise Mistake(f"a replay needs a terminal: see `longwatch trace {directory}` for the events as lines")
     from tui.console import launching  # noqa: PLC0415
 
     launching.replay(run_dir, speed)
-
-
-def readable(run: RunDir) -> tuple[RunDir, Keeper | None]:
-    """`run` with a journal: its own, or, where another harness drives it, one of what can be seen of it. That
-    one goes when the second is let go."""
-    if run.run_json.exists() or run.journal.exists():
-        return run, None
-    from tui.foreign import Keeper  # noqa: PLC0415
-
-    keeper = Keeper(run.root)
-    keeper.look()
-    return keeper.run, keeper
 
 
 def _writable(output: str) -> Path:

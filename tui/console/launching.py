@@ -56,8 +56,10 @@ def replay(run: RunDir, speed: float) -> None:
     played = Replay(run, speed)
     pictures.prepare(wanted.images)
     console = Console(played.run, wanted, played)
-    console.run()
-    played.close()
+    try:
+        console.run()
+    finally:
+        played.close()
     if console.broken is not None:
         raise console.broken
 

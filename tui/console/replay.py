@@ -79,9 +79,11 @@ class Replay:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread, wait for it, and take away what was played."""
         self._orders.put(None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._stage.close()
 
     def toggle(self) -> None:
         """Pause, or go on."""

@@ -81,6 +81,10 @@ class Stage:
             self._git("reset", "-q", "--hard")
             self._date()
 
+    def close(self) -> None:
+        """Take the directory away."""
+        self._folder.cleanup()
+
     # --- Git ------------------------------------------------------------------------------------------
 
     def _borrow(self) -> bool:
