@@ -89,5 +89,5 @@ class Judgement:
                 if self._ledger.status(feature_id) in PASSING:
                     note = "; ".join(item.where for item in verdict.findings if item.feature == feature_id)
                     self._ledger.change(feature_id, Status.FAILING, by="evaluator", note=note or "needs work")
-            elif verdict.verdict == "PASS":
+            elif verdict.verdict == "PASS" and self._ledger.status(feature_id) is not Status.SKIPPED:
                 self._ledger.change(feature_id, Status.VERIFIED, by="evaluator")

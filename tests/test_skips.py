@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,9 +14,11 @@ from harness_core.config import RunInfo, save_info
 from harness_core.contract import Status
 from harness_core.errors import Mistake
 from harness_core.journal import Tail
+from harness_core.judgement import Judgement
 from harness_core.layout import FORMAT
 from harness_core.ledger import Ledger
 from harness_core.run import Run
+from harness_core.sessions import Sessions
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage
@@ -92,6 +95,17 @@ def test_an_open_question_about_it_alone_is_answered_by_that(run: Run) -> None:
         decided = control.read_decision(run.dir, asked.id)
         assert (decided is not None and decided.decision == "skip") is answered
     assert len(control.skip_requests(run.dir)) == 1
+
+
+def test_a_verdict_that_was_under_way_doesn_t_take_it_up_again(run: Run) -> None:
+    ledger = frozen(run)
+    for feature in ("F1", "F2"):
+        ledger.change(feature, Status.CLAIMED, by="generator")
+    skips.ask(run.dir, run.state, "F1", "later")
+    skips.take_up(run, ledger)
+    judgement = Judgement(run, ledger, cast(Sessions, None))
+    judgement.apply(run.emit(ev.Verdict(verdict="PASS", scope=["F1", "F2"])))
+    assert [ledger.status(name) for name in ("F1", "F2")] == [Status.SKIPPED, Status.VERIFIED]
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"feature":"F9","note":"x","by":"ada","asked":""}'])
