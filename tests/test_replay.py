@@ -247,7 +247,7 @@ def test_keys_that_would_change_the_run_do_nothing(tmp_path: Path) -> None:
         replay.jump("error")
         await until(pilot, lambda: screen.query(CheckpointCard))
         files = prints(replay.run.root / ".longwatch")
-        await pilot.press("s", "p", "K", "a", "r", "o", "x", "v", "b", "e")
+        await pilot.press("s", "p", "K", "a", "r", "o", "x", "v", "b", "e", "L")
         await pilot.pause()
         assert [card for card in screen.query(Card) if not isinstance(card, CheckpointCard)] == []
         assert pilot.app.screen is screen

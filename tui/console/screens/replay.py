@@ -15,10 +15,12 @@ from tui.console.replay import Replay
 from tui.console.screens.run import RunScreen
 from tui.settings import Settings
 
-OFF = frozenset(
-    ("steer", "pause", "stop", "approve", "reject", "override", "skip", "review", "brief", "edit")
+_LOOKING = frozenset(
+    ("costs", "trace", "copy", "zoom", "stream", "features", "progress", "git", "evidence", "next_pane")
+    + ("previous_pane", "help", "leave")
 )
-"""What would change the run, or what is kept of it."""
+OFF = frozenset(key.action for key in keys.RUN if key.id not in _LOOKING)
+"""What would change the run, or what is kept of it: all that isn't known to do nothing but look."""
 
 
 class ReplayFeed(Feed):
