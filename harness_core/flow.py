@@ -186,7 +186,8 @@ def _features(state: RunState, plan: Plan) -> Step:
         if feature.status in (Status.FAILING, Status.REGRESSED) and feature.attempts >= plan.max_retries:
             return Skip(name, f"no accepted claim in {feature.attempts} attempts")
     if (mend := _to_mend(state)) is not None:
-        return _build(plan, [mend, *(name for name in _to_build(state) if name != mend)])
+        first = [mend, *(name for name in _to_build(state) if name != mend)]
+        return _out_of_rounds(state, plan, first) or _build(plan, first)
     if plan.cadence == "feature" and (claimed := state.with_status(Status.CLAIMED)):
         return Evaluate(claimed[:1])
     if plan.sprints:
@@ -255,7 +256,8 @@ def _sprint(state: RunState, plan: Plan) -> Step:
 
 
 def _out_of_rounds(state: RunState, plan: Plan, to_build: Sequence[str]) -> Step | None:
-    if plan.cadence != "sprint" or state.needs_work < plan.rounds:
+    """No build that nobody would judge: what the last verdict refuted is given up."""
+    if plan.cadence not in ("sprint", "end") or state.needs_work < plan.rounds:
         return None
     return Skip(to_build[0], f"the evaluator still wanted work after {state.needs_work} rounds")
 

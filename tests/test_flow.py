@@ -179,6 +179,20 @@ def test_a_feature_is_given_up_after_so_many_fruitless_sessions() -> None:
     assert isinstance(step, Finish) and step.code is Exit.FAILED and "1 of 2" in step.reason
 
 
+@pytest.mark.parametrize("cadence", ["sprint", "end"])
+def test_what_is_refuted_when_the_rounds_are_used_up_is_given_up_and_not_built_again(cadence: str) -> None:
+    plan = Plan(cadence=cadence, max_retries=5, rounds=2)
+    events: list[ev.Event] = [frozen("A", "B"), ev.SprintStarted(sprint=1, features=["A", "B"])]
+    events += [change("A", Status.CLAIMED), change("B", Status.CLAIMED)]
+    refuted = (verdict("NEEDS_WORK", "A", "B", named="B"), change("B", Status.FAILING))
+    assert next_step(fold(*events, *refuted), plan) == Build(["B"])
+    again = (*events, *refuted, change("B", Status.CLAIMED), *refuted)
+    step = next_step(fold(*again), plan)
+    assert step == Skip("B", "the evaluator still wanted work after 2 rounds")
+    over = next_step(fold(*again, change("B", Status.SKIPPED), ev.SprintEnded(sprint=1)), plan)
+    assert isinstance(over, Finish) and over.code is Exit.FAILED
+
+
 NEGOTIATED = Plan(negotiates=True, cadence="sprint", max_retries=3)
 SPRINT = ev.SprintStarted(sprint=1, features=["A"], path="contracts/01-a.md")
 
