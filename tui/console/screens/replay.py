@@ -15,9 +15,9 @@ from tui.console.replay import Replay
 from tui.console.screens.run import RunScreen
 from tui.settings import Settings
 
+_PANES = ("stream", "features", "progress", "git", "evidence")
 _LOOKING = frozenset(
-    ("costs", "trace", "copy", "zoom", "stream", "features", "progress", "git", "evidence", "next_pane")
-    + ("previous_pane", "help", "leave")
+    (*_PANES, "next_pane", "previous_pane", "zoom", "costs", "trace", "copy", "help", "leave")
 )
 OFF = frozenset(key.action for key in keys.RUN if key.id not in _LOOKING)
 """What would change the run, or what is kept of it: all that isn't known to do nothing but look."""
