@@ -289,8 +289,11 @@ def open_stage(scratch: Path, scenario: str | None = "tiny", pace: str = "fast")
 def environment(home: Path, config: Path) -> dict[str, str]:
     """This process's environment without anything that would reach a real model or the user's own files:
     a shell's start-up files take seconds, and a killed one may leave locks in the user's home. The agents'
-    `python3` is the one that runs the tests: what stands for it elsewhere may be a slow script."""
-    foreign = re.compile(r"^(ANTHROPIC|CLAUDE|LONGWATCH|GIT)_|^CLAUDECODE$|_proxy$", re.IGNORECASE)
+    `python3` is the one that runs the tests: what stands for it elsewhere may be a slow script. No desktop
+    hears of a test."""
+    foreign = re.compile(
+        r"^(ANTHROPIC|CLAUDE|LONGWATCH|GIT|XDG)_|^CLAUDECODE$|_proxy$|DISPLAY$|^DBUS_", re.IGNORECASE
+    )
     kept = {name: value for name, value in os.environ.items() if not foreign.search(name)}
     return kept | {
         "HOME": str(home),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from harness_core import config
 from harness_core import events as ev
@@ -19,7 +20,10 @@ from harness_core.notify import channels as ways
 from harness_core.notify.messages import EVERY, Kind, Throttle, message, of_event
 from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
+from tests import scenes
 from tests.harness import named, open_stage, until
+from tests.test_console_run import screen, watch
+from tests.test_console_run import until as seen
 from tui import settings
 
 WRITES = 'cat > "{out}.part" && mv "{out}.part" "{out}-$LONGWATCH_KIND"'
@@ -257,6 +261,33 @@ def test_a_wrong_setting_gets_a_sentence(text: str, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("LONGWATCH_CONFIG", str(place))
     with pytest.raises(Mistake, match="mend it or take"):
         of_user()
+
+
+# --- In an open console -------------------------------------------------------------------------------
+
+
+def test_an_open_console_calls_for_stalls_and_limits_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scenes.SCENES["running"](tmp_path)
+    events = (
+        ev.LimitNear(limit="max_usd", value=41, cap=50),
+        ev.StallDetected(what="silence", seconds=600),
+        ev.LoopDetected(what="the same call", times=5),
+    )
+
+    async def story(pilot: Pilot[int]) -> None:
+        calls: list[None] = []
+        monkeypatch.setattr(pilot.app, "bell", lambda: calls.append(None))
+        for number, event in enumerate(events, 1):
+            scene.add(event)
+            await seen(pilot, lambda number=number: len(calls) == number)
+        scene.add(ev.Text(text="All is well."))
+        last = scene.run.journal.read_bytes().count(b"\n")
+        await seen(pilot, lambda: (facts := screen(pilot).facts) and facts.state.last_seq == last)
+        assert len(calls) == len(events)
+
+    watch(scene, story)
 
 
 # --- A whole run --------------------------------------------------------------------------------------
