@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-import tempfile
 from pathlib import Path
 
 from harness_core.layout import PRIVATE
@@ -25,6 +23,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
+    import tempfile  # noqa: PLC0415  (who only reads does without)
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=_scratch(path.parent))
     try:
@@ -79,6 +79,8 @@ def clear_way(path: Path) -> None:
     """Make room for a file at `path`: its folder is made, a folder in its place removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() and not path.is_symlink():
+        import shutil  # noqa: PLC0415
+
         shutil.rmtree(path)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +89,8 @@ class GitFiles:
 
     def _ask(self, *arguments: str) -> str | None:
         """What git answers; None when it refuses."""
+        import subprocess  # noqa: PLC0415  (who reads files alone does without)
+
         try:
             done = subprocess.run(
                 [*_GIT, *arguments],

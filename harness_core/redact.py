@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from harness_core.shapes import HINTS, SHAPES
+from harness_core.shapes import HINTS, shapes
 
 if TYPE_CHECKING:
     from harness_core.events import Event
@@ -39,7 +39,7 @@ class Redactor:
         found = 1 if HINTS.search(text) else 0
         while found:
             # Of two that touch, the first one has an end only when the second is gone.
-            text, found = SHAPES.subn(HIDDEN, text)
+            text, found = shapes().subn(HIDDEN, text)
         return text
 
     def data(self, data: bytes) -> bytes:

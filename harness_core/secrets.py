@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness_core.redact import CREDENTIAL_NAMES
-from harness_core.shapes import SHAPES
+from harness_core.shapes import shapes
 
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import RegexBasedDetector
@@ -114,8 +114,8 @@ def _kind(line: str, path: str, known: Sequence[str], shapes_only: bool) -> str 
         return "a credential of the environment"
     if not _HINT.search(line):
         return None
-    shapes = (shape[0] for shape in SHAPES.finditer(line))
-    if any(_is_key(shape) for shape in shapes if not shape.startswith(("eyJ", "-----"))):
+    shaped = (shape[0] for shape in shapes().finditer(line))
+    if any(_is_key(shape) for shape in shaped if not shape.startswith(("eyJ", "-----"))):
         return "access key"
     if len(line) > MAX_LINE or shapes_only:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _START = r"(?:\b|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
 """A word's start, in plain text and where a line break before it is written as in JSON."""
@@ -29,9 +30,14 @@ _PATTERNS = (
     # The end may be missing where a text was cut; then the key goes as far as it looks like one.
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\w+/=\s\\:,]|-(?!----))*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
 )
-SHAPES = re.compile("|".join(_PATTERNS))
 HINTS = re.compile(
     "sk-ant-|AKIA|ASIA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|hooks.slack|AIza|[rs]k_live_|T3BlbkFJ|sk-proj-"
     r"|SG\.|npm_|pypi-|sq0csp|AccountKey|-us\d|:AA|eyJ|PRIVATE KEY"
 )
 """A cheap look for any of these spares most text the full search."""
+
+
+@cache
+def shapes() -> re.Pattern[str]:
+    """The search for all of them, made when a text first calls for it."""
+    return re.compile("|".join(_PATTERNS))

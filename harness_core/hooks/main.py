@@ -7,6 +7,7 @@ doesn't need, since a session waits for each of these.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -60,6 +61,7 @@ def _asked(arguments: list[str]) -> tuple[RunDir, bool]:
 
 
 def _line_by_line(run: RunDir) -> int:
+    gc.enable()
     for line in sys.stdin.buffer:
         if line.strip():
             said = _answered(run, line)

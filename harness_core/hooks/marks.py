@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -43,4 +42,6 @@ def digest(path: Path) -> str:
 
 
 def digest_of(data: bytes) -> str:
+    import hashlib  # noqa: PLC0415
+
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -52,6 +51,8 @@ def evidence_now(run: RunDir, common: Common) -> Iterator[tuple[str, str, int]]:
     common.pictures = found
     if not new:
         return
+    import hashlib  # noqa: PLC0415
+
     from harness_core.evidence_bytes import load  # noqa: PLC0415
     from harness_core.evidence_files import evidence_kind  # noqa: PLC0415
 

@@ -5,7 +5,6 @@ Read and written whole under the run's lock. What can't be read raises Broken, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -110,8 +109,11 @@ class Shelf:
         replace(name, json.dumps(asdict(value), separators=(",", ":")).encode("utf-8", "replace"))
 
     def session_file(self, session_id: str, suffix: str = ".json") -> Path:
-        plain = _PLAIN.fullmatch(session_id)
-        name = session_id if plain else hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()
+        if _PLAIN.fullmatch(session_id):
+            return self.folder / f"session-{session_id}{suffix}"
+        import hashlib  # noqa: PLC0415  (the CLI's own ids are plain)
+
+        name = hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()
         return self.folder / f"session-{name}{suffix}"
 
     def _read(self, path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ contract looked after. Steering joins at whichever of the two comes first. All o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -209,7 +208,7 @@ class Turn:
         response = self.payload.get("tool_response")
         if ok and call.tool == "Read":
             self._note_read(call, response)
-        if not running.quiet or (ok and call.tool in FILE_TOOLS):
+        if (call.tool == "Bash" and not running.quiet) or (ok and call.tool in FILE_TOOLS):
             self._note_written(call, running)
         expected = self.common.edits.pop(call.tool_use_id, "")
         refused = ""
@@ -249,6 +248,8 @@ class Turn:
         content = load(self.run.root / path)
         if isinstance(content, str):
             return
+        import hashlib  # noqa: PLC0415
+
         from harness_core.hooks import books  # noqa: PLC0415
 
         sha256 = hashlib.sha256(content.data).hexdigest()
@@ -260,6 +261,8 @@ class Turn:
     def _note_written(self, call: ToolCall, running: Running) -> None:
         """Take down what was typed. What a file tool wrote goes into a list that needs nothing loaded."""
         if call.tool in FILE_TOOLS:
+            import hashlib  # noqa: PLC0415
+
             from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
 
             path = relative_to(self.run.root, target(call))
@@ -334,6 +337,8 @@ def _call(payload: Payload) -> ToolCall:
 
 def _made_up(tool: str, given: Mapping[str, Any]) -> str:
     """An id by which the two halves of a call find each other where the CLI gave none."""
+    import hashlib  # noqa: PLC0415
+
     said = json.dumps([tool, given], sort_keys=True)
     return f"call-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
