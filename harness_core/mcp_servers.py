@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness_core.config import RunConfig
 
 CONNECT_WITHIN = 10.0
-"""Seconds that a server has for its first answer."""
+"""Seconds that a server has for its first answer, where `MCP_TIMEOUT` (in ms) says nothing else."""
 BROWSER = "browser"
 """The server that Longwatch sets up by itself where the machine has what it takes."""
 _OWN = "longwatch"
@@ -65,6 +65,8 @@ class Servers:
     """Servers that the machine can't start, with the reason in words."""
     withheld: Mapping[str, str] = field(default_factory=dict)
     """Credentials of this process's environment that no server gets, each with nothing in its place."""
+    within: float = CONNECT_WITHIN
+    """Seconds that each has for its first answer."""
     told: set[str] = field(default_factory=set)
     """Servers whose absence is in the journal already."""
 
@@ -107,11 +109,16 @@ def gather(
     """
     credentials = [name for name in environ if CREDENTIAL_NAMES.search(name.upper())]
     withheld = {name: "" for name in credentials if name.startswith(_MODELS_OWN)}
+    within = _within(environ.get("MCP_TIMEOUT", ""))
     if not with_browser or BROWSER in configured:
-        return Servers(configured, withheld=withheld)
+        return Servers(configured, withheld=withheld, within=within)
     found = browser.find(environ, closed=run.root)
     if found.missing:
-        return Servers(configured, {BROWSER: found.missing}, withheld)
+        return Servers(configured, {BROWSER: found.missing}, withheld, within)
     command, *args = browser.command(found, run)
     server = McpServer(command=command, args=args, env={name: "" for name in credentials})
-    return Servers({**configured, BROWSER: server}, withheld=withheld)
+    return Servers({**configured, BROWSER: server}, withheld=withheld, within=within)
+
+
+def _within(ms: str) -> float:
+    return int(ms) / 1000 if ms.isdecimal() and int(ms) > 0 else CONNECT_WITHIN

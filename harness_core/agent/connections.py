@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness_core.mcp_servers import CONNECT_WITHIN
-
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
 
@@ -22,11 +20,14 @@ GRACE = 2.0
 
 
 async def failed(
-    client: ClaudeSDKClient, servers: Mapping[str, Mapping[str, Any]], stopping: Callable[[], bool]
+    client: ClaudeSDKClient,
+    servers: Mapping[str, Mapping[str, Any]],
+    within: float,
+    stopping: Callable[[], bool],
 ) -> dict[str, str]:
     """The servers that can't be used, with the reason in words. Waits until each has answered, failed or run
-    out of time, and no longer once the run is `stopping`."""
-    deadline = time.monotonic() + CONNECT_WITHIN + GRACE
+    out of its time, `within` seconds, and no longer once the run is `stopping`."""
+    deadline = time.monotonic() + within + GRACE
     while True:
         found = (await client.get_mcp_status())["mcpServers"]
         said: dict[str, Mapping[str, Any]] = {item["name"]: item for item in found}
@@ -35,18 +36,18 @@ async def failed(
             break
         await asyncio.sleep(POLL)
     return {
-        name: _why(said.get(name, {}), server)
+        name: _why(said.get(name, {}), server, within)
         for name, server in servers.items()
         if said.get(name, {}).get("status") != "connected"
     }
 
 
-def _why(status: Mapping[str, Any], server: Mapping[str, Any]) -> str:
+def _why(status: Mapping[str, Any], server: Mapping[str, Any], within: float) -> str:
     error = str(status.get("error") or "")
-    if "ENOENT" in error:
+    if "ENOENT" in error or "not found" in error:
         return f"`{server['command']}` can't be found"
     if "timed out" in error or status.get("status") == "pending":
-        return f"it doesn't answer within {CONNECT_WITHIN:g} s"
+        return f"it doesn't answer within {within:g} s"
     if status.get("status") == "needs-auth":
         return "it wants a login"
     return f"it can't be reached ({error or status.get('status') or 'no word of it'})"

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness_core import processes
-from harness_core.mcp_servers import BROWSER, CONNECT_WITHIN
+from harness_core.mcp_servers import BROWSER
 from harness_core.run import Run
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _environment(run: Run, setup: Setup) -> dict[str, str]:
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_RETRY_WATCHDOG": "1",
         "BASH_MAX_TIMEOUT_MS": tool_ms,
-        "MCP_TIMEOUT": str(int(CONNECT_WITHIN * 1000)),
+        "MCP_TIMEOUT": str(round(run.servers.within * 1000)),
         "MCP_TOOL_TIMEOUT": tool_ms,
     }
 

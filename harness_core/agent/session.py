@@ -305,7 +305,7 @@ class Session:
         servers = self._run.servers
         absent = servers.absent_for(self.role)
         if asked := servers.of(self.role):
-            absent |= await connections.failed(client, asked, lambda: self._parts.brake.on)
+            absent |= await connections.failed(client, asked, servers.within, lambda: self._parts.brake.on)
         if self._parts.brake.on:
             return []
         for name in absent.keys() - servers.told:
