@@ -15,6 +15,7 @@ from harness_core import limits as lim
 from harness_core.brake import Brake
 from harness_core.config import Limits, RunConfig, RunInfo, load_info, save_info
 from harness_core.errors import Mistake
+from harness_core.guards import GuardContext, ToolCall, paths, shell
 from harness_core.layout import FORMAT
 from harness_core.run import Run
 from harness_core.state import RunState
@@ -115,6 +116,28 @@ def test_a_request_is_never_overwritten(run: Run) -> None:
     ids = [control.change_limits(run.dir, {"max_usd": float(number)}) for number in (1, 2, 3)]
     assert ids == ["001", "002", "003"]
     assert [control.read_limits(run.dir, n) is not None for n in (1, 2, 3)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "longwatch limits . --max-usd none",
+        "python3 -m tui.cli limits . --max-usd none",
+        "python3 -m tui.script limits . --max-usd none",
+        "mkdir -p .longwatch/limits && echo '{}' > .longwatch/limits/001.json",
+        "cp request.json .longwatch/limits/001.json",
+        "python3 -c \"open('.longwatch/limits/001.json', 'w').write('{}')\"",
+        'python3 -c "from harness_core import control"',
+    ],
+)
+def test_no_agent_raises_its_own_limits(tmp_path: Path, command: str) -> None:
+    assert shell.check(ToolCall("Bash", {"command": command}), GuardContext(tmp_path.resolve())) is not None
+
+
+def test_no_agent_writes_a_request(tmp_path: Path) -> None:
+    path = str(tmp_path.resolve() / ".longwatch" / "limits" / "001.json")
+    call = ToolCall("Write", {"file_path": path, "content": "{}"})
+    assert paths.check(call, GuardContext(tmp_path.resolve())) is not None
 
 
 # --- A run that rests ---------------------------------------------------------------------------------
