@@ -123,11 +123,9 @@ def test_a_request_is_never_overwritten(run: Run) -> None:
     [
         "longwatch limits . --max-usd none",
         "python3 -m tui.cli limits . --max-usd none",
-        "python3 -m tui.script limits . --max-usd none",
         "mkdir -p .longwatch/limits && echo '{}' > .longwatch/limits/001.json",
         "cp request.json .longwatch/limits/001.json",
         "python3 -c \"open('.longwatch/limits/001.json', 'w').write('{}')\"",
-        'python3 -c "from harness_core import control"',
     ],
 )
 def test_no_agent_raises_its_own_limits(tmp_path: Path, command: str) -> None:
@@ -143,6 +141,7 @@ def test_no_agent_writes_a_request(tmp_path: Path) -> None:
 # --- A run that rests ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_change_waits_for_the_next_engine_and_stays(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny") as stage:
         stage.lay_out()
