@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import uvicorn
 
@@ -29,7 +30,7 @@ from harness_core.rehearsal.scenarios import tiny
 from harness_core.rehearsal.server import make_app
 from harness_core.rehearsal.wire import Pace
 from harness_core.rehearsal.words import Brief, Call, Outcome, Step, app, bash, claim, put, read
-from tests.harness import Stage, named, open_stage, text_of
+from tests.harness import Stage, named, open_stage, text_of, until
 
 ECHO = Path(__file__).with_name("mcp_echo.py")
 B = "mcp__browser__browser_"
@@ -423,3 +424,53 @@ def test_an_evaluator_judges_a_page_by_what_the_browser_shows(tmp_path: Path) ->
         assert offered[0] == offered[1] and f"{B}click" in offered[0]
         assert f"{B}run_code_unsafe" not in offered[0]
         assert stage.alive() == []
+
+
+def lingering(brief: Brief) -> Generator[Step, Outcome, None]:
+    """Has a page open while a command runs."""
+    yield from put("app.js", SOUND)
+    started = yield app("restart")
+    yield from add_a_note(started, "bread")
+    yield bash("until [ -e go ]; do sleep 0.1; done")
+    yield "The notes are listed."
+
+
+def browsers(stage: Stage) -> list[psutil.Process]:
+    """The processes of this run's browser and of its server, by what they are called with."""
+    server = [item for item in psutil.process_iter() if str(stage.private / "browser.json") in _called(item)]
+    return [*server, *(child for item in server for child in item.children(recursive=True))]
+
+
+def _called(process: psutil.Process) -> list[str]:
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["pause", "kill"])
+def test_no_browser_outlives_a_pause_or_a_killed_engine(tmp_path: Path, how: str) -> None:
+    if lacks := browser.find().missing:
+        pytest.skip(lacks)
+    with open_stage(tmp_path, None) as stage, playing(stage, Scenario("page", "", {"generator": lingering})):
+        stage.lay_out()
+        for name, text in (("feature_list.json", CONTRACT), ("index.html", PAGE), ("init.sh", INIT)):
+            (stage.root / name).write_text(text)
+        stage.git("commit", "-qam", "Lay out the page")
+        engine = stage.run()
+        stage.wait_for(named("tool_use", tool="Bash"))
+        open_now = browsers(stage)
+        assert any("chrom" in process.name() for process in open_now)
+        if how == "pause":
+            stage.stop_file.touch()
+            assert engine.wait() == 3
+            assert stage.journal(named("stop_confirmed"))[-1]["survivors"] == []
+        else:
+            engine.kill()
+        until(lambda: not any(is_alive(process) for process in open_now), 10, "the browser has gone")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
