@@ -7,7 +7,7 @@ from types import TracebackType
 
 import msgspec
 
-from harness_core import processes
+from harness_core.alive import boot_id, is_alive, start_time
 from harness_core.errors import Mistake, RunLocked
 from harness_core.files import read_bounded, write_whole
 from harness_core.layout import RunDir
@@ -24,7 +24,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        return self.boot == processes.boot_id() and processes.is_alive(self.pid, self.started)
+        return self.boot == boot_id() and is_alive(self.pid, self.started)
 
 
 def owner_of(run: RunDir) -> Owner | None:
@@ -61,8 +61,8 @@ class RunLock:
             self._make_room()
             self._lock.acquire(blocking=False)
             before = owner_of(self.run)
-            started = processes.start_time(os.getpid()) or 0.0
-            owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1, processes.boot_id())
+            started = start_time(os.getpid()) or 0.0
+            owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1, boot_id())
             write_whole(self.run.owner, msgspec.json.encode(owner))
         except Timeout:
             holder = owner_of(self.run)

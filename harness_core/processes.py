@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from harness_core.alive import is_alive, start_time
+
 RUN_MARK = "LONGWATCH_RUN"
 SESSION_MARK = "LONGWATCH_SESSION"
 APP_MARK = "LONGWATCH_APP"
@@ -52,40 +54,6 @@ def _describe(pid: int) -> Found | None:
         process = psutil.Process(pid)
         return Found(pid, started, (" ".join(process.cmdline()) or process.name())[:_COMMAND])
     return None
-
-
-def start_time(pid: int) -> float | None:
-    """When the process of that pid started, or None when none lives there (a zombie doesn't).
-
-    In seconds since the machine's own start: a time of day would move when the clock is set.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            # The name may hold blanks and brackets; behind its last bracket come state, parent, …
-            state, *fields = stream.read().rpartition(b")")[2].split()
-    except OSError:
-        return None if os.path.isdir("/proc/self") else _start_time_elsewhere(pid)
-    return None if state in (b"Z", b"X") else int(fields[18]) / os.sysconf("SC_CLK_TCK")
-
-
-def _start_time_elsewhere(pid: int) -> float | None:
-    with contextlib.suppress(*_GONE):
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    return None
-
-
-def boot_id() -> str:
-    """Names what the machine counts start times from: another one after each boot."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def is_alive(pid: int, started: float) -> bool:
-    """Whether the process that had `pid` and started then still lives (not as a zombie)."""
-    return start_time(pid) == started
 
 
 def marked(name: str, value: str) -> list[Found]:

@@ -53,6 +53,12 @@ def test_a_quick_command_loads_neither_textual_nor_the_sdk(tmp_path: Path, argum
     assert names.isdisjoint(HEAVY)
 
 
+def test_a_console_on_a_run_loads_neither_the_sdk_nor_what_ends_processes() -> None:
+    names = loaded("from tui.console import launching\nlaunching.load_run()")
+    assert "textual" in names
+    assert names.isdisjoint(("claude_agent_sdk", "psutil"))
+
+
 # --- One door for outside text ----------------------------------------------
 
 PRINTING = {"print", "echo", "secho", "Text", "write"}

@@ -18,7 +18,7 @@ import msgspec
 import psutil
 import pytest
 
-from harness_core import guardian, processes
+from harness_core import alive, guardian, processes
 from harness_core.errors import RunLocked
 from harness_core.layout import RunDir
 from harness_core.lock import Owner, RunLock, engine_alive, owner_of
@@ -72,7 +72,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def found(pid: int) -> Found:
-    started = processes.start_time(pid)
+    started = alive.start_time(pid)
     assert started is not None
     return Found(pid, started, "x")
 
@@ -132,8 +132,8 @@ def test_a_reused_pid_is_never_signalled(start: Start) -> None:
     earlier = Found(process.pid, found(process.pid).started - 10, "sleep 60")
     assert processes.terminate([earlier]) == []
     assert process.poll() is None
-    assert not processes.is_alive(earlier.pid, earlier.started)
-    assert processes.is_alive(process.pid, found(process.pid).started)
+    assert not alive.is_alive(earlier.pid, earlier.started)
+    assert alive.is_alive(process.pid, found(process.pid).started)
 
 
 def test_what_has_gone_is_neither_alive_nor_a_survivor(start: Start) -> None:
@@ -142,9 +142,9 @@ def test_what_has_gone_is_neither_alive_nor_a_survivor(start: Start) -> None:
     known = found(process.pid)
     os.kill(process.pid, 9)
     wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
-    assert not processes.is_alive(known.pid, known.started)
+    assert not alive.is_alive(known.pid, known.started)
     process.wait()
-    assert processes.start_time(process.pid) is None
+    assert alive.start_time(process.pid) is None
     assert processes.terminate([known]) == []
     assert processes.parent(process.pid) is None
     assert process.pid not in [item.pid for item in processes.everyone()]
@@ -163,9 +163,9 @@ def test_an_odd_name_hides_no_start_time(start: Start, tmp_path: Path) -> None:
     process = start(f"echo up; exec '{program}' 60")
     up(process)
     wait_for(lambda: psutil.Process(process.pid).cmdline()[0] == str(program))
-    assert processes.is_alive(process.pid, found(process.pid).started)
+    assert alive.is_alive(process.pid, found(process.pid).started)
     process.kill()
-    wait_for(lambda: processes.start_time(process.pid) is None)
+    wait_for(lambda: alive.start_time(process.pid) is None)
 
 
 def test_an_ended_child_keeps_its_exit_status_for_its_parent(
@@ -223,7 +223,7 @@ def test_a_guardian_outlives_nothing_but_its_engine(mark: str) -> None:
     lifeline = guardian.start(mark)
     (guard,) = [found(child.pid) for child in psutil.Process().children() if child.pid not in before]
     os.close(lifeline)
-    wait_for(lambda: not processes.is_alive(guard.pid, guard.started))
+    wait_for(lambda: not alive.is_alive(guard.pid, guard.started))
 
 
 # --- The lock ---------------------------------------------------------------

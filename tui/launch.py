@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from harness_core import config, processes
+from harness_core import config
 from harness_core import events as ev
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.layout import RunDir
@@ -110,6 +110,8 @@ END_WITHIN = 15.0
 
 def end_engine(run: RunDir) -> list[str]:
     """End a run's engine and every process that it has started; returns what survived even that."""
+    from harness_core import processes  # noqa: PLC0415  (psutil costs 10 ms)
+
     owner = owner_of(run)
     info = config.load_info(run)
     if owner is not None and owner.alive:
