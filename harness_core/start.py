@@ -296,6 +296,7 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
     else:
         preset, head = made.config.preset, made.git.head()
         made.emit(ev.RunStarted(format=FORMAT, preset=preset, run_id=made.id, limits=limits, head=head))
+    _end_foreign_session(made)
     for request in plan.limits:
         limit_requests.note(made, request)
     lifeline = guardian.start(made.mark)
@@ -303,6 +304,13 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
         return asyncio.run(_with_signals(made, notifier))
     finally:
         os.close(lifeline)
+
+
+def _end_foreign_session(made: Run) -> None:
+    """A session of plain Claude Code that left no word of its end isn't the engine's to resume."""
+    known = made.state.open_session
+    if known is not None and known.role not in config.ROLES:
+        made.emit(ev.SessionEnded(reason="an engine took over", ms=0, turns=0, usd=0.0))
 
 
 async def _with_signals(made: Run, notifier: Notifier) -> Exit:

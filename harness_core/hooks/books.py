@@ -71,6 +71,7 @@ class Books:
         number = 0 if self.engine_run else self._log.state.sessions + 1
         session = Session(session_id, number, started_ns)
         self._log.git.keep_out(NEVER_COMMITTED)
+        self._common.head = self._common.head or self._log.git.head() or ""
         self._open(session, model, resumed=False)
         self._take_contract()
         return session
@@ -160,6 +161,8 @@ class Books:
     # --- What else a call leaves behind -------------------------------------------------------------
 
     def note_commits(self) -> None:
+        # What was there before the first session isn't any session's work.
+        self._log.state.head = self._log.state.head or self._common.head
         History(self._log).note(ROLE)
 
     def note_stop(self, requested: bool) -> None:

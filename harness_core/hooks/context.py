@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from harness_core.guards import Denial, GuardContext, Process, ToolCall
 from harness_core.hooks.shelf import Common
 from harness_core.layout import CONFIG_NAME, RunDir
+
+_MARK = "CLAUDE_CODE_SESSION_ID"
+"""What the CLI puts into the environment of a session's commands, and into a hook's."""
 
 
 def context(
@@ -59,11 +63,11 @@ def _remotes(run: RunDir, call: ToolCall) -> frozenset[str]:
 
 
 def _own(session: str) -> list[Process]:
-    """The processes that this session's shell started. The CLI itself carries no mark."""
+    """The processes that this session's shell started, which the CLI marks. It carries no mark itself."""
     from harness_core import processes  # noqa: PLC0415
 
-    found = processes.marked(processes.SESSION_MARK, session) if session else []
-    return [Process(item.pid, item.command) for item in found]
+    found = processes.marked(_MARK, session) if session else []
+    return [Process(item.pid, item.command) for item in found if item.pid != os.getppid()]
 
 
 def _everyone() -> list[Process]:

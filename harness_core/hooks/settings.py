@@ -124,7 +124,10 @@ def _with_ours(settings: Settings, run: RunDir) -> Settings:
     hooks = dict(settings.get("hooks", {}))
     for event, matcher in EVENTS.items():
         ours: Settings = {} if matcher is None else {"matcher": matcher}
-        ours["hooks"] = [{"type": "command", "command": command(run, event), "timeout": _TIMEOUT}]
+        hook: Settings = {"type": "command", "command": command(run, event), "timeout": _TIMEOUT}
+        # An older Claude Code doesn't know this; there the command itself sees to it, if not killed with it.
+        closed = {"onFailure": "block"} if event == "PreToolUse" else {}
+        ours["hooks"] = [{**hook, **closed}]
         hooks[event] = [*hooks.get(event, []), ours]
     return {**settings, "hooks": hooks}
 
