@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness_core import prompting
+from harness_core import attempts, prompting
 from harness_core.agent.session import Casting
 from harness_core.checkpoints import write_findings
 from harness_core.contract import Status
@@ -68,10 +68,11 @@ class Building:
         return prompting.generator_task(session, features, attempts, hints)
 
     def _hints(self, build: Build) -> Hints:
-        state = self._run.state
+        state, crumbs = self._run.state, self._run.config.switches.breadcrumbs
         sprint = state.sprint
         return Hints(
             findings=open_findings(state, build),
+            tried=attempts.told(self._run.dir, build.features) if crumbs else "",
             skipped=state.with_status(Status.SKIPPED),
             contract=sprint.path if sprint is not None and sprint.agreed else "",
         )

@@ -11,6 +11,7 @@ from harness_core import checkpoints, processes, skips
 from harness_core import events as ev
 from harness_core.agent.session import Casting, End, Parts
 from harness_core.app import App
+from harness_core.attempts import Attempts
 from harness_core.brake import POLL, Brake, EndOfRun
 from harness_core.building import Building
 from harness_core.contract import Status
@@ -62,6 +63,7 @@ class Engine:
         self.negotiation = Negotiation(run, self.ledger, self.sessions)
         self.building = Building(run, self.ledger, Goal(run, self.brake))
         self.judgement = Judgement(run, self.ledger, self.sessions)
+        self.attempts = Attempts(run)
         self._idle = 0
         self._noted_head: str | None = None
         self._work_head: str | None = None
@@ -106,6 +108,7 @@ class Engine:
         open_session = self.run.state.open_session
         try:
             self.ledger.load()
+            self.attempts.listen()
             self.history.note(open_session.role if open_session else OUTSIDE)
             while True:
                 await self.brake.hold()

@@ -65,6 +65,13 @@ class GitFiles:
         listing = self._ask("log", "--reverse", "--ignore-missing", "--format=%H%x00%s", *span) or ""
         return [CommitInfo(*line.split("\0", 1)) for line in listing.splitlines() if "\0" in line]
 
+    def files_of(self, shas: Sequence[str]) -> list[str]:
+        """The paths that these commits touched, each once."""
+        if not shas:
+            return []
+        listing = self._ask("show", "--name-only", "--format=", "-z", "--no-renames", *shas) or ""
+        return [*dict.fromkeys(path.strip("\n") for path in listing.split("\0") if path.strip("\n"))]
+
     def source_candidates(self) -> Iterator[str]:
         """Every file that git tracks or would track, relative to the root; without git, every file."""
         listing = self._ask("ls-files", "-co", "--exclude-standard", "-z") if self._git_dir else None
