@@ -28,6 +28,7 @@ from harness_core.state import SprintState, schema_path
 ANSWER = "## The evaluator's answer"
 AGREED = "## Agreed"
 _NUMBERED = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+(.+)$", re.MULTILINE)
+_ANSWERED = re.compile(r"^- C\d+: (.+?)(?: \(tested by: (.*)\))?$", re.MULTILINE)
 PROPOSER = Casting("generator", "generator-contract")
 REVIEWER = Casting("evaluator", "evaluator-contract", REVIEW_SCHEMA)
 
@@ -151,7 +152,8 @@ class Negotiation:
         """Freeze the contract: the prose with its hash, and the criteria in a schema next to it."""
         path = self._file(sprint)
         text = read_text(path) or ""
-        criteria = list(sprint.criteria) or criteria_in(_proposal(text))
+        written = criteria_of(text) if by == "operator" else ()
+        criteria = list(written or sprint.criteria) or criteria_in(_proposal(text))
         whose = {"both": "by generator and evaluator", "operator": "by the operator"}
         agreed = f"{AGREED}\n\nHolds {whose.get(by, f'as the {by} has it')}.\n"
         data = f"{text.partition(AGREED)[0].rstrip()}\n\n{agreed}".encode()
@@ -188,6 +190,12 @@ class Negotiation:
 def criteria_in(proposal: str) -> list[ev.Agreed]:
     """The criteria that a proposal's numbered or bulleted lines name."""
     return _numbered([(text.strip(), "") for text in _NUMBERED.findall(proposal)])
+
+
+def criteria_of(contract: str) -> list[ev.Agreed]:
+    """The evaluator's criteria as they stand in a contract's text, which the operator may have changed."""
+    found = _ANSWERED.findall(_part(contract, ANSWER))
+    return _numbered([(text.strip(), check) for text, check in found])
 
 
 def _numbered(criteria: Sequence[tuple[str, str]]) -> list[ev.Agreed]:

@@ -26,7 +26,7 @@ def evaluator(agrees: bool, brief: Brief) -> Generator[Step, Outcome, None]:
     yield "What was promised, and what is proposed?", read(CONTRACT)
     named = len(_CRITERION.findall(brief.prompt))
     if SIZE not in brief.prompt:
-        wrong = f"Nothing says how large a flag is: it is {SIZE}"
+        wrong = f"Each flag has to be {SIZE}"
     elif not agrees:
         wrong = f"These {named} criteria don't say what an empty design looks like"
     else:
