@@ -13,9 +13,11 @@ from textual.pilot import Pilot
 from harness_core.files import write_whole
 from harness_core.layout import RunDir
 from tui.console.app import Console
-from tui.console.markdown_lines import Line, Paper, first_look, marked, newest, rendered, split, wrapped
+from tui.console.markdown_lines import rendered
 from tui.console.notes import read_notes
 from tui.console.panes.progress import NotesView
+from tui.console.paper import Paper, first_look, newest, split
+from tui.console.spans import Line, marked, wrapped
 
 
 def plain(line: Line) -> str:

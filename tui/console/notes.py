@@ -10,7 +10,7 @@ from pathlib import Path
 from harness_core.files import read_bounded, read_end
 from harness_core.layout import RunDir
 from harness_core.safe import safe
-from tui.console.markdown_lines import Block, split
+from tui.console.paper import Block, split
 
 _WHOLE = 1 << 20
 """Bytes up to which notes are shown whole; of longer ones the beginning and the end are."""

@@ -20,10 +20,12 @@ from textual.strip import Strip
 from harness_core.layout import NOTES_NAMES, RunDir
 from tui.console import keys
 from tui.console.cards.prompt import PromptCard
-from tui.console.markdown_lines import KINDS, Paper, first_look, marked, newest, wrapped
+from tui.console.markdown_lines import KINDS
 from tui.console.notes import Mark, Notes, read_notes
 from tui.console.panes.pane import Pane
+from tui.console.paper import Paper, first_look, newest
 from tui.console.sinks import line
+from tui.console.spans import marked, wrapped
 
 _KEYS = [key for key in keys.LINES if key.id not in ("open", "filter")]
 _EMPTY = "No notes yet. Agents keep theirs in PROGRESS.md, for those who come after them."
