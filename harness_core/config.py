@@ -21,6 +21,8 @@ from harness_core.journal import check_format
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 from harness_core.mcp_servers import McpServer, ServerName
 from harness_core.notify.settings import Notify
+from harness_core.sandbox import MODES as SANDBOX_MODES
+from harness_core.sandbox import SandboxTable
 
 ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
 DEFAULT_MODEL = "sonnet"
@@ -161,6 +163,7 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()
+    sandbox: SandboxTable | None = None
     notify: Notify = Notify()
     mcp: dict[ServerName, McpServer] = {}
     """Read at each start, like `notify` and for the same reason."""
@@ -184,6 +187,7 @@ class RunConfig(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     guards: Guards = Guards()
+    sandbox: SandboxTable = SandboxTable()
 
     def model_for(self, role: str) -> str:
         return self.models.get(role, JUDGE_MODEL if role == "judge" else self.model)
@@ -206,6 +210,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout: float | None = None
     stall_timeout: float | None = None
     max_retries: int | None = None
+    sandbox: str | None = None
 
     def over(self, before: Options) -> Options:
         """These options on top of those of an earlier command on the same run."""
@@ -262,6 +267,7 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         limits=limited(_default_limits(file.limits, environ), options.limits),
         timeouts=_changed(file.timeouts, timeouts, "-timeout"),
         guards=file.guards,
+        sandbox=_sandbox(file.sandbox, options.sandbox, environ),
     )
 
 
@@ -278,6 +284,18 @@ def _mode(asked: str | None, written: Mode | None) -> Mode:
         if mode == asked:
             return mode
     raise Mistake(f"--mode {asked}: choose {', '.join(MODES)}")
+
+
+def _sandbox(table: SandboxTable | None, asked: str | None, environ: Mapping[str, str]) -> SandboxTable:
+    if asked is None and table is not None:
+        return table
+    origin, word = (
+        ("--sandbox", asked) if asked is not None else ("LONGWATCH_SANDBOX", environ.get("LONGWATCH_SANDBOX"))
+    )
+    for mode in SANDBOX_MODES:
+        if mode == (word or "auto"):
+            return msgspec.structs.replace(table or SandboxTable(), mode=mode)
+    raise Mistake(f"{origin} {word}: choose {', '.join(SANDBOX_MODES)}")
 
 
 def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:

@@ -17,6 +17,7 @@ from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.mcp_servers import Servers
 from harness_core.redact import Redactor
+from harness_core.sandbox import Sandbox
 from harness_core.state import RunState
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Run(Logbook):
     """Counts the engines that this run has had; part of the mark on every process of the run."""
     git: GitRepo
     servers: Servers = field(default_factory=Servers)
+    sandbox: Sandbox = field(default_factory=Sandbox)
     console: bool = False
     """Whether a console watches: then the engine waits for the operator instead of ending."""
 

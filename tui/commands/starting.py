@@ -75,6 +75,11 @@ def _run_options(function: Any) -> Any:
         click.option(
             "--stall-timeout", type=float, metavar="MIN", help="End a session that is silent so long (10)."
         ),
+        click.option(
+            "--sandbox",
+            metavar="MODE",
+            help="The operating system's sandbox: auto (the default, where it works), require, off.",
+        ),
         click.option("--max-retries", type=int, metavar="N", help="Sessions that may try a feature (3)."),
         _headless,
         plain_option,
@@ -98,6 +103,7 @@ def _options(given: dict[str, Any]) -> config.Options:
         session_timeout=given["session_timeout"],
         stall_timeout=given["stall_timeout"],
         max_retries=given["max_retries"],
+        sandbox=given["sandbox"],
     )
 
 
