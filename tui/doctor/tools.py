@@ -99,8 +99,7 @@ def _answers(patient: Patient, server: McpServer) -> str:
         with beside(program, environ, patient.run.root) as process:
             assert process.stdin is not None and process.stdout is not None
             with suppress(OSError):
-                process.stdin.write(msgspec.json.encode(_HELLO) + b"\n")
-                process.stdin.flush()
+                os.write(process.stdin.fileno(), msgspec.json.encode(_HELLO) + b"\n")
             if _has_answer(process.stdout.fileno()):
                 return ""
             with suppress(subprocess.TimeoutExpired):
