@@ -16,7 +16,8 @@ from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from tui.console import patch
 from tui.console.app import Console
-from tui.console.git_log import Chronicle, NoGit, Repository, age, groups
+from tui.console.chronicle import Chronicle, age, groups
+from tui.console.git_log import NoGit, Repository
 from tui.console.line_list import LineList
 from tui.console.panes.git import GitList
 from tui.console.patch import Kind, PatchLine

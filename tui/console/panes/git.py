@@ -17,8 +17,9 @@ from textual.timer import Timer
 
 from harness_core.layout import PRIVATE, RunDir
 from tui.console import patch
+from tui.console.chronicle import Checkpoint, Chronicle, Group, age, groups
 from tui.console.facts import Facts
-from tui.console.git_log import Checkpoint, Chronicle, Commit, Group, NoGit, Repository, age, groups
+from tui.console.git_log import Commit, NoGit, Repository
 from tui.console.line_list import LineList, Row
 from tui.console.panes.pane import Pane
 from tui.console.screens.diff import DiffScreen
