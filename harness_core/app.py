@@ -14,7 +14,7 @@ import time
 import psutil
 
 from harness_core import events as ev
-from harness_core import processes
+from harness_core import processes, sandbox
 from harness_core.answer import Answer
 from harness_core.files import read_end
 from harness_core.run import Run
@@ -62,6 +62,12 @@ class App:
         if not script.is_file():
             return Answer(False, "There is no init.sh at the project's root: write it first.")
         command = [str(script)] if os.access(script, os.X_OK) else ["bash", str(script)]
+        environment = self._environment()
+        if self._run.sandbox.on:
+            scratch = sandbox.scratch(self._run.id)
+            (scratch / "cache").mkdir(parents=True, exist_ok=True)
+            command = sandbox.boxed(command, self._run.dir, scratch)
+            environment |= sandbox.caches(scratch)
         with self._run.dir.app_log.open("wb") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -71,7 +77,7 @@ class App:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    env=self._environment(),
+                    env=environment,
                 )
             except OSError as error:
                 return self._journal("start", False, f"init.sh can't be run: {error.strerror}.")
@@ -88,7 +94,7 @@ class App:
         """Wait until the script has ended or something listens."""
         deadline = time.monotonic() + READY_WITHIN
         ended = asyncio.create_task(process.wait())
-        while not ended.done() and time.monotonic() < deadline and not self._ports():
+        while not ended.done() and time.monotonic() < deadline and not self.ports():
             await asyncio.wait({ended}, timeout=0.1)
         ended.cancel()
 
@@ -117,13 +123,14 @@ class App:
         return self._run.redact.text(data.decode("utf-8", errors="replace"))[-LOG_TAIL:]
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: value for name, value in os.environ.items() if not _is_private(name)}
+        environment = sandbox.app_environment(os.environ, self._run.config.sandbox.keep)
         return {**environment, processes.RUN_MARK: self._run.mark, processes.APP_MARK: self._run.mark}
 
     def _members(self) -> list[processes.Found]:
         return processes.marked(processes.APP_MARK, self._run.mark) if self._process is not None else []
 
-    def _ports(self) -> list[int]:
+    def ports(self) -> list[int]:
+        """What it listens on."""
         ports: set[int] = set()
         for member in self._members():
             with contextlib.suppress(psutil.Error):
@@ -132,7 +139,7 @@ class App:
         return sorted(ports)
 
     def _listening(self) -> str:
-        ports = self._ports()
+        ports = self.ports()
         if not ports:
             return "It listens on no port."
         return f"It listens on {', '.join(f'http://127.0.0.1:{port}' for port in ports)}."
@@ -140,7 +147,3 @@ class App:
     def _journal(self, action: str, ok: bool, text: str) -> Answer:
         self._run.emit(ev.AppChanged(action=action, ok=ok, detail=self._run.redact.text(text)[:2000]))
         return Answer(ok, text)
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith(("ANTHROPIC_", "CLAUDE"))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from string import Template
 
 import msgspec
@@ -80,6 +81,29 @@ def not_there(name: str, why: str) -> str:
     if name == BROWSER:
         return f"No browser is available: {why}. Where a page matters, say what you could not see."
     return f"The tools mcp__{name}__* are not available: {why}. Do without them."
+
+
+def boxed_in(on: bool, review: Path | None) -> str:
+    """What a role's page says of the sandbox that its shell is in; nothing where it is in none."""
+    if not on:
+        return ""
+    lines = _BOXED if review is None else (*_BOXED, *_REVIEWING)
+    return "\n\n## Your shell's sandbox\n\n" + "\n".join(f"- {line}" for line in lines).replace(
+        "@CLONE@", str(review)
+    )
+
+
+_BOXED = (
+    "A command's processes end with the command. What has to stay up, start with the `app` tool; your shell "
+    "reaches it at 127.0.0.1, on the port that it listens on.",
+    "Temporary files go into `$TMPDIR`; `/tmp` itself can't be written.",
+    "The network is this machine and the usual package registries, nothing else.",
+)
+_REVIEWING = (
+    "You do have a shell. It stands in @CLONE@, a clone of the commit under review that is thrown away: "
+    "build, test, change what you like there. What isn't committed isn't in it, dependencies neither. The "
+    "project itself is closed for writing; Read, Grep, Glob and the app work there as before.",
+)
 
 
 def initializer_task(run: RunDir, features: int) -> str:

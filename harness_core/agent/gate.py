@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core import evidence as evd
-from harness_core import processes
+from harness_core import processes, sandbox
 from harness_core.agent.subagents import Subagents
 from harness_core.brake import Brake
 from harness_core.files import write_whole
@@ -69,6 +69,10 @@ class Gate:
     sdk_session: str
     notes: evd.SessionEvidence
     notes_path: Path
+    review: Path | None = None
+    """Where an evaluator's shell stands: a clone that may be changed."""
+    ports: Callable[[], Sequence[int]] = lambda: ()
+    """The ports of this machine that a boxed shell is to reach."""
     limit: LimitHit | None = None
     last_call: str | None = None
     judged: set[str] = field(default_factory=set)
@@ -93,7 +97,7 @@ class Gate:
             self.last_call = call.tool_use_id
         if denial is None:
             self.running[call.tool_use_id] = Running(call, time.monotonic(), edit, payload.get("cwd"))
-            return _PASS
+            return self._let_run(call, payload.get("cwd"))
         self.run.emit(
             ev.GuardDecision(
                 tool_use_id=call.tool_use_id,
@@ -110,6 +114,23 @@ class Gate:
                 "permissionDecisionReason": denial.reason,
             }
         }
+
+    def _let_run(self, call: ToolCall, cwd: str | None) -> dict[str, Any]:
+        """The answer for a call that may run: in a sandbox, with what its command needs around it."""
+        if call.tool != "Bash" or not self.run.sandbox.on:
+            return _PASS
+        asked = str(call.input.get("command", ""))
+        command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
+        if command == asked:
+            return _PASS
+        changed = {**call.input, "command": command}
+        return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "updatedInput": changed}}
+
+    def _reviewing_from(self, cwd: str | None) -> Path | None:
+        """The clone, where the shell doesn't stand in it yet."""
+        if self.review is None or (cwd is not None and Path(cwd).is_relative_to(self.review)):
+            return None
+        return self.review
 
     async def post_tool(self, payload: Any, tool_use_id: str | None, _: Any) -> dict[str, Any]:
         """A file tool has done its work: what it showed is noted, an edit of the contract is weighed."""
@@ -155,7 +176,7 @@ class Gate:
         """The verdict of all guards on a call made where the shell stands. A guard that fails, denies."""
         name = "context"
         try:
-            context = self._context(cwd)
+            context = self._context(call, cwd)
             for guard, check in GUARDS:
                 name = guard
                 if (denial := check(call, context)) is not None:
@@ -171,13 +192,18 @@ class Gate:
             return failure(name, error), None
         return None, None
 
-    def _context(self, cwd: str | None) -> GuardContext:
+    def _context(self, call: ToolCall, cwd: str | None) -> GuardContext:
         settings = self.run.config.guards.shell
+        root, shell = self.run.dir.root, Path(cwd) if cwd else None
+        # An evaluator's shell is judged by its clone: there it may write, and nowhere else.
+        reviews = self.review is not None and call.tool == "Bash"
+        if reviews:
+            root, shell = self.review or root, self._reviewing_from(cwd) or shell
         return GuardContext(
-            root=self.run.dir.root,
-            cwd=Path(cwd) if cwd else None,
+            root=root,
+            cwd=shell,
             stopping=self.brake.on,
-            read_only=self.role == "evaluator",
+            read_only=self.role == "evaluator" and not reviews,
             profile=settings.profile,
             allow=frozenset(settings.allow),
             deny=frozenset(settings.deny),

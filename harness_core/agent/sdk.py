@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from harness_core import processes
+from harness_core import processes, sandbox
 from harness_core.mcp_servers import BROWSER
 from harness_core.run import Run
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions, McpSdkServerConfig
-    from claude_agent_sdk.types import HookCallback
+    from claude_agent_sdk.types import HookCallback, SandboxSettings
 
 MAX_LINE = 64 << 20
 HOOK_TIMEOUT = 30.0
@@ -69,6 +69,8 @@ class Setup:
     sdk_session: str
     resume: bool
     schema: Mapping[str, Any] | None
+    review: Path | None = None
+    """The folder in which an evaluator's shell may do as it likes; without one it gets no shell."""
 
 
 class _Spared(ModuleType):
@@ -108,7 +110,8 @@ def options(
     from claude_agent_sdk import ClaudeAgentOptions, HookMatcher  # noqa: PLC0415
 
     servers: dict[str, Any] = {SERVER: server, **run.servers.of(setup.role)}
-    tools = list(ROLE_TOOLS.get(setup.role, BUILDER_TOOLS))
+    shell = ["Bash"] if setup.review is not None else []
+    tools = [*shell, *ROLE_TOOLS.get(setup.role, BUILDER_TOOLS)]
     matchers: dict[Any, list[HookMatcher]] = {
         "PreToolUse": [HookMatcher(hooks=[hooks.pre_tool], timeout=HOOK_TIMEOUT, on_failure="block")],
         "PostToolUse": [
@@ -139,6 +142,7 @@ def options(
         output_format={"type": "json_schema", "schema": dict(setup.schema)} if setup.schema else None,
         cli_path=_wrapper(run),
         env=_environment(run, setup),
+        sandbox=_box(run, setup),
         stderr=stderr,
         **session,
     )
@@ -178,7 +182,18 @@ def _environment(run: Run, setup: Setup) -> dict[str, str]:
         "BASH_MAX_TIMEOUT_MS": tool_ms,
         "MCP_TIMEOUT": str(round(run.servers.within * 1000)),
         "MCP_TOOL_TIMEOUT": tool_ms,
+        **(sandbox.caches(sandbox.scratch(run.id)) if run.sandbox.on else {}),
     }
+
+
+def _box(run: Run, setup: Setup) -> SandboxSettings | None:
+    if not run.sandbox.on:
+        return None
+    scratch = sandbox.scratch(run.id)
+    (scratch / "cache").mkdir(parents=True, exist_ok=True)
+    settings: Any = sandbox.for_shell(run.sandbox, run.dir, scratch, setup.review)
+    # More keys than its type has: the SDK hands all of them on.
+    return cast("SandboxSettings", settings)
 
 
 def _wrapper(run: Run) -> Path:

@@ -21,7 +21,7 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core import evidence as evd
-from harness_core import processes
+from harness_core import processes, reviews, sandbox
 from harness_core.agent import connections, sdk, tools
 from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import CLAIM, Gate
@@ -33,7 +33,7 @@ from harness_core.config import Timeouts
 from harness_core.files import read_bounded
 from harness_core.history import History
 from harness_core.ledger import Ledger, started_now
-from harness_core.prompting import not_there, system_prompt
+from harness_core.prompting import boxed_in, not_there, system_prompt
 from harness_core.run import Run
 from harness_core.steering import Steering
 
@@ -135,6 +135,18 @@ class Session:
     def model(self) -> str:
         return self._run.config.model_for(self.role)
 
+    @property
+    def review(self) -> Path | None:
+        """The clone in which an evaluator's shell stands; it has one in a sandbox alone."""
+        if self.role != "evaluator" or not self._run.sandbox.on:
+            return None
+        return reviews.place(sandbox.scratch(self._run.id), self.sdk_session)
+
+    @property
+    def _boxed(self) -> bool:
+        """Whether it has a shell, in a sandbox."""
+        return self._run.sandbox.on and (self.role not in sdk.ROLE_TOOLS or self.review is not None)
+
     def _timeouts(self) -> Timeouts:
         """A continuous build is bounded by its run's limits, not by a session's time."""
         config = self._run.config
@@ -149,14 +161,18 @@ class Session:
         sdk.load()
         from claude_agent_sdk import ClaudeSDKClient  # noqa: PLC0415
 
+        if self.review is not None:
+            self.review.mkdir(parents=True, exist_ok=True)
         told = self._run.servers.as_told(self._run.config, self.role)
         setup = sdk.Setup(
             role=self.role,
             model=self.model,
-            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, told),
+            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, told)
+            + boxed_in(self._boxed, self.review),
             sdk_session=self.sdk_session,
             resume=self.resumed,
             schema=self._schema,
+            review=self.review,
         )
         hooks = sdk.Hooks(
             pre_tool=self._hook("pre_tool"),
@@ -241,9 +257,14 @@ class Session:
             self.sdk_session,
             _load_notes(notes_path) if self.resumed else started_now(),
             notes_path,
+            self.review,
+            self._ports,
         )
         self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
         self._clocks = Clocks(self._timeouts(), time.monotonic())
+
+    def _ports(self) -> list[int]:
+        return sorted({*self._parts.app.ports(), *self._run.sandbox.table.ports})
 
     async def close(self) -> list[str]:
         """End the CLI and everything that the session has started; returns what survived even that."""
@@ -256,7 +277,10 @@ class Session:
                 await self._reader
         if self._transcriber is not None:
             self._transcriber.close()
-        return await self.end_processes()
+        left = await self.end_processes()
+        if self.review is not None:
+            await asyncio.to_thread(reviews.clear, self.review)
+        return left
 
     async def end_tools(self) -> list[str]:
         """End what the session has started, but not its CLI; returns what survived."""
@@ -277,6 +301,8 @@ class Session:
     async def converse(self, prompt: str) -> Outcome:
         """Send `prompt` and go on until the agent is done or something ends the turn."""
         assert self._client is not None
+        if self.review is not None and not (self.review / ".git").exists():
+            await asyncio.to_thread(reviews.lay_out, self._run.dir.root, self.review)
         try:
             absent = await self._absent_servers(self._client)
         except Exception as error:
