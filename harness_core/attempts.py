@@ -179,8 +179,9 @@ class _Work:
                 self.refused.append(_cut(reason))
             case ev.GuardDecision(tool_use_id=call):
                 self.files.pop(call, None)
-            case ev.Commit(sha=sha, subject=subject):
-                self.commits.append(f"{sha[:10]} {subject[:200]}")
+            case ev.Commit(sha=sha, subject=subject, by=by):
+                what = "what was left uncommitted" if by == "engine" else subject[:200]
+                self.commits.append(f"{sha[:10]} {what}")
 
     def attempt(self, build: ev.SessionStarted, feature: str, ended: str, reason: str) -> Attempt:
         return Attempt(

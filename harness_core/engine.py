@@ -7,7 +7,7 @@ import contextlib
 
 import msgspec
 
-from harness_core import checkpoints, processes, skips
+from harness_core import checkpoints, handoff, processes, skips
 from harness_core import events as ev
 from harness_core.agent.session import Casting, End, Parts
 from harness_core.app import App
@@ -109,6 +109,7 @@ class Engine:
         try:
             self.ledger.load()
             self.attempts.listen()
+            self.sessions.mend()
             self.history.note(open_session.role if open_session else OUTSIDE)
             while True:
                 await self.brake.hold()
@@ -247,7 +248,8 @@ class Engine:
     def _progress(self) -> object:
         """What differs after a session that did anything: statuses, and commits of more than bookkeeping."""
         run = self.run.dir
-        bookkeeping = {path.name for path in (run.spec, run.notes, run.findings, self.ledger.path)}
+        kept = (run.spec, run.notes, handoff.archive_of(run.notes), run.findings, self.ledger.path)
+        bookkeeping = {path.name for path in kept}
         head = self.run.git.head()
         if head != self._noted_head:
             if head and set(self.run.git.changed_since(self._noted_head)) - bookkeeping:

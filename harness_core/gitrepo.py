@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness_core import processes
@@ -85,15 +86,15 @@ class GitRepo(GitFiles):
             return []
         return [path for path in listing.split("\0") if path]
 
-    def commit_all(self, message: str) -> str | None:
-        """Commit everything uncommitted; the new sha, or None when there was nothing.
+    def commit_all(self, message: str, *paths: str) -> str | None:
+        """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.
 
         A lock that a killed git has left behind is taken away. Raises OSError, in a sentence, when git
         refuses.
         """
         for _ in range(_LOCKS_AT_MOST):
             try:
-                return self._commit_all(message)
+                return self._commit_all(message, paths)
             except git.GitError as error:
                 held = _LOCKED.search(str(error))
                 if held is None or not self._abandoned(Path(held[1])):
@@ -112,13 +113,14 @@ class GitRepo(GitFiles):
             raise OSError(f"git could not bring {sha[:10]} back: {_reason(error)}") from None
         return self.commit_all(message)
 
-    def _commit_all(self, message: str) -> str | None:
-        self._repo.git.add("-A")
-        if not self._repo.git.diff("--cached", "--name-only"):
+    def _commit_all(self, message: str, paths: Sequence[str]) -> str | None:
+        only = ["--", *paths] if paths else []
+        self._repo.git.add("-A", *only)
+        if not self._repo.git.diff("--cached", "--name-only", *only):
             return None
         # --no-verify leaves some hooks on, and what an agent has put there would run unguarded.
         self._repo.git(c=f"core.hooksPath={os.devnull}").commit(
-            "-q", "--no-verify", "--no-gpg-sign", "-m", message
+            "-q", "--no-verify", "--no-gpg-sign", "-m", message, *only
         )
         return self.head()
 

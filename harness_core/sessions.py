@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness_core import events as ev
-from harness_core import prompting
+from harness_core import handoff, prompting
 from harness_core.agent import sdk
 from harness_core.agent.session import Casting, End, Outcome, Parts, Session
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
 from harness_core.contract import Status
 from harness_core.errors import Exit
+from harness_core.gitrepo import GitRepo
+from harness_core.layout import RunDir
 from harness_core.run import Run
 from harness_core.state import OpenSession
 
@@ -235,6 +237,7 @@ class Sessions:
         assert ended is not None
         self._parts.ledger.inspect(None)
         self._commit_rest(ended)
+        self._keep_notes_short()
         counts = self._run.state.counts
         self._run.emit(
             ev.SessionEnded(
@@ -257,6 +260,21 @@ class Sessions:
             self._run.git.commit_all(f"longwatch: {what}")
         except OSError as error:
             self._run.emit(ev.Error(message=str(error), kind="git"))
+        self._parts.history.note("engine")
+
+    def mend(self) -> None:
+        """Bring to its end what a killed engine had begun between two sessions."""
+        self._of_notes(handoff.finish)
+
+    def _keep_notes_short(self) -> None:
+        if self._run.config.switches.handoff_notes:
+            self._of_notes(handoff.keep_short)
+
+    def _of_notes(self, do: Callable[[RunDir, GitRepo], None]) -> None:
+        try:
+            do(self._run.dir, self._run.git)
+        except OSError as error:
+            self._run.emit(ev.Error(message=f"the notes can't be shortened: {error}", kind="handoff"))
         self._parts.history.note("engine")
 
     async def close(self) -> None:
