@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -87,9 +87,9 @@ class Steering:
         return None
 
     @property
-    def due(self) -> bool:
-        """Whether a message waits for the next tool boundary."""
-        return any(message.mode == "now" for message in self._pending)
+    def due(self) -> Collection[SteerMode]:
+        """When the messages that wait are due: at the next tool boundary, at the next session."""
+        return {message.mode for message in self._pending}
 
     @property
     def unacknowledged(self) -> Sequence[SteerMessage]:

@@ -5,7 +5,6 @@ What is loaded here takes longer than the rest of a hook, so `turn` comes here o
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,7 +20,7 @@ from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.paths import path_values, resolve
 from harness_core.history import History
-from harness_core.hooks.inbox import SETTLED, let_settle
+from harness_core.hooks.inbox import SETTLED, Receipts, let_settle
 from harness_core.hooks.marks import marks_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf, Waiting, replace
 from harness_core.journal import Journal
@@ -174,37 +173,26 @@ class Books:
 
     # --- Steering -----------------------------------------------------------------------------------
 
-    def steer(
-        self, session: Session, tool_use_id: str | None, transcript: str, *, session_start: bool = False
-    ) -> str:
+    def steer(self, receipts: Receipts, *, session_start: bool) -> str:
         """What the operator has said and nobody was told yet, journaled as delivered."""
-        with self._steering() as steering:
-            text = steering.hand_over(tool_use_id, session_start=session_start)
-            known = {item.id for item in self._common.waiting}
-            self._common.waiting += [
-                Waiting(message.id, session.id, tool_use_id, transcript)
-                for message in steering.unacknowledged
-                if message.id not in known
-            ]
-        return text
-
-    def arrived(self, arrived: list[str], lost: list[str]) -> None:
-        """Some messages were answered by their agent; others aren't in the conversation and are due again."""
-        with self._steering() as steering:
-            steering.return_to_queue([item for item in steering.unacknowledged if item.id in lost])
-            steering.reply_begins(arrived)
-            steering.acknowledge()
-        done = {*arrived, *lost}
-        self._common.waiting = [item for item in self._common.waiting if item.id not in done]
-
-    @contextlib.contextmanager
-    def _steering(self) -> Iterator[Steering]:
         let_settle(self._log.dir)
         steering = Steering(self._log, settled=SETTLED)
         steering.collect()
-        yield steering
+        steering.return_to_queue([item for item in steering.unacknowledged if item.id in receipts.lost])
+        steering.reply_begins(receipts.arrived)
+        steering.acknowledge()
+        text = steering.hand_over(receipts.tool_use_id, session_start=session_start)
+        done = {*receipts.arrived, *receipts.lost}
+        before = [item for item in self._common.waiting if item.id not in done]
+        known = {item.id for item in before}
+        self._common.waiting = before + [
+            Waiting(message.id, receipts.session, receipts.tool_use_id, receipts.transcript)
+            for message in steering.unacknowledged
+            if message.id not in known
+        ]
         self._common.steer_taken = self._log.state.steer_newest
-        self._common.due = steering.due
+        self._common.due = sorted(steering.due)
+        return text
 
 
 # --- What a session knows of evidence --------------------------------------------------------------------

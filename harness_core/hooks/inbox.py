@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness_core.files import read_end
@@ -16,9 +17,11 @@ SETTLED = 0.1
 _TAIL = 4 << 20
 
 
-def spoken(run: RunDir, common: Common) -> bool:
-    """Whether there is a message that nobody has taken in yet."""
-    if common.due or run.steer_file.exists() or run.steer_next_file.exists():
+def spoken(run: RunDir, common: Common, *, session_start: bool) -> bool:
+    """Whether there is a message that is due, or that nobody has taken in yet."""
+    if "now" in common.due or (session_start and common.due):
+        return True
+    if run.steer_file.exists() or run.steer_next_file.exists():
         return True
     try:
         names = os.listdir(run.steering)
@@ -49,12 +52,30 @@ def _inboxes(run: RunDir) -> Iterator[Path]:
         yield from run.steering.glob("inbox-*")
 
 
-def arrivals(waiting: Sequence[Waiting], session: Session) -> tuple[list[str], list[str]]:
-    """Of the messages handed to `session`: which its agent has answered, which never reached it."""
+@dataclass
+class Receipts:
+    """What became of earlier messages, and to which call of which session the next ones go."""
+
+    arrived: list[str]
+    """Their agent has answered."""
+    lost: list[str]
+    """They never came into the conversation, or it has ended: they are due again."""
+    session: str
+    tool_use_id: str | None
+    transcript: str
+
+
+def arrivals(
+    waiting: Sequence[Waiting], session: Session, is_over: Callable[[str], bool]
+) -> tuple[list[str], list[str]]:
+    """The messages that arrived, and those that are lost, of what was handed to `session` or to one that
+    `is_over`."""
     arrived: list[str] = []
     lost: list[str] = []
     for item in waiting:
         if item.session != session.id:
+            if is_over(item.session):
+                lost.append(item.id)
             continue
         lines = read_end(Path(item.transcript), _TAIL).splitlines() if item.transcript else []
         told = _last(lines, f"steering message {item.id} from the operator".encode())

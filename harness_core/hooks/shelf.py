@@ -48,8 +48,8 @@ class Common:
     head: str = ""
     steer_taken: int = 0
     """The highest number of a steering message that was queued."""
-    due: bool = False
-    """Whether a message waits for the next tool boundary."""
+    due: list[str] = field(default_factory=list)
+    """When the messages that wait are due: `now` is the next tool boundary, `next` the next session."""
     waiting: list[Waiting] = field(default_factory=list)
     stopping: bool = False
     """Whether AGENT_STOP was told."""

@@ -18,6 +18,7 @@ from harness_core.guards.order import GUARDS, failure
 from harness_core.hooks import inbox
 from harness_core.hooks.context import context
 from harness_core.hooks.diary import Diary
+from harness_core.hooks.inbox import Receipts
 from harness_core.hooks.locking import locked
 from harness_core.hooks.marks import digest, digest_of, strayed
 from harness_core.hooks.seen import evidence_now, output_of
@@ -138,21 +139,7 @@ class Turn:
     # --- Sessions -----------------------------------------------------------------------------------
 
     def _start(self) -> Answer:
-        self._take_back()
-        if self.session.number and inbox.spoken(self.run, self.common) and not self._stopped():
-            books = self.books()
-            return self._context(books.steer(self.session, None, self.transcript, session_start=True))
-        return {}
-
-    def _take_back(self) -> None:
-        """Messages handed to a session that ended before it answered are due again."""
-        lost = []
-        for item in self.common.waiting:
-            session = self.shelf.session(item.session)
-            if item.session != self.session.id and (session is None or not session.open):
-                lost.append(item.id)
-        if lost:
-            self.books().arrived([], lost)
+        return {} if self._stopped() else self._context(self._steered(None, session_start=True))
 
     # --- Before a tool ------------------------------------------------------------------------------
 
@@ -296,17 +283,20 @@ class Turn:
 
     # --- Steering -----------------------------------------------------------------------------------
 
-    def _steered(self, tool_use_id: str | None) -> str:
+    def _steered(self, tool_use_id: str | None, *, session_start: bool = False) -> str:
         """What the operator has said, for the main agent; and the receipts of what was said before."""
         if self.session.number == 0:
             return ""
-        if self.common.waiting:
-            arrived, lost = inbox.arrivals(self.common.waiting, self.session)
-            if arrived or lost:
-                self.books().arrived(arrived, lost)
-        if not inbox.spoken(self.run, self.common):
+        arrived, lost = inbox.arrivals(self.common.waiting, self.session, self._is_over)
+        spoken = inbox.spoken(self.run, self.common, session_start=session_start)
+        if not (arrived or lost or spoken):
             return ""
-        return self.books().steer(self.session, tool_use_id, self.transcript)
+        receipts = Receipts(arrived, lost, self.session.id, tool_use_id, self.transcript)
+        return self.books().steer(receipts, session_start=session_start)
+
+    def _is_over(self, session_id: str) -> bool:
+        session = self.shelf.session(session_id)
+        return session is None or not session.open
 
     def _context(self, text: str) -> Answer:
         if not text:
