@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness_core import attempts
@@ -176,6 +176,7 @@ def test_a_damaged_file_costs_itself_alone(run: Run, damage: bytes) -> None:
     assert [one.session for one in attempts_at(run.dir, "F1")] == [4, 1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=4, unique=True))
 def test_no_two_features_share_a_file(features: list[str]) -> None:
     words = [attempts._file_word(feature) for feature in features]
@@ -183,6 +184,7 @@ def test_no_two_features_share_a_file(features: list[str]) -> None:
     assert all("/" not in word and "-" not in word and len(word) < 80 for word in words)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(0, 6000))
 def test_what_is_kept_and_told_is_bounded(count: int, length: int) -> None:
     build = ev.SessionStarted(session=1, role="generator", sdk_session="s", model="m", features=["F1"])

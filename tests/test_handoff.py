@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness_core import handoff
@@ -42,7 +42,8 @@ def many(count: int) -> bytes:
     return HEAD + b"".join(section(number) for number in range(count, 0, -1))
 
 
-@given(st.lists(SECTIONS, max_size=120), st.integers(1, 8), st.sampled_from([1, 700]))
+@settings(deadline=None)
+@given(st.lists(SECTIONS, max_size=120), st.integers(1, 8), st.sampled_from([1, 300]))
 def test_no_section_is_lost_or_doubled_and_the_order_stays(
     bodies: list[bytes], at_once: int, times: int
 ) -> None:
@@ -59,6 +60,7 @@ def test_no_section_is_lost_or_doubled_and_the_order_stays(
     assert notes.removeprefix(HEAD) + archive.removeprefix(ARCHIVE_HEAD) == b"".join(written)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000), st.integers(1, 60))
 def test_any_bytes_stay_what_they_were(data: bytes, times: int) -> None:
     whole = data * times + b"\n## a\n" * 2
@@ -67,6 +69,7 @@ def test_any_bytes_stay_what_they_were(data: bytes, times: int) -> None:
     assert kept + moved == whole
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100), st.integers(0, 9000))
 def test_what_is_kept_is_within_bounds_and_has_the_newest(count: int, length: int) -> None:
     whole = HEAD + b"".join(section(number, b"x" * length + b"\n") for number in range(count, 0, -1))
