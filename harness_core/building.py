@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness_core import attempts, prompting
+from harness_core import attempts, prompting, rubric
 from harness_core.agent.session import Casting
 from harness_core.checkpoints import write_findings
 from harness_core.contract import Status
@@ -58,8 +58,9 @@ class Building:
         hints = self._hints(build)
         if not self._ledger.frozen and build.decision is not None:
             scores = [(one.number, one.total) for one in state.iterations]
+            graded = prompting.measured_by(rubric.load(run.dir, run.config.switches.rubric))
             return prompting.iteration_task(
-                session, run.dir, run.config.prompt, build.decision, scores, hints
+                session, run.dir, run.config.prompt, build.decision, scores, hints, graded
             )
         if not self._ledger.frozen:
             return prompting.whole_task(session, run.dir, run.config.prompt or run.config.goal, hints)

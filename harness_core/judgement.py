@@ -45,6 +45,7 @@ class Judgement:
         commit = run.git.head()
         evidence = [piece.path for name in scope for piece in run.state.features[name].evidence]
         iterates = bool(run.config.switches.max_iterations)
+        grading = prompting.measured_by(measure.rubric, examples=run.config.switches.calibration)
 
         async def take(outcome: Outcome) -> str | None:
             if outcome.answer is None:
@@ -66,7 +67,9 @@ class Judgement:
             phase="evaluate",
             features=scope,
             round=number,
-            task=lambda _: prompting.evaluator_task(run.dir, features, commit, evidence, measure.contract),
+            task=lambda _: prompting.evaluator_task(
+                run.dir, features, commit, evidence, measure.contract, grading
+            ),
             check=take,
         )
         before = run.state.verdict

@@ -213,7 +213,13 @@ ITERATION = {
 
 
 def iteration_task(
-    number: int, run: RunDir, prompt: str, decision: str, scores: Sequence[tuple[int, float]], hints: Hints
+    number: int,
+    run: RunDir,
+    prompt: str,
+    decision: str,
+    scores: Sequence[tuple[int, float]],
+    hints: Hints,
+    grading: str = "",
 ) -> str:
     """The first message of one iteration of a design; `scores` are (iteration, weighted score) so far."""
     trend = ", ".join(f"{place}: {score:.1f}" for place, score in scores)
@@ -221,6 +227,7 @@ def iteration_task(
         whole_task(number, run, prompt, Hints()),
         f"Iteration {len(scores) + 1}. {ITERATION[decision]}",
         *([f"Scores so far, out of 10: {trend}."] if trend else []),
+        *filter(None, [grading]),
     ]
     return "\n\n".join([*parts, *_hinted(hints)])
 
@@ -262,8 +269,9 @@ def evaluator_task(
     commit: str | None,
     evidence: Sequence[str],
     contract: Sequence[ev.Agreed] = (),
+    grading: str = "",
 ) -> str:
-    """The first message of an evaluator session: the scope that the engine set."""
+    """The first message of an evaluator session: the scope that the engine set, and how it is graded."""
     at = f"as it is at commit {commit or '(none yet)'}"
     if features:
         parts = [f"Judge these features {at}:\n\n{_listed(features)}"]
@@ -278,12 +286,12 @@ def evaluator_task(
         parts.append(f"The sprint's contract, each criterion of which you grade:\n{agreed}")
     if run.spec.is_file():
         parts.append(f"The specification is {run.spec.name}.")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *filter(None, [grading])])
 
 
-def measured_by(rubric: Rubric, *, examples: bool) -> str:
-    """The part of the evaluator's page that says how to grade."""
-    lines = ["## How you grade", "", *([rubric.intro, ""] if rubric.intro else [])]
+def measured_by(rubric: Rubric, *, examples: bool = False) -> str:
+    """How work is graded, for who grades it and for who makes it."""
+    lines = ["## How this is graded", "", *([rubric.intro, ""] if rubric.intro else [])]
     for item in rubric.criteria:
         asked = f", at least {item.threshold:g}" if item.threshold else ""
         lines.append(f"- **{item.name}** (weight {item.weight:g}{asked}): {item.asks}")
