@@ -13,6 +13,10 @@ from harness_core.files import read_bounded, write_whole
 from harness_core.layout import RunDir
 
 
+_HOOKS_WITHIN = 2.0
+"""Seconds that an engine waits for hooks, each of which holds the lock while it answers."""
+
+
 class Owner(msgspec.Struct, frozen=True):
     """The engine that holds, or last held, a run. `started` counts from the start of the machine, which
     `boot` names."""
@@ -59,7 +63,8 @@ class RunLock:
 
         try:
             self._make_room()
-            self._lock.acquire(blocking=False)
+            # A hook of plain Claude Code may have it, for an instant.
+            self._lock.acquire(timeout=0 if engine_alive(self.run) else _HOOKS_WITHIN, poll_interval=0.01)
             before = owner_of(self.run)
             started = start_time(os.getpid()) or 0.0
             owner = Owner(os.getpid(), started, before.epoch + 1 if before else 1, boot_id())
