@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -262,8 +261,7 @@ def test_the_best_iteration_of_a_design_stands_though_it_is_not_the_last(tmp_pat
         assert [event["iteration"] for event in judged] == [1, 2, 3, 4, 5]
         scores = [event["total"] for event in judged]
         assert scores[0] == scores[1] == scores[2] < scores[4] < scores[3]
-        told = [body for body in stage.bodies("generator") if len(body["messages"]) == 1]
-        said = {text_of(body["messages"][0]["content"]) for body in told}
+        said = {text_of(body["messages"][0]["content"]) for body in stage.bodies("generator")}
         assert sum("leave this direction" in task for task in said) == 1
         assert any(f"4: {scores[3]:.1f}" in task and "keep the direction" in task for task in said)
         chosen = only(stage, "iteration_chosen")
@@ -307,6 +305,7 @@ def test_an_enhancement_adds_to_what_is_there(tmp_path: Path, has_contract: bool
         assert len(roles(stage)) == 1 + len(now)
 
 
+@slow
 def test_a_fault_in_what_exists_is_shown_by_a_test_before_it_is_mended(tmp_path: Path) -> None:
     with open_stage(tmp_path, "bugfix") as stage:
         stage.root.mkdir()
@@ -380,8 +379,8 @@ def test_a_run_ends_whatever_single_component_is_switched(tmp_path: Path, name: 
         assert stage.journal()[-1]["type"] == "run_ended" and stage.alive() == []
         status = stage.status()
         assert status["lifecycle"] == "complete"
-        spent: dict[str, Any] = {phase["name"]: phase["usd"] for phase in status["phases"]}
-        assert sum(spent.values()) == pytest.approx(status["cost_usd"], abs=1e-5)
+        spent = sum(phase["usd"] for phase in status["phases"])
+        assert spent == pytest.approx(status["cost_usd"], abs=1e-5)
         if name == "initializer":
             assert not stage.contract_file.exists()
         else:

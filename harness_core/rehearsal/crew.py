@@ -148,7 +148,7 @@ def _build(feature: str, piece: Piece, found: bool, mends: bool) -> Part:
     if found:
         yield "This one came back. What was found?", read("findings.md")
     if found and not mends:
-        yield "I can't see anything wrong with it."
+        yield "I can't see anything wrong with it.", bash("git status --short")
     elif found:
         yield from put_all(piece.mended, "That is right, and my own check couldn't see it. Now it is mended.")
     else:
