@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness_core.guards.ports import holders
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -52,6 +54,8 @@ class GuardContext:
     """Processes that the session itself started: the only ones it may signal."""
     all_processes: Callable[[], Sequence[Process]] = field(default=lambda: ())
     """Every process that the user could signal."""
+    port_holders: Callable[[int], frozenset[int]] = field(default=holders)
+    """The pids of the processes that hold a port."""
 
 
 @dataclass(frozen=True)

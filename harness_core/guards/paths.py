@@ -74,7 +74,7 @@ PUBLIC_NAMES = frozenset({"cacert.pem", "cert.pem", "ca-bundle.pem", "roots.pem"
 """Certificate bundles, which match a pattern above and hold nothing secret."""
 SECRET_PLACES = re.compile(
     r"/proc/[^/]+(/task/[^/]+)?/(environ|mem)|/etc/(g?shadow-?|sudoers(\.d(/.*)?)?)"
-    r"|/etc/ssl/private(/.*)?|/dev/(mem|kmem)"
+    r"|/etc/ssl/private(/.*)?|/dev/(mem|kmem)|.*/\.config/git/credentials"
 )
 
 READERS: Mapping[str, tuple[str, ...]] = {

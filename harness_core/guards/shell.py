@@ -55,6 +55,7 @@ class _Scope:
 
     ctx: GuardContext
     functions: frozenset[str]
+    variables: frozenset[str]
     before: tuple[Command, ...]
     """The commands of the script that come earlier."""
     depth: int
@@ -79,7 +80,7 @@ def script_problem(text: str, ctx: GuardContext, cwds: Cwds | None = None, depth
         if shadowed:
             return f"the function {shadowed!r} would take the place of a program. Give it another name."
         for index, command in enumerate(script.commands):
-            scope = _Scope(ctx, script.functions, script.commands[:index], depth)
+            scope = _Scope(ctx, script.functions, script.variables, script.commands[:index], depth)
             problem = _command_problem(command, scope)
             if problem:
                 return problem
@@ -246,9 +247,11 @@ def _script_file(part: ScriptFile, scope: _Scope) -> str | None:
         )
         if known and is_exact(name) and not _in_root_start_file(word, part.command, ctx):
             return None
+        if _sets_only(part, scope):
+            return None
         return (
-            f"`source {shown(word)}`: only a virtual environment's activate, nvm and the "
-            "user's start-up files are sourced. "
+            f"`source {shown(word)}`: only a virtual environment's activate, nvm, the user's start-up "
+            "files, and files of the run that do nothing but set other variables are sourced. "
             "Set the variables in the command itself."
         )
     if not is_exact(word):
@@ -268,6 +271,25 @@ def _script_file(part: ScriptFile, scope: _Scope) -> str | None:
         if problem:
             return f"in {word}: {problem}"
     return None
+
+
+def _sets_only(part: ScriptFile, scope: _Scope) -> bool:
+    """Whether a sourced file of the run only sets variables, and none that the script sets itself."""
+    root = scope.ctx.root
+    for path, cwd in _places(part.path, part.command.cwds):
+        text = _text_of(path) if is_exact(part.path) and path.is_relative_to(root) else None
+        if text is None or _written_before(part.path, scope.before) is not None:
+            return False
+        try:
+            script = parse(text, root, (cwd,))
+        except Unparsable:
+            return False
+        plain = all(command.name in ("", "export") and not command.redirects for command in script.commands)
+        if not plain or script.functions or script.variables & scope.variables:
+            return False
+        if script_problem(text, scope.ctx, (cwd,), scope.depth + 1):
+            return False
+    return True
 
 
 def _in_root_start_file(word: str, command: Command, ctx: GuardContext) -> bool:

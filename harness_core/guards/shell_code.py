@@ -22,6 +22,7 @@ INLINE: Mapping[str, re.Pattern[str]] = {
     "R": re.compile(r"-e"),
     "julia": re.compile(r"-e|--eval|-E"),
     "elixir": re.compile(r"-e|--eval"),
+    "erl": re.compile(r"-eval"),
     "psql": re.compile(r"-c|--command"),
     "mysql": re.compile(r"-e|--execute"),
     "mongosh": re.compile(r"--eval"),
@@ -56,7 +57,7 @@ WRITES = re.compile(
     r"|\.once\b|\.save\b|\.backup\b|\\o\b|into outfile|\bcopy\b.*\bto\b"
     r"|print\s*>|printf[^;]*>|open\s*\(?\s*\w+\s*,\s*['\"]\+?>|File\.rename|FileUtils"
     r"|Deno\.(write|remove|rename)|Bun\.write|utime"
-    r"|os\.(remove|replace|rename|unlink|link)|\w+\.(unlink|rename|replace)\(|-i\b",
+    r"|inplace|os\.(remove|replace|rename|unlink|link)|\w+\.(unlink|rename|replace)\(|-i\b",
     re.IGNORECASE,
 )
 SECRET_CODE = re.compile(
@@ -74,7 +75,7 @@ ENVIRONMENT = re.compile(
 PASSED_ON = re.compile(
     r"\b(\w+)\s*=\s*(?:dict\(\s*)?os\.environ(?:\.copy\(\))?(?=[\s;)])(?=[\s\S]*\benv\s*=\s*\1\b)(?![\s\S]*print\(\s*\1\s*\))"
     r"|\benv\s*=\s*(?:dict\(\s*)?os\.environ\b(?:\.copy\(\))?|\benv:\s*process\.env(?=\s*[,}])"
-    r"|(?<=[{,;\s])(?:const|let|var)\s*\{[\w\s,]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
+    r"|\b(?:const|let|var)\s*\{[\w\s,]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
 )
 """The environment handed to a child, or single variables taken from it: that shows nothing by itself."""
 NAMED_ENVIRONMENT = re.compile(
@@ -88,7 +89,7 @@ SIGNALS = re.compile(
 RUNS = re.compile(
     r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call"
     r"|Popen|getoutput)|child_process['\"]?\)?\.exec"
-    r"|\bsystem|\bshell_exec|passthru|os\.execute|io\.popen)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
+    r"|\bsystem|\bshell_exec|passthru|os\.execute|io\.popen|os:cmd)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
     re.DOTALL,
 )
 RUNS_BARE = re.compile(
@@ -102,8 +103,14 @@ RUNS_BARE = re.compile(
 """How Perl, Ruby and PHP start commands."""
 RUNS_LIST = re.compile(
     r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?"
-    r"|execFile(?:Sync)?)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
+    r"|execFile(?:Sync)?|System\.cmd)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
 )
+RUNS_IMPORTED = re.compile(
+    r"\b(?:run|call|Popen|check_output|check_call|getoutput|getstatusoutput)"
+    r"\s*\(\s*\[?\s*[frb]?(['\"])(?P<script>.*?)(?<!\\)\1",
+    re.DOTALL,
+)
+"""Functions of `subprocess` under names of their own; code that never names it has other ones."""
 SECRET_PARTS = name_set(
     "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY PAT BEARER COOKIE"
 )
@@ -132,6 +139,8 @@ def inline_code(command: Command) -> Iterator[str]:
             elif word.startswith(("--eval=", "--print=", "--command=", "--execute=")):
                 coded = True
                 yield word.partition("=")[2]
+    if args[:2] == ["-m", "timeit"]:
+        yield "\n".join(args[2:])
     if name in WHOLE:
         yield from (word for word in args if re.search(r"[\s({;.]", word))
     if (option or name in WHOLE) and not coded and command.input.text is not None:
@@ -173,7 +182,9 @@ def _names_taken(found: re.Match[str]) -> str:
 
 def started(code: str, name: str) -> Iterator[str]:
     """The commands that inline code starts through a shell or by name, where they stand in it literally."""
-    if name in ("perl", "ruby", "php"):
+    if "subprocess" in code:
+        yield from (found["script"] for found in RUNS_IMPORTED.finditer(code))
+    if name in ("perl", "ruby", "php", "julia"):
         for found in RUNS_BARE.finditer(code):
             piped = (found["piped"] or "").rstrip("|")
             yield found["script"] or found["ticked"] or piped or found["into"] or found["listed"] or ""

@@ -126,6 +126,8 @@ def git_problem(command: Command, ctx: GuardContext) -> str | None:
 
 
 def _subcommand(name: str, rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
+    if name == "clean" and _flags(rest, "-n", "--dry-run"):
+        return None
     if name in REFUSED:
         return f"`git {name}`: {REFUSED[name]}"
     if name not in READS and name not in CHANGES:
@@ -255,7 +257,7 @@ def _pathspecs(rest: Args, cwds: Cwds, ctx: GuardContext, name: str) -> str | No
     for word in paths:
         if word in ROOT_PATHSPECS or not word.strip(ANY):
             return f"`git {name} {shown(word)}`: {DISCARD}"
-        named = word.removeprefix(":/").removeprefix(":(top)")
+        named = _spread(word.removeprefix(":/").removeprefix(":(top)"))
         if not explicit and name == "checkout" and not _is_path(named, cwds):
             continue
         problem = target_problem(named, cwds, ctx.root, whole=True)
@@ -279,6 +281,11 @@ def _stash(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     return None
 
 
+def _spread(word: str) -> str:
+    """A pathspec: git itself expands wildcards that the shell leaves alone, through all folders."""
+    return re.sub(r"[*?]|\[[^\]]*\]", ANY, word)
+
+
 def _tag(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     if _flags(rest, "-d", "--delete", "-f", "--force"):
         return f"`git tag {shown(rest[0])}`: {HISTORY}"
@@ -287,8 +294,7 @@ def _tag(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
 
 def _remove(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     _, operands = split_options(rest)
-    # git itself expands wildcards that the shell leaves alone, through all folders.
-    named = (re.sub(r"[*?]|\[[^\]]*\]", ANY, word.removeprefix(":/")) or "." for word in operands)
+    named = (_spread(word.removeprefix(":/")) or "." for word in operands)
     return _targets(named, cwds, ctx)
 
 

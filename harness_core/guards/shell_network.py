@@ -36,7 +36,7 @@ DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
     "clickhouse-client": ("-h", "--host"),
     "influx": ("--host",),
 }
-URL = re.compile(r"(?i)^([a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(\[[0-9a-f:]+\]|[^/:?#]*)")
+URL = re.compile(r"(?i)^([a-z][a-z0-9+.-]*)://(?:[^/?#@\\]*@)?(\[[0-9a-f:]+\]|[^/:?#\\]*)")
 REMOTE_PATH = re.compile(r"^(?:[\w.-]+@)?[\w.-]+:(?!\\)|^rsync://")
 
 
@@ -113,8 +113,8 @@ def _urls(name: str, urls: list[str]) -> str | None:
         scheme = URL.match(url)
         if scheme and scheme[1].lower() not in ("http", "https", "ws", "wss"):
             return f"`{name} {scheme[1]}://…`: only http to loopback is open. Read files with Read or cat."
-        known = re.match(r"(?:[a-z]+://)?(?:[^/@]*@)?[^/:?#]+[/:?#]", exact_prefix(url)) or is_exact(url)
-        if not known or not is_loopback(url_host(url)):
+        known = re.match(r"(?:[a-z]+://)?(?:[^/?#@]*@)?[^/:?#]+[/:?#]", exact_prefix(url)) or is_exact(url)
+        if not known or "\\" in url or not is_loopback(url_host(url)):
             return f"`{name} {shown(url)}` reaches another host, or one that isn't known beforehand. {LOCAL}"
     return None
 

@@ -94,7 +94,12 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
     walker.bind_arguments()
     place = _Place(cwds or (root,))
     walker.sequence(tree.named_children, place, _Around())
-    return Script(tuple(walker.commands), frozenset(walker.functions))
+    known = walker.variables
+    return Script(
+        tuple(walker.commands),
+        frozenset(walker.functions),
+        frozenset((*known.assigned, *known.listed, *known.read)),
+    )
 
 
 class _Walker:
@@ -152,7 +157,8 @@ class _Walker:
             case "test_command" | "arithmetic_expansion":
                 if any(HIDDEN_RUN.search(text) for text in self._literals(node)):
                     raise Unparsable("arithmetic would run what stands in quotes")
-        if not node.children and node.type not in _LITERAL and LEFT_OVER.search(self.expander.text(node)):
+        literal = node.type in _LITERAL and not _in_quoted_expansion(node)
+        if not node.children and not literal and LEFT_OVER.search(self.expander.text(node)):
             raise Unparsable("it has an expansion in a place where none is understood")
         for child in node.named_children:
             self.collect(child)
@@ -538,6 +544,19 @@ def _append(words: list[Word], node: Node) -> None:
         words[-1] = (*words[-1], node)
     else:
         words.append((node,))
+
+
+def _in_quoted_expansion(node: Node) -> bool:
+    """Whether single quotes stand inside `"${…}"`, where they quote nothing."""
+    if node.type != "raw_string":
+        return False
+    around, expanding = node.parent, False
+    while around is not None and around.type not in ("command", "program", "command_substitution"):
+        expanding |= around.type == "expansion"
+        if expanding and around.type in ("string", "heredoc_body"):
+            return True
+        around = around.parent
+    return False
 
 
 def _joined(cwd: Path | None, target: str) -> Path | None:

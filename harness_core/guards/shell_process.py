@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from harness_core.guards import GuardContext, Process
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
-from harness_core.guards.shell_words import JOB, is_exact, shown
+from harness_core.guards.shell_words import JOB, PIDS, SPACE, is_exact, shown
 
 HARNESS_SAMPLES = (
     "claude",
@@ -49,7 +49,7 @@ def process_problem(command: Command, ctx: GuardContext) -> str | None:
     if name == "killall":
         return _killall(args, ctx)
     if name == "fuser" and any(re.fullmatch(r"-\w*[kK]\w*|--kill", word) for word in args):
-        return f"`fuser -k` ends whatever holds the file or port. {OWN}"
+        return _fuser(args, ctx)
     return None
 
 
@@ -68,11 +68,42 @@ def _kill(args: list[str], ctx: GuardContext) -> str | None:
         return f"`kill` names no process. {OWN}"
     own = {process.pid for process in ctx.own_processes()}
     for word in targets:
+        if word.startswith(PIDS):
+            problem = _asked_for(word.removeprefix(PIDS), ctx)
+            if problem:
+                return problem
+            continue
         if re.fullmatch(r"%(\d+|[%+-]?|\??[\w-]+)", word) or word == JOB:
             continue
         if not word.isdigit() or int(word) not in own or int(word) <= 1:
             return f"`kill {shown(word)}`: that isn't known to be a process of this session. {OWN}"
     return None
+
+
+def _asked_for(query: str, ctx: GuardContext) -> str | None:
+    """Whether processes that `lsof` or `pgrep` will name may be ended."""
+    kind, _, text = query.partition(":")
+    if kind == "port":
+        return _port(int(text), ctx)
+    words = text.replace(SPACE * 2, "\n").split(SPACE)
+    return _pkill([word.replace("\n", " ") for word in words], ctx)
+
+
+def _port(port: int, ctx: GuardContext) -> str | None:
+    own = {process.pid for process in ctx.own_processes()}
+    foreign = sorted(ctx.port_holders(port) - own)
+    if foreign:
+        return f"port {port} is held by process {foreign[0]}, which isn't this session's. {OWN}"
+    return None
+
+
+def _fuser(args: list[str], ctx: GuardContext) -> str | None:
+    operands = [word for word in args if not word.startswith("-") and word not in ("tcp", "udp")]
+    ports = [re.fullmatch(r"(\d+)(/(tcp|udp))?", word) for word in operands]
+    if not operands or not all(ports) or not ("tcp" in " ".join(args) or "udp" in " ".join(args)):
+        return f"`fuser -k` ends whatever holds a file. {OWN}"
+    problems = (_port(int(found[1]), ctx) for found in ports if found)
+    return next((problem for problem in problems if problem), None)
 
 
 def _pkill(args: list[str], ctx: GuardContext) -> str | None:

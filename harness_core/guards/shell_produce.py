@@ -10,7 +10,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from harness_core.guards.shell_words import ANY, JOB, QUERY, STAR, TOKEN, glob_marks, is_exact, name_set
+from harness_core.guards.shell_words import (
+    ANY,
+    JOB,
+    PIDS,
+    QUERY,
+    SPACE,
+    STAR,
+    TOKEN,
+    glob_marks,
+    is_exact,
+    name_set,
+)
 
 Lines = tuple[str, ...]
 UNKNOWN: Lines = (ANY,)
@@ -182,6 +193,23 @@ def _jobs(rest: list[str]) -> Lines:
     return (JOB,) if "-p" in rest else UNKNOWN
 
 
+def _holders(rest: list[str]) -> Lines:
+    """`lsof -ti:3000` names the processes that hold the port."""
+    text = " ".join(rest)
+    ports = re.findall(r"(?<=:)\d+(?=$| )", text)
+    bare = any(re.fullmatch(r"-[a-zA-Z]*t[a-zA-Z]*(:\d+)?", word) for word in rest)
+    plain_words = all(
+        re.fullmatch(r"-[a-zA-Z]*(:\d+)?|-s?(TCP|tcp):\w+|(tcp|TCP)?:\d+", word) for word in rest
+    )
+    return (f"{PIDS}port:{ports[0]}",) if bare and plain_words and len(ports) == 1 else UNKNOWN
+
+
+def _matching(rest: list[str]) -> Lines:
+    """`pgrep -f server` names the processes that match."""
+    known = all(is_exact(word) and not re.fullmatch(r"-[a-z]*[alcd][a-z]*|--list.*", word) for word in rest)
+    return (f"{PIDS}name:{SPACE.join(word.replace(' ', SPACE * 2) for word in rest)}",) if known else UNKNOWN
+
+
 PRODUCERS: Mapping[str, Callable[[list[str]], Lines]] = {
     "echo": _echo,
     "printf": _printf,
@@ -193,4 +221,6 @@ PRODUCERS: Mapping[str, Callable[[list[str]], Lines]] = {
     "basename": _name,
     "dirname": _parent,
     "jobs": _jobs,
+    "lsof": _holders,
+    "pgrep": _matching,
 }

@@ -26,7 +26,7 @@ INSPECTION = name_set(
     "sha512sum shasum cksum b2sum base64"
     " seq shuf yes sleep true false test expr bc dc numfmt getconf locale tput clear "
     "printenv env tty stty look man info"
-    " dos2unix unix2dos iconv xmllint xsltproc tokei cloc scc identify exiftool ffprobe "
+    " dos2unix unix2dos iconv xmllint xsltproc tokei cloc scc identify exiftool hyperfine ffprobe "
     "pdftotext pdfinfo otool ldd nm"
     " objdump readelf size sw_vers lscpu lsblk vmstat iostat pstree watch time envsubst "
     "sponge gettext split csplit"

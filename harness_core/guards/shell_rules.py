@@ -52,6 +52,13 @@ EXECUTING: Mapping[str, re.Pattern[str]] = {
     "typeset": re.compile(r"-\w*n\w*"),
     "local": re.compile(r"-\w*n\w*"),
     "psql": re.compile(r"--set=.*HOOK.*"),
+    "go": re.compile(r"--?(exec|toolexec|vettool)(=.*)?"),
+    **dict.fromkeys(
+        ("gcc", "g++", "cc", "c++", "clang", "clang++"), re.compile(r"-wrapper|-B.*|-specs=.*|-fplugin.*")
+    ),
+    "cargo": re.compile(r".*(runner|linker|wrapper|rustc)\s*=.*"),
+    **dict.fromkeys(("make", "gmake"), re.compile(r".*\$[({]shell.*", re.DOTALL)),
+    "unset": re.compile(r"LONGWATCH\w*"),
     "node": re.compile(r"--inspect-brk=0\.0\.0\.0.*"),
     "ps": re.compile(r"(?!-)[a-zA-Z]*e[a-zA-Z]*|-[a-zA-Z]*E[a-zA-Z]*"),
 }
@@ -87,6 +94,12 @@ _NODE_OPTIONS = re.compile(
     r"|enable-source-maps|trace-[\w-]+|stack-trace-limit=\d+"
     r"|openssl-legacy-provider|unhandled-rejections=\w+|dns-result-order=\w+"
     r"|inspect(=\S+)?|expose-gc|conditions=\S+))*\s*"
+)
+_LOCAL_ADDRESS = re.compile(r"(https?://)?(localhost|127\.0\.0\.1|\[?::1\]?|/[\w./-]*)?(:\d+)?/?")
+_COMPILER = re.compile(
+    r"((ccache|zig) )?(([\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|tcc|cpp|ld|lld|ar|as|gfortran)"
+    r"|emcc|em\+\+|emar)"
+    r"([-.\d]*)( -[\w=.,+/-]+)*"
 )
 VARIABLES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (
@@ -127,6 +140,20 @@ VARIABLES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
         re.compile(r"HOME|SHELL|CLAUDE_\w+|ANTHROPIC_\w+|LONGWATCH\w*|IS_SANDBOX|XDG_CONFIG_HOME|TMPDIR"),
         _NEVER,
     ),
+    (re.compile(r"(?i)(https?|all|ftp)_proxy"), _LOCAL_ADDRESS),
+    (re.compile(r"PGHOST(ADDR)?|MYSQL_HOST|REDIS_HOST"), _LOCAL_ADDRESS),
+    (
+        re.compile(
+            r"PIP_(EXTRA_)?INDEX_URL|PIP_(FIND_LINKS|CONFIG_FILE)|UV_\w*INDEX\w*|(?i:npm_config_\w*registry)"
+            r"|YARN_\w*REGISTRY\w*|RUSTC|RUSTDOC|CARGO_BUILD_RUSTC|CARGO_TARGET_\w+_(RUNNER|LINKER)|TAR_OPTIONS"
+            r"|RSYNC_RSH|PSQL_\w+|PGSERVICE\w*|DOCKER_(HOST|CONTEXT|CONFIG)|UNZIP|ZIPOPT|GREP_OPTIONS"
+        ),
+        _NEVER,
+    ),
+    (re.compile(r"LESS"), re.compile(r"-?\w*")),
+    (re.compile(r"GOFLAGS"), re.compile(r"(?!.*(exec|vettool)).*")),
+    (re.compile(r"RUSTFLAGS"), re.compile(r"(?!.*linker).*")),
+    (re.compile(r"CC|CXX|CPP|LD|AR|AS|FC"), _COMPILER),
     (re.compile(r"IFS"), re.compile(r"\s*|,|:|;|\||=")),
 )
 """Variables that change what programs do: (name, values that are harmless). Others are free."""
@@ -137,7 +164,7 @@ Rule = Callable[[Command, GuardContext], str | None]
 def assignment_problem(command: Command) -> str | None:
     """Why an assignment may not be made, or None."""
     evaluated = (value for _, value in command.assigns)
-    words = command.argv[1:] if program(command) in EVALUATING else ()
+    words = (*command.argv[1:], command.input.text or "") if program(command) in EVALUATING else ()
     if any(HIDDEN_RUN.search(text) for text in (*evaluated, *words)):
         return (
             "a value with a substitution as an array index runs when arithmetic reads it. Write it plainly."
@@ -329,6 +356,8 @@ def _shows(names: list[str]) -> str | None:
 
 
 def _env(command: Command, ctx: GuardContext) -> str | None:
+    if any(re.search(r"^(--unset=|-u)?LONGWATCH\w*$", word) for word in command.argv[1:]):
+        return "`env` without the marks of its session hides a process from the operator. Leave them."
     rest = [word for word in command.argv[1:] if not word.startswith("-") and not re.match(r"\w+=", word)]
     if not rest and not {"--version", "--help"} & set(command.argv):
         return f"`env`: {WHOLE_ENVIRONMENT}"
@@ -444,7 +473,7 @@ def _python(command: Command, ctx: GuardContext) -> str | None:
     if "-m" in args[:-1]:
         module = args[args.index("-m") + 1]
         reason = FORBIDDEN.get(module)
-        if module.partition(".")[0] == "harness_core" or module == "tui.cli":
+        if module.partition(".")[0] in ("harness_core", "tui"):
             reason = FORBIDDEN["longwatch"]
         if reason:
             return f"`python -m {module}`: {reason}."

@@ -65,7 +65,8 @@ class Command:
 
 @dataclass(frozen=True)
 class Script:
-    """All commands of a script in order, and the functions that it defines."""
+    """All commands of a script in order, the functions that it defines, the variables that it sets."""
 
     commands: tuple[Command, ...]
     functions: frozenset[str]
+    variables: frozenset[str]

@@ -6,6 +6,7 @@ trap or a script on standard input is handed back as a script to be judged whole
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +63,10 @@ WRAPPERS: Mapping[str, Wrapper] = {
     "xvfb-run": Wrapper(name_set("-s --server-args -n --server-num -e --error-file")),
     "cross-env": Wrapper(assigns=True),
     "busybox": Wrapper(),
+    "dotenv": Wrapper(name_set("-e -v -p")),
+    **dict.fromkeys(
+        ("c8", "nyc"), Wrapper(name_set("-r --reporter -x --exclude -n --include -o --reports-dir"))
+    ),
 }
 RUNNERS: Mapping[tuple[str, str], Wrapper] = {
     ("uv", "run"): Wrapper(
@@ -79,11 +84,17 @@ RUNNERS: Mapping[tuple[str, str], Wrapper] = {
     ("yarn", "exec"): Wrapper(),
     ("conda", "run"): Wrapper(name_set("-n --name -p --prefix")),
     ("nix", "run"): Wrapper(),
+    **{(name, "exec"): Wrapper() for name in ("tox", "mise", "asdf", "pyenv", "rbenv", "fnm", "nvm", "opam")},
+    **{(name, "exec"): Wrapper() for name in ("stack", "cabal", "lerna")},
+    **{(name, "run"): Wrapper() for name in ("hatch", "volta", "devbox")},
+    ("rustup", "run"): Wrapper(operands=1),
+    ("npm", "explore"): Wrapper(operands=1),
 }
 """Project runners: a program and its subcommand that run the rest."""
 XARGS_VALUED = name_set(
     "-n --max-args -P --max-procs -L --max-lines -s --max-chars -d --delimiter -E -a --arg-file -I --replace"
 )
+STARTERS = frozenset({"nodemon", "pm2", "hyperfine"})
 EXEC_ACTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 SHELL_VALUED = name_set("-o -O +o +O --rcfile --init-file")
 
@@ -122,7 +133,9 @@ def inner(command: Command) -> Iterator[Command | Nested | ScriptFile]:
         yield from _source(command, args)
     elif name == "trap":
         yield from _trap(command, args)
-    elif name in ("watch", "concurrently", "npm-run-all", "start-server-and-test"):
+    elif name == "cmake" and args[:1] == ["-E"] and args[1:2] in (["env"], ["time"]):
+        yield replace(command, argv=tuple(args[1:]), redirects=())
+    elif name in ("watch", "concurrently", "npm-run-all", "start-server-and-test", *STARTERS):
         yield from _watched(command, args, name)
     elif args and (name, args[0]) in RUNNERS:
         yield from _wrapped(command, RUNNERS[name, args[0]], args[1:], run=True)
@@ -138,6 +151,10 @@ def _wrapped(command: Command, wrapper: Wrapper, args: list[str], run: bool = Fa
     if any(not is_exact(word) for word in options):
         raise Unparsable(f"the options of `{name}` aren't known before it runs")
     rest = rest[wrapper.operands :]
+    if rest[:1] == ["--"]:
+        rest = rest[1:]
+    if name in ("c8", "nyc") and rest[:1] and rest[0] in ("report", "check-coverage", "merge", "instrument"):
+        return
     assigns = list(command.assigns)
     while wrapper.assigns and rest and re.match(r"\w+=", rest[0]):
         key, _, value = rest.pop(0).partition("=")
@@ -234,6 +251,25 @@ def _trap(command: Command, args: list[str]) -> Iterator[Nested]:
     yield Nested(operands[0].replace("\ue004", "$!"), command)
 
 
+def _started(name: str, args: list[str]) -> Iterator[str]:
+    """The command lines that nodemon, pm2 and hyperfine are given as text."""
+    valued = name_set("-w --warmup -r --runs -m --min-runs -M --max-runs -n --command-name --export-json")
+    if name == "nodemon":
+        for word, after in itertools.pairwise((*args, "")):
+            if word in ("-x", "--exec"):
+                yield after
+            elif word.startswith("--exec="):
+                yield word.partition("=")[2]
+    elif name == "hyperfine":
+        for before, word in itertools.pairwise(("", *args)):
+            if not word.startswith("-") and before not in valued:
+                yield word
+    elif name == "pm2" and args[:1] == ["start"]:
+        started = next((word for word in args[1:] if not word.startswith("-")), "")
+        if " " in started or not re.search(r"[./]", started):
+            yield started
+
+
 def _watched(command: Command, args: list[str], name: str) -> Iterator[Nested]:
     if name == "watch":
         _, rest = operands_after(args, name_set("-n --interval"))
@@ -246,7 +282,7 @@ def _watched(command: Command, args: list[str], name: str) -> Iterator[Nested]:
             w for i, w in enumerate(args) if not w.startswith("-") and (i == 0 or args[i - 1] not in valued)
         ]
     else:
-        return
+        scripts = list(_started(name, args))
     for script in scripts:
         if not is_exact(script):
             raise Unparsable(f"what `{name}` would run isn't known before it runs")

@@ -29,6 +29,9 @@ QUOTED = "\ue009"
 LEFT, RIGHT = "\ue00a", "\ue00b"
 """Unquoted brackets, until it is known whether they enclose a set of characters."""
 
+PIDS, SPACE = "\ue00c", "\ue00d"
+"""Processes that another program will name: the mark, then what asks for them, its words held apart."""
+
 RESERVED = re.compile("[\ue000-\ue0ff]")
 WILD = frozenset((ANY, TOKEN, STAR, QUERY, JOB))
 _REGEX = {ANY: ".*", TOKEN: "[0-9a-fTZ:_+-]*", STAR: "[^/]*", QUERY: "[^/]", JOB: "[0-9]+"}

@@ -327,6 +327,21 @@ def _formatter(flags: str) -> Finder:
     return find
 
 
+def _yq(args: list[str]) -> Iterator[Write]:
+    if any(re.fullmatch(r"-\w*i\w*|--in-?place", word) for word in args):
+        yield from (Write(word) for word in args if not word.startswith("-") and "." in word)
+
+
+def _pictured(args: list[str]) -> Iterator[Write]:
+    if args[:1] in (["screenshot"], ["pdf"]):
+        yield from map(Write, [word for word in args if not word.startswith("-")][-1:])
+
+
+def _from_container(args: list[str]) -> Iterator[Write]:
+    if "cp" in args[:2] and args and ":" not in args[-1]:
+        yield Write(args[-1])
+
+
 FINDERS: Mapping[str, Finder] = {
     "rm": _each(whole=True),
     "rmdir": _each(whole=True),
@@ -379,7 +394,10 @@ FINDERS: Mapping[str, Finder] = {
     "ffmpeg": _last,
     "convert": _last,
     "magick": _last,
-    "yq": _formatter("-i --inplace --in-place"),
+    "yq": _yq,
+    "playwright": _pictured,
+    "docker": _from_container,
+    "podman": _from_container,
     "prettier": _formatter("--write -w"),
     "biome": _formatter("--write --apply --fix"),
     "eslint": _formatter("--fix"),
@@ -388,7 +406,8 @@ FINDERS: Mapping[str, Finder] = {
     "mkcert": _options("-cert-file -key-file"),
 }
 OUTPUT_OPTIONS = re.compile(
-    r"(?:-o|--(?:out|output|outfile|out-file|output-file|report|outdir|out-dir|output-dir|outDir))(?:=(.*))?",
+    r"(?:-o|--(?:out|output|out-?[fF]ile|output-?[fF]ile|report|out-?[dD]ir|output-?[dD]ir|result-file"
+    r"|junit-?xml|basetemp|log-?file|target-dir|dest|destination|reports?-dir|coverageDirectory))(?:=(.*))?",
     re.DOTALL,
 )
 NO_OUTPUT_OPTION = name_set(
@@ -404,7 +423,7 @@ def writes(command: Command) -> Iterator[Write]:
     finder = FINDERS.get(name)
     if finder:
         yield from finder(args)
-    elif name not in NO_OUTPUT_OPTION:
+    if name == "eslint" or not (finder or name in NO_OUTPUT_OPTION):
         yield from _named_outputs(args)
     if re.fullmatch(r"python[\d.]*", name) and args[:2] == ["-m", "json.tool"]:
         yield from _second(args[2:])
