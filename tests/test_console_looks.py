@@ -6,7 +6,9 @@ To take them anew after a change: `make looks`, then look at what changed.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -18,9 +20,12 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.image import SVGImageSnapshotExtension
 from textual.pilot import Pilot
 
+from harness_core.layout import RunDir
 from tests import scenes
 from tui.console.app import Console
+from tui.console.screens import doctor, start
 from tui.console.screens.run import RunScreen
+from tui.doctor.check import Check, Mark
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 Pictures = Callable[[tuple[int, int]], dict[str, str]]
@@ -34,16 +39,16 @@ def looks(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 def picture(root: Path, scene: str, size: tuple[int, int]) -> str:
     """The screen of a scene as SVG."""
-    return pictures(root, scene, size, {"": []})[""]
+    return pictures(scenes.SCENES[scene](root).run, scene, size, {"": []})[""]
 
 
 def pictures(
-    root: Path, scene: str, size: tuple[int, int], keys: Mapping[str, Sequence[str]]
+    run: RunDir | None, title: str, size: tuple[int, int], keys: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """The screens of one console on a scene, each after some keys, as SVG by name."""
+    """The screens of one console, on a run or at its start, each after some keys, as SVG by name."""
 
     async def taken() -> dict[str, str]:
-        app = Console(scenes.SCENES[scene](root).run)
+        app = Console(run)
         found = {}
         async with app.run_test(size=size) as pilot:
             await at_rest(pilot)
@@ -53,14 +58,20 @@ def pictures(
                     await pilot.press(key)
                     await at_rest(pilot)
                 # Its font is somewhere on the network; which one it is doesn't matter here.
-                svg = app.export_screenshot(title=scene)
+                svg = app.export_screenshot(title=title)
                 found[name] = re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
                 if pressed:
                     # Back to where it began: its first pane, with nothing over it.
                     await pilot.press("z" if "z" in pressed else "escape", "1")
         return found
 
-    with time_machine.travel(NOW, tick=True) as clock:
+    with (
+        tempfile.TemporaryDirectory() as state,
+        pytest.MonkeyPatch.context() as patch,
+        time_machine.travel(NOW, tick=True) as clock,
+    ):
+        # Nobody has opened a run before, or looked at one.
+        patch.setenv("LONGWATCH_STATE", state)
         return asyncio.run(taken())
 
 
@@ -93,6 +104,7 @@ SCREENS = {
     "help": ["question_mark"],
     "review": ["v"],
     "costs": ["c"],
+    "brief": ["b"],
     "trace": ["t"],
     "features-zoomed": ["2", "z"],
     "git-zoomed": ["4", "z"],
@@ -110,7 +122,8 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
 
     @cache
     def of_size(size: tuple[int, int]) -> dict[str, str]:
-        return pictures(tmp_path_factory.mktemp("waiting") / "run", "waiting", size, CARDS | SCREENS)
+        run = scenes.waiting(tmp_path_factory.mktemp("waiting") / "run").run
+        return pictures(run, "waiting", size, CARDS | SCREENS)
 
     return of_size
 
@@ -125,3 +138,28 @@ def test_each_card(waiting: Pictures, looks: SnapshotAssertion, card: str, size:
 @pytest.mark.parametrize("screen", list(SCREENS))
 def test_each_screen(waiting: Pictures, looks: SnapshotAssertion, screen: str, size: tuple[int, int]) -> None:
     assert waiting(size)[screen] == looks
+
+
+CHECKS = (
+    Check("Python", Mark.OK, "3.11.7"),
+    Check("git", Mark.OK, "2.43.0"),
+    Check(
+        "sandbox", Mark.WARN, "bubblewrap isn't there: the guards alone watch the shell", "install bubblewrap"
+    ),
+    Check("login", Mark.FAIL, "no key and no login", "log in with `claude`, or set ANTHROPIC_API_KEY"),
+)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: SnapshotAssertion, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: iter(CHECKS))
+    monkeypatch.setattr(start, "__version__", "1.2.3")
+    monkeypatch.chdir(tmp_path)
+    for name in ("waiting", "stopped", "complete", "failed", "running"):
+        run = scenes.SCENES[name](tmp_path / "flags" / name).run
+        os.utime(run.journal, (scenes.START, scenes.START))
+    shown = pictures(None, "start", size, {"start": [], "doctor": ["c"]})
+    assert shown["start"] == looks(name="runs")
+    assert shown["doctor"] == looks(name="doctor")
