@@ -32,6 +32,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     limits: dict[str, float] = {}
     head: str | None = None
     """The commit that the run found."""
+    sandbox: str = ""
+    """In words whether agents work in one."""
 
 
 class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):
@@ -39,6 +41,7 @@ class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):
     ended: list[str] = []
     """What the last engine had left alive and this one ended: `pid command`."""
     limits: dict[str, float] | None = None
+    sandbox: str = ""
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):

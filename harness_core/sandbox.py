@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import platformdirs
 
+from harness_core.aside import run
 from harness_core.layout import RunDir
 from harness_core.redact import CREDENTIAL_NAMES
 
@@ -48,6 +50,7 @@ _SECRET_PLACES = (
 them."""
 _CACHES = {"XDG_CACHE_HOME": "", "npm_config_cache": "npm", "GOMODCACHE": "go", "CARGO_HOME": "cargo"}
 """Variables by which package managers find their caches, each with its folder in the run's own."""
+_START_WITHIN = 8.0
 _PRIVATE = re.compile(r"ANTHROPIC_|CLAUDE|SSH_AUTH_SOCK$|SSH_AGENT_PID$|DBUS_|GNUPGHOME$|LONGWATCH_")
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -82,10 +85,16 @@ class Sandbox:
 
 
 def lacks(environ: Mapping[str, str] = os.environ) -> str:
-    """What this machine would need to have one at all, in words; "" where nothing is missing."""
+    """Why this machine can have none at all, in words; "" where a process starts in one."""
+    if sys.platform != "linux":
+        return "Longwatch knows how to use one on Linux alone"
     path = environ.get("PATH", os.defpath)
     missing = [package for name, package in PACKAGES.items() if not shutil.which(name, path=path)]
-    return f"{' and '.join(missing)} not installed" if missing else ""
+    if missing:
+        return f"{' and '.join(missing)} not installed"
+    walls = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net"]
+    tried = run([shutil.which("bwrap", path=path) or "bwrap", *walls, "--", "true"], environ, _START_WITHIN)
+    return f"no process starts in one: {tried.why}" if tried.why else ""
 
 
 def scratch(run_id: str) -> Path:
@@ -97,10 +106,16 @@ def scratch(run_id: str) -> Path:
 
 
 def for_shell(
-    box: Sandbox, run: RunDir, scratch_dir: Path, review: Path | None, environ: Mapping[str, str] = os.environ
+    box: Sandbox,
+    place: RunDir,
+    scratch_dir: Path,
+    review: Path | None,
+    environ: Mapping[str, str] = os.environ,
 ) -> dict[str, Any]:
     """The CLI's settings. `review` is the folder of a session that may change nothing else."""
-    closed = [run.root] if review is not None else [run.private, *filter(Path.exists, [run.config_file])]
+    closed = (
+        [place.root] if review is not None else [place.private, *filter(Path.exists, [place.config_file])]
+    )
     hosts = [*LOOPBACK, *REGISTRIES, *box.table.hosts]
     return {
         "enabled": True,
@@ -110,7 +125,7 @@ def for_shell(
         "filesystem": {
             "allowWrite": [str(scratch_dir / "cache"), *([str(review)] if review else [])],
             "denyWrite": [str(path) for path in closed],
-            "denyRead": [str(run.private), *(str(path) for path in _secrets(environ))],
+            "denyRead": [str(place.private), *(str(path) for path in _secrets(environ))],
         },
         "network": {"allowedDomains": hosts},
         "credentials": {
@@ -170,7 +185,7 @@ def app_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dic
 
 
 def boxed(
-    command: Sequence[str], run: RunDir, scratch_dir: Path, environ: Mapping[str, str] = os.environ
+    command: Sequence[str], place: RunDir, scratch_dir: Path, environ: Mapping[str, str] = os.environ
 ) -> list[str]:
     """`command` in a box that writes inside the run, its caches and a folder for temporary files of its own.
 
@@ -180,10 +195,10 @@ def boxed(
     hidden = [word for place in _secrets(environ) for word in _covered(place)]
     return [
         *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),
-        *("--bind", cache, cache, "--bind", str(run.root), str(run.root)),
-        *("--ro-bind-try", str(run.root / ".git"), str(run.root / ".git"), "--tmpfs", str(run.private)),
+        *("--bind", cache, cache, "--bind", str(place.root), str(place.root)),
+        *("--ro-bind-try", str(place.root / ".git"), str(place.root / ".git"), "--tmpfs", str(place.private)),
         *hidden,
-        *("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--chdir", str(run.root), "--"),
+        *("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--chdir", str(place.root), "--"),
         *command,
     ]
 

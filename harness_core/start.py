@@ -22,6 +22,7 @@ from harness_core import (
     mcp_servers,
     processes,
     rubric,
+    sandbox,
 )
 from harness_core import contract as ct
 from harness_core import events as ev
@@ -42,6 +43,7 @@ from harness_core.output import tell
 from harness_core.redact import Redactor
 from harness_core.request import Request
 from harness_core.run import Run
+from harness_core.sandbox import Sandbox
 
 _FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Set where git itself starts a run, as in a hook: they would lead to that repository."""
@@ -74,10 +76,11 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
     for name in _FOREIGN_GIT:
         os.environ.pop(name, None)
     plan = _checked(request)
+    box = _box(plan)
     with RunLock(plan.directory) as owner:
         for note in _kept(plan):
             tell(note)
-        made = _open_run(plan, owner)
+        made = _open_run(plan, owner, box)
         made.listeners.extend(listeners)
         try:
             root = plan.directory.root
@@ -228,6 +231,36 @@ def _check_git(directory: RunDir) -> None:
         raise Mistake(f"git can't work in {root} ({why}): mend what it names, or choose another directory")
 
 
+def _box(plan: _Plan) -> Sandbox:
+    """The sandbox that the run gets. Raises LongwatchError where the guards' hooks don't hold on this
+    machine, Mistake where it has no sandbox and the request requires one."""
+    table = plan.settings.sandbox
+    if plan.request.rehearsal is not None and table.mode != "require":
+        return Sandbox(table=table)
+    from harness_core import drill  # noqa: PLC0415  (loads the SDK)
+
+    why = "" if table.mode == "off" else sandbox.lacks()
+    wanted = table.mode != "off" and not why
+    if drill.known(wanted) is None:
+        tell("trying out the guards' hooks and the sandbox, once: some seconds")
+    found = drill.find(wanted)
+    if found.hooks:
+        raise LongwatchError(
+            f"the guards can't be trusted here: {found.hooks}; install Longwatch again with the CLI that "
+            "comes with it"
+        )
+    if found.untried:
+        tell(f"the guards' hooks could not be tried out: {found.untried}")
+    why = why or found.sandbox
+    if why and table.mode == "require":
+        raise Mistake(
+            f"a sandbox is required and can't be had: {why}; mend that, or start with --sandbox off"
+        )
+    if why:
+        tell(f"the agents' shell runs without a sandbox: {why}")
+    return Sandbox(on=wanted and not why, why=why, table=table)
+
+
 def _kept(plan: _Plan) -> Iterator[str]:
     """What the request asks for and a run that is there already can't change."""
     if plan.info is None:
@@ -242,10 +275,12 @@ def _kept(plan: _Plan) -> Iterator[str]:
 # --- What is taken ------------------------------------------------------------------------------------
 
 
-def _open_run(plan: _Plan, owner: Owner) -> Run:
+def _open_run(plan: _Plan, owner: Owner, box: Sandbox) -> Run:
     directory, info = plan.directory, plan.info
     git = GitRepo(directory)
     git.prepare()
+    if box.on:
+        git.keep_out(sandbox.MASKED)
     for folder in (directory.sessions, directory.blobs, directory.checkpoints, directory.steering):
         folder.mkdir(parents=True, exist_ok=True)
     if plan.spec is not None:
@@ -276,6 +311,7 @@ def _open_run(plan: _Plan, owner: Owner) -> Run:
         servers=mcp_servers.gather(
             plan.servers, directory, os.environ, with_browser=plan.settings.switches.browser
         ),
+        sandbox=box,
         console=plan.request.console,
     )
 
@@ -290,12 +326,21 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
     limits = made.config.limits.given()
     if made.state.started:
         stopped = made.state.stop_confirmed is not None
-        made.emit(ev.RunResumed(pid=os.getpid(), ended=[str(item) for item in left], limits=limits))
+        ended = [str(item) for item in left]
+        made.emit(ev.RunResumed(pid=os.getpid(), ended=ended, limits=limits, sandbox=str(made.sandbox)))
         if stopped and control.stop_mode(made.dir) is None:
             made.emit(ev.StopCleared())
     else:
         preset, head = made.config.preset, made.git.head()
-        made.emit(ev.RunStarted(format=FORMAT, preset=preset, run_id=made.id, limits=limits, head=head))
+        started = ev.RunStarted(
+            format=FORMAT,
+            preset=preset,
+            run_id=made.id,
+            limits=limits,
+            head=head,
+            sandbox=str(made.sandbox),
+        )
+        made.emit(started)
     _end_foreign_session(made)
     for request in plan.limits:
         limit_requests.note(made, request)

@@ -8,6 +8,7 @@ with open_stage(tmp_path, "tiny") as stage:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -15,9 +16,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -306,7 +309,17 @@ def environment(home: Path, config: Path) -> dict[str, str]:
         "GIT_COMMITTER_NAME": "Agent",
         "GIT_COMMITTER_EMAIL": "agent@localhost",
         "NO_PROXY": "127.0.0.1",
+        "LONGWATCH_SANDBOX": "off",
+        "LONGWATCH_DRILL": str(_drill_file()),
     }
+
+
+@cache
+def _drill_file() -> Path:
+    """What the first engine of these tests finds out about this machine, the others need not try again."""
+    folder = tempfile.TemporaryDirectory(prefix="longwatch-drill-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name) / "drill.json"
 
 
 def gapless(events: list[Event]) -> bool:
