@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual import events
+from textual.app import SystemCommand
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
@@ -24,7 +25,7 @@ from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard
 from tui.console.head import Head
-from tui.console.keys import RUN
+from tui.console.keys import EVIDENCE, LINES, PROGRESS, RUN, STREAM
 from tui.console.panes.pane import Pane
 from tui.console.screens.help import HelpScreen
 from tui.console.screens.review import ReviewScreen
@@ -602,6 +603,25 @@ def test_q_asks_before_it_leaves_a_run_that_is_alive(tmp_path: Path, key: str, f
         watch(scene, story)
 
 
+@pytest.mark.parametrize("over", [[], ["question_mark"], ["ctrl+p"], ["s", *"words"], ["t"]])
+def test_ctrl_q_asks_too_wherever_one_is(tmp_path: Path, over: list[str]) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press(*over, "ctrl+q")
+        await until(pilot, lambda: pilot.app.screen is screen(pilot) and screen(pilot).query(ChoiceCard))
+        assert not pilot.app._exit
+        await pilot.press("d")
+        await until(pilot, lambda: pilot.app._exit)
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
+
+
+def test_a_key_that_comes_when_all_is_closed_breaks_nothing(tmp_path: Path) -> None:
+    app = Console(scenes.running(tmp_path / "run").run, Settings())
+    asyncio.run(app.on_event(events.Key("x", "x")))
+
+
 def test_t_shows_the_journal_and_escape_leads_back(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("t")
@@ -630,27 +650,70 @@ def test_e_says_so_where_no_editor_can_be_opened(tmp_path: Path) -> None:
     watch(scenes.running(tmp_path / "run"), story)
 
 
-def test_the_palette_has_every_key_that_counts_here(tmp_path: Path) -> None:
+def offered(pilot: Pilot[int]) -> dict[str, SystemCommand]:
+    """The palette's commands by what they do."""
+    return {command.help: command for command in pilot.app.get_system_commands(pilot.app.screen)}
+
+
+def test_the_palette_has_every_action_and_says_why_one_can_t_be_done(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
-        offered = {command.help for command in pilot.app.get_system_commands(pilot.app.screen)}
-        waits = {"approve", "reject", "override", "review", "skip"}
-        assert offered >= {key.help for key in RUN if key.id not in waits}
-        assert not offered & {key.help for key in RUN if key.id in waits}
+        groups = (RUN, LINES, STREAM, PROGRESS, EVIDENCE)
+        ours = {key.help for group in groups for key in group}
+        assert set(offered(pilot)) - ours == {"The colours: dark, light, contrast, none."}
+        assert ours <= set(offered(pilot))
+        for key in (*RUN, *EVIDENCE):
+            if key.id in ("approve", "reject", "override", "review", "skip", "compare", "outside"):
+                pilot.app.clear_notifications()
+                offered(pilot)[key.help].callback()
+                await until(pilot, lambda key=key: key.label in said(pilot))
         await pilot.press("ctrl+p")
         await until(pilot, lambda: not isinstance(pilot.app.screen, RunScreen))
 
     watch(scenes.running(tmp_path / "run"), story)
 
 
+def test_the_palette_does_what_can_be_done(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("ctrl+p", *"approve", "enter")
+        await until(pilot, lambda: (decision(scene) or {}).get("decision") == "approve")
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_the_theme_is_one_of_ours(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+p", *"theme", "enter")
+        await pilot.press(*"none", "enter")
+        await until(pilot, lambda: pilot.app.theme == "longwatch-none" and not colours(pilot))
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def colours(pilot: Pilot[int]) -> set[str]:
+    """The colours on the screen."""
+    strips = pilot.app.screen_stack[0]._compositor.render_strips()
+    styles = [segment.style for strip in strips for segment in strip if segment.style]
+    both = [colour for style in styles for colour in (style.color, style.bgcolor)]
+    return {colour.name for colour in both if colour is not None}
+
+
 @pytest.mark.parametrize("theme", ["dark", "light", "contrast", "none"])
 def test_each_theme_draws_and_none_has_no_colour(tmp_path: Path, theme: str) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await until(pilot, lambda: "1/4" in head(pilot))
-        styles = [
-            segment.style for strip in pilot.app.screen._compositor.render_strips() for segment in strip
-        ]
-        colours = {style.color.triplet for style in styles if style and style.color and style.color.triplet}
-        grey = all(len(set(colour)) == 1 for colour in colours)
-        assert colours and grey is (theme == "none")
+        assert bool(colours(pilot)) is (theme != "none")
 
     watch(scenes.running(tmp_path / "run"), story, theme=theme)
+
+
+def test_no_color_in_the_environment_takes_all_colours_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "1/4" in head(pilot))
+        assert not colours(pilot)
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    watch(scenes.running(tmp_path / "run"), story)

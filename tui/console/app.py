@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
+from textual.command import CommandListItem
 from textual.driver import Driver
-from textual.filter import LineFilter, Monochrome
+from textual.filter import LineFilter
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from harness_core.layout import RunDir
-from tui.console import keys, pasting
+from tui.console import palette, pasting
+from tui.console.colourless import Colourless
 from tui.console.sinks import VisibleOnly
 from tui.console.themes import NAMES, THEMES
 from tui.settings import Settings
@@ -45,10 +48,10 @@ class Console(App[int]):
         self.settings = settings or Settings()
         self._typed: list[events.Event] = []
         self._visible_only = VisibleOnly()
-        self._no_colour = [Monochrome()] if self.settings.theme == "none" else []
+        self._no_colour: list[LineFilter] = []
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = NAMES[self.settings.theme]
+        self._choose_theme("none" if self.no_color else self.settings.theme)
         self.set_keymap(self.settings.keys)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -84,7 +87,9 @@ class Console(App[int]):
             self._typed.clear()
         self._typed.append(event)
         if len(self._typed) == 1:
-            await self._hand_on(event)
+            # While the console ends, the last screen may go at any moment.
+            with contextlib.suppress(ScreenStackError):
+                await self._hand_on(event)
 
     async def _hand_on(self, event: events.Event) -> None:
         """Hand on what is typed, each key when all is done that the one before it does, so
@@ -104,17 +109,31 @@ class Console(App[int]):
         if self._typed and self._typed[0] is event:
             del self._typed[0]
             if self._typed:
-                await self._hand_on(self._typed[0])
+                with contextlib.suppress(ScreenStackError):
+                    await self._hand_on(self._typed[0])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every key that counts where the user is, then Textual's own commands."""
-        offered = {active.binding.id: active for active in screen.active_bindings.values() if active.enabled}
-        for group in keys.GROUPS.values():
-            for key in group:
-                if (active := offered.get(key.id)) is not None:
-                    do = partial(self.run_action, key.action, active.node)
-                    yield SystemCommand(f"{key.label} ({self.get_key_display(active.binding)})", key.help, do)
-        yield from super().get_system_commands(screen)
+        """The palette: every action of the screen, and the theme."""
+        yield from palette.commands(self, screen, getattr(screen, "PALETTE", ()))
+        yield SystemCommand("theme", f"The colours: {', '.join(NAMES)}.", self._ask_for_theme)
+
+    def _ask_for_theme(self) -> None:
+        names: list[CommandListItem] = [(name, partial(self._choose_theme, name)) for name in NAMES]
+        self.search_commands(names, "Which colours?")
+
+    def _choose_theme(self, name: str) -> None:
+        self._no_colour = [Colourless()] if name == "none" else []
+        self.theme = NAMES[name]
+
+    async def action_quit(self) -> None:
+        """The same as to leave the screen that all others lie over: what that asks first, this asks too."""
+        for screen in reversed(self.screen_stack):
+            if hasattr(screen, "action_leave"):
+                while self.screen is not screen:
+                    self.pop_screen()
+                await self.run_action("leave", screen)
+                return
+        self.exit(0)
 
     @property
     def broken(self) -> Exception | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.theme import Theme
 
 DARK = Theme(
@@ -46,6 +48,8 @@ CONTRAST = Theme(
     panel="#101010",
     dark=True,
 )
-THEMES = (DARK, LIGHT, CONTRAST)
-NAMES = {"dark": DARK.name, "light": LIGHT.name, "contrast": CONTRAST.name, "none": CONTRAST.name}
-"""As users name them; `none` is drawn without colours, as with NO_COLOR."""
+NONE = replace(CONTRAST, name="longwatch-none")
+"""What is drawn of it has no colours: see colourless.py."""
+THEMES = (DARK, LIGHT, CONTRAST, NONE)
+NAMES = {"dark": DARK.name, "light": LIGHT.name, "contrast": CONTRAST.name, "none": NONE.name}
+"""As users name them; with NO_COLOR it is always `none`."""

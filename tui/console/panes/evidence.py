@@ -239,7 +239,9 @@ class EvidencePane(Pane):
         from tui.console.screens.picture import PictureScreen  # noqa: PLC0415
 
         item = self.selected
-        if item is not None:
+        if item is None:
+            self._say_nothing_there()
+        else:
             shown = [row.key for row in self.list.rows]
             self._large = PictureScreen(
                 self.run_dir, self.listing, shown, item.key, self.list.move_to, compare=compare
@@ -251,5 +253,10 @@ class EvidencePane(Pane):
         self.call_after_refresh(self._describe)
 
     def action_outside(self) -> None:
-        if self.selected is not None:
+        if self.selected is None:
+            self._say_nothing_there()
+        else:
             open_and_say(self, self.run_dir, self.selected.file)
+
+    def _say_nothing_there(self) -> None:
+        self.notify("no piece of evidence is here to be opened", severity="warning", markup=False)

@@ -82,6 +82,11 @@ class NewRunScreen(ModalScreen[Detached | None]):
         if not self._starting:
             self.dismiss(None)
 
+    def action_leave(self) -> None:
+        """Leave the console."""
+        if not self._starting:
+            self.app.exit(0)
+
     def action_start(self) -> None:
         # After the keys that a field has still to take in.
         (self.focused or self).call_later(self._take)

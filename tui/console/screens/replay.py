@@ -52,6 +52,7 @@ class ReplayScreen(RunScreen):
     """Nothing here reaches the run."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.REPLAY)
+    OFF = OFF
     ANSWERS = "what was answered comes in the stream"
 
     def __init__(self, replay: Replay, settings: Settings) -> None:

@@ -53,6 +53,8 @@ class RunScreen(AnsweringScreen):
     """Watches one run. Whatever happens here, the run goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.RUN)
+    PALETTE = (keys.RUN, keys.LINES, keys.STREAM, keys.PROGRESS, keys.EVIDENCE)
+    """What the palette has at any time."""
 
     def __init__(self, run: RunDir, settings: Settings, feed: Feed | None = None) -> None:
         super().__init__(run)
