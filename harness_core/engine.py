@@ -134,7 +134,7 @@ class Engine:
             asks_on_contract=self.run.console and bool(words),
             planner=plans,
             contract=self._has_contract(),
-            request=digest(config.prompt) if config.mode == "enhancement" else "",
+            request="" if config.mode == "build" else digest(config.prompt),
             negotiates=switches.sprint_contracts,
             continuous=switches.context == "continuous",
             cadence=switches.evaluator,

@@ -27,10 +27,9 @@ class Groundwork:
     async def specify(self) -> None:
         """Have a specification: the one that is there, or one that a planner writes."""
         run = self._run
-        by = "planner"
-        if run.state.open_session is None and run.dir.spec.exists():
-            by = "operator"
-        else:
+        by = "planner" if run.state.sessions else "operator"
+        if run.state.open_session is not None or not run.dir.spec.exists():
+            by = "planner"
             outcome = await self._sessions.hold(
                 Assignment(
                     casting=Casting("planner", "planner"),
@@ -51,40 +50,51 @@ class Groundwork:
 
     async def initialize(self) -> None:
         """Have a frozen contract: one from outside, or one that an initializer writes; with what is asked for
-        added to it, where the run is an enhancement."""
+        added to it, where the run is about something that exists."""
         run = self._run
-        enhances = run.config.mode == "enhancement"
         if not self._ledger.frozen:
             if run.dir.contract.exists() and not run.state.sessions:
                 if (wrong := self._ledger.freeze(None)) is not None:
                     raise EndOfRun(Exit.FAILED, wrong)
             else:
                 await self._write_contract()
-                if enhances:
-                    run.emit(
-                        ev.FeaturesAdded(features=[], sha256=run.state.contract_sha, request=self._request)
-                    )
-        elif enhances:
+        elif self._written_now:
+            # A crash came between the contract and the note that it holds what was asked for.
+            self._note_request()
+        else:
             await self._add_features()
 
     @property
     def _request(self) -> str:
         return digest(self._run.config.prompt)
 
+    @property
+    def _written_now(self) -> bool:
+        """Whether the session under way wrote the contract itself."""
+        session, features = self._run.state.open_session, self._run.state.features
+        return session is not None and all(item.since >= session.started for item in features.values())
+
+    def _note_request(self) -> None:
+        if self._run.config.mode != "build":
+            sha256 = self._run.state.contract_sha
+            self._run.emit(ev.FeaturesAdded(features=[], sha256=sha256, request=self._request))
+
     async def _write_contract(self) -> None:
-        run, mode = self._run, self._run.config.mode
-        expected = run.config.features if mode == "build" else None
-        tasks = {
-            "build": prompting.initializer_task(run.dir, run.config.features),
-            "bugfix": prompting.bugfix_task(run.dir, run.config.prompt),
-            "enhancement": prompting.added_task(run.config.prompt, run.dir.contract.name),
-        }
+        run = self._run
+        expected = run.config.features if run.config.mode == "build" else None
 
         async def freeze(outcome: Outcome) -> str | None:
-            return self._ledger.freeze(expected, fresh=True)
+            if (wrong := self._ledger.freeze(expected, fresh=True)) is None:
+                self._note_request()
+            return wrong
 
         outcome = await self._sessions.hold(
-            Assignment(casting=self._casting(), phase="initialize", task=lambda _: tasks[mode], check=freeze)
+            Assignment(
+                casting=self._casting(),
+                phase="initialize",
+                task=lambda _: self._task(run.dir.contract.name),
+                check=freeze,
+            )
         )
         if not self._ledger.frozen:
             raise EndOfRun(Exit.FAILED, f"the initializer left no contract to build from: {outcome.detail}")
@@ -100,12 +110,23 @@ class Groundwork:
             Assignment(
                 casting=self._casting(),
                 phase="initialize",
-                task=lambda _: prompting.added_task(run.config.prompt, ADDED_NAME),
+                task=lambda _: self._task(ADDED_NAME),
                 check=extend,
             )
         )
         if run.state.enhanced != self._request:
             raise EndOfRun(Exit.FAILED, f"the initializer added no features: {outcome.detail}")
+
+    def _task(self, name: str) -> str:
+        """What an initializer is told that writes features to that file."""
+        config = self._run.config
+        match config.mode:
+            case "build":
+                return prompting.initializer_task(self._run.dir, config.features)
+            case "bugfix":
+                return prompting.bugfix_task(config.prompt, name)
+            case "enhancement":
+                return prompting.added_task(config.prompt, name)
 
     def _casting(self) -> Casting:
         mode = self._run.config.mode

@@ -134,11 +134,11 @@ def added_task(prompt: str, name: str) -> str:
     )
 
 
-def bugfix_task(run: RunDir, prompt: str) -> str:
-    """The first message of an initializer that makes a contract of a report of faults."""
+def bugfix_task(prompt: str, name: str) -> str:
+    """The first message of an initializer that makes features of a report of faults."""
     return (
-        f"This is the report:\n\n{prompt}\n\nReproduce it, then write {run.contract.name}: one feature for "
-        "each fault, with the steps by which a person sees that it is gone."
+        f"This is the report:\n\n{prompt}\n\nReproduce it, then write to {name}, in the contract's form: one "
+        "feature for each fault, with the steps by which a person sees that it is gone."
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -308,22 +308,13 @@ def test_an_enhancement_adds_to_what_is_there(tmp_path: Path, has_contract: bool
 @slow
 def test_a_fault_in_what_exists_is_shown_by_a_test_before_it_is_mended(tmp_path: Path) -> None:
     with open_stage(tmp_path, "bugfix") as stage:
-        stage.root.mkdir()
-        for name, text in bugfix.PROJECT.items():
-            (stage.root / name).write_text(text)
-        (stage.root / "init.sh").chmod(0o755)
-        stage.git("init", "-q", "-b", "main")
-        stage.git("add", "-A")
-        stage.git("commit", "-q", "-m", "A program with a fault")
+        lay_out_fault(stage)
         evaluated = ("--set", "evaluator=feature")
         engine = play(stage, "two-agent", "--mode", "bugfix", *evaluated, prompt=bugfix.REPORT)
         assert engine.wait() == 0, engine.err
         assert roles(stage) == ["initializer", "generator", "evaluator"]
         assert "Reproduced" in (stage.root / "PROGRESS.md").read_text()
-        checks = calls(stage, "Bash", "python3 check.py")
-        mended = calls(stage, "Edit", "slug.py")
-        assert [ok for _, ok in checks] == [False, True]
-        assert checks[0][0] < mended[0][0] < checks[1][0]
+        assert shown_before_mended(stage)
         assert verdicts(stage) == ["PASS"] and statuses(stage) == ["verified"]
         shown = subprocess.run(
             [sys.executable, "slug.py", "Hello, World!"],
@@ -333,6 +324,41 @@ def test_a_fault_in_what_exists_is_shown_by_a_test_before_it_is_mended(tmp_path:
             check=True,
         )
         assert shown.stdout == "hello-world\n"
+
+
+@slow
+def test_a_report_on_a_finished_contract_is_added_to_it_and_mended(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "bugfix") as stage:
+        there = {"id": "F001", "description": "A title becomes a slug", "steps": ["Use it"], "passes": True}
+        lay_out_fault(stage, there)
+        engine = play(stage, "two-agent", "--mode", "bugfix", prompt=bugfix.REPORT)
+        assert engine.wait() == 0, engine.err
+        assert only(stage, "features_added")["features"] == ["F002"]
+        assert roles(stage) == ["initializer", "generator"]
+        assert stage.contract()[0] == there
+        assert stage.passing() == [True, True]
+        assert last_statuses(stage) == {"F002": "claimed"}
+        assert shown_before_mended(stage)
+
+
+def lay_out_fault(stage: Stage, *features: Mapping[str, object]) -> None:
+    """A program with a fault, and a contract where there are features."""
+    stage.root.mkdir()
+    for name, text in bugfix.PROJECT.items():
+        (stage.root / name).write_text(text)
+    if features:
+        stage.contract_file.write_text(json.dumps(features))
+    (stage.root / "init.sh").chmod(0o755)
+    stage.git("init", "-q", "-b", "main")
+    stage.git("add", "-A")
+    stage.git("commit", "-q", "-m", "A program with a fault")
+
+
+def shown_before_mended(stage: Stage) -> bool:
+    """Whether a test failed, then the program was changed, then the test passed, and nothing else."""
+    (first, failed), (second, passed) = calls(stage, "Bash", "python3 check.py")
+    ((change, _),) = calls(stage, "Edit", "slug.py")
+    return not failed and passed and first < change < second
 
 
 def calls(stage: Stage, tool: str, about: str) -> list[tuple[int, bool]]:

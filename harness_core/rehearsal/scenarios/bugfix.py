@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 
-from harness_core.rehearsal.habits import CONTRACT, Finding, deliver_verdict, judgement
+from harness_core.rehearsal.habits import (
+    CONTRACT,
+    Finding,
+    deliver_verdict,
+    judgement,
+    named_file,
+    next_feature,
+    scope_of,
+)
 from harness_core.rehearsal.scenario import Scenario
 from harness_core.rehearsal.words import Brief, Outcome, Step, app, bash, change, claim, put, read
 
@@ -14,7 +22,6 @@ REPORT = "slug.py leaves a dash at the end of a title that ends with a mark."
 _FAULTY = 'return re.sub(r"[^a-z0-9]+", "-", title.lower())'
 _SOUND = 'return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")'
 _USE = "python3 slug.py 'Hello, World!'"
-_LOG = "screenshots/F001-test.log"
 PROJECT = {
     "slug.py": f"""\
 \"\"\"The part of an address that a title becomes: python3 slug.py TITLE\"\"\"
@@ -30,8 +37,8 @@ def slug(title):
 if __name__ == "__main__":
     print(slug(sys.argv[1]))
 """,
-    "check.py": f"""\
-\"\"\"Runs all tests and keeps what they said in {_LOG}\"\"\"
+    "check.py": """\
+\"\"\"Runs all tests and keeps what they said in screenshots/FEATURE-test.log\"\"\"
 
 import os
 import subprocess
@@ -39,8 +46,8 @@ import sys
 
 done = subprocess.run([sys.executable, "-m", "unittest", "-v"], capture_output=True, text=True)
 os.makedirs("screenshots", exist_ok=True)
-with open("{_LOG}", "w") as log:
-    log.write(f"{{done.stderr}}exit status {{done.returncode}}\\n")
+with open(f"screenshots/{sys.argv[1]}-test.log", "w") as log:
+    log.write(f"{done.stderr}exit status {done.returncode}\\n")
 print(done.stderr)
 sys.exit(done.returncode)
 """,
@@ -71,34 +78,38 @@ def initializer(brief: Brief) -> Generator[Step, Outcome, None]:
         "steps": ["Write a test with such a title and see it fail", f"Run {_USE}", "Run all tests"],
         "passes": False,
     }
-    yield from put(CONTRACT, json.dumps([feature], indent=2) + "\n", f"The fault is {told}.")
+    yield from put(
+        named_file(brief, CONTRACT), json.dumps([feature], indent=2) + "\n", f"The fault is {told}."
+    )
     yield from put("PROGRESS.md", f"# Progress\n\nReproduced with `{_USE}`: {told}.\n")
     yield bash("git add -A && git commit -q -m 'Take up the report'")
     yield "One fault, one feature."
 
 
 def generator(brief: Brief) -> Generator[Step, Outcome, None]:
-    yield "What is the fault?", bash(f"cat {CONTRACT}"), read("PROGRESS.md")
+    seen = yield "What is the fault?", bash(f"cat {CONTRACT}"), read("PROGRESS.md")
+    feature = next_feature(brief, seen.parts[0].text if seen.parts else seen.text) or "F001"
+    check, log = f"python3 check.py {feature}", f"screenshots/{feature}-test.log"
     yield from put("test_slug.py", _TEST, "First a test that shows it.")
-    failed = yield bash("python3 check.py", why="See the test fail")
+    failed = yield bash(check, why="See the test fail")
     if failed.ok:
         yield "The test passes: I can't reproduce the fault."
         return
     yield from change(
         "slug.py", _FAULTY, _SOUND, "It fails for that reason: marks at the ends become dashes."
     )
-    yield bash("python3 check.py", why="See it pass")
-    yield read(_LOG)
-    yield claim("F001", [_LOG], "The test failed before, and passes now.")
+    yield bash(check, why="See it pass")
+    yield read(log)
+    yield claim(feature, [log], "The test failed before, and passes now.")
     yield bash("git add -A && git commit -q -m 'Leave no dash at the ends of a slug'")
     yield "The fault is gone."
 
 
 def evaluator(brief: Brief) -> Generator[Step, Outcome, None]:
-    yield "What was promised?", read(CONTRACT)
+    contract = yield "What was promised?", read(CONTRACT)
     shown = yield "And what does it do?", app("restart")
     finding: Finding = {
-        "feature": "F001",
+        "feature": next(iter(scope_of(brief, contract.text)), None),
         "criterion": "functionality",
         "where": "the dash at the end is still there",
         "reproduce": _USE,
