@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness_core import control
+from harness_core import calibration, control
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.control import Checkpoint, DecisionFile
@@ -129,7 +129,7 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
     if answer.overrides and verdict is not None:
         left = overruled(verdict, answer.overrides)
         cleared = left.verdict == "PASS"
-        _calibrate(run, verdict, answer)
+        calibration.keep(run.dir, verdict, answer)
         write_findings(run, left)
     if answer.note and answer.decision != "skip" and not control.is_queued(run.dir, source):
         said = f"The operator on {', '.join(asked.features) or 'the whole'}: {answer.note}"
@@ -147,12 +147,6 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
 
 _ABOUT_NO_STATUS = frozenset(("contract", "hours"))
 _MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status.REGRESSED}
-
-
-def _calibrate(run: Run, verdict: ev.Verdict, answer: DecisionFile) -> None:
-    """Keep a verdict that the operator overrode, for the evaluator's examples."""
-    case = {"verdict": verdict, "answer": answer}
-    write_whole(run.dir.calibration / f"{answer.id}.json", msgspec.json.format(msgspec.json.encode(case)))
 
 
 def write_findings(run: Run, verdict: ev.Verdict) -> None:

@@ -82,20 +82,22 @@ def load(run: RunDir, name: str) -> Rubric:
 
     Raises Mistake for one that isn't there or can't be read.
     """
-    if name == OFF:
-        return PLAIN
+    return PLAIN if name == OFF else parse(*text_of(run, name))
+
+
+def text_of(run: RunDir, name: str) -> tuple[str, str]:
+    """The text of the rubric of that name, and where it lies. Raises Mistake for one that isn't there."""
     path = run.root / own_file(run, name)
     text = read_text(path) if "/" not in name and ".." not in name else None
-    origin = str(path)
-    if text is None:
-        if name not in supplied():
-            raise Mistake(
-                f"there is no rubric `{name}`: choose {', '.join(supplied())} or {OFF}, "
-                f"or write {own_file(run, name)}"
-            )
-        origin = f"rubrics/{name}.toml"
-        text = resources.files("prompts").joinpath(origin).read_text(encoding="utf-8")
-    return parse(text, origin)
+    if text is not None:
+        return text, str(path)
+    if name not in supplied():
+        raise Mistake(
+            f"there is no rubric `{name}`: choose {', '.join(supplied())} or {OFF}, "
+            f"or write {own_file(run, name)}"
+        )
+    origin = f"rubrics/{name}.toml"
+    return resources.files("prompts").joinpath(origin).read_text(encoding="utf-8"), origin
 
 
 def supplied() -> list[str]:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import handoff
+from harness_core import handoff, rubric
 from harness_core.handoff import ARCHIVE_HEAD, MOST_BYTES, MOST_SECTIONS, archived, read_notes, shortened
+from harness_core.layout import RunDir
 from harness_core.run import Run
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage, text_of
@@ -185,12 +186,17 @@ def test_a_session_s_end_shortens_the_notes(tmp_path: Path) -> None:
         assert len(moved) == 1
 
 
-def test_without_their_switches_notes_stay_long_and_nothing_is_told_of_attempts(tmp_path: Path) -> None:
+def test_what_is_switched_off_is_neither_done_nor_told(tmp_path: Path) -> None:
+    off = ["breadcrumbs=off", "handoff_notes=off", "calibration=off", "evaluator=feature", "rubric=app"]
     with open_stage(tmp_path, "tiny+idle@1") as stage:
         stage.lay_out()
         (stage.root / "PROGRESS.md").write_bytes(many(40))
-        assert stage.run("--set", "breadcrumbs=off", "--set", "handoff_notes=off").wait() == 0
+        assert stage.run(*(word for item in off for word in ("--set", item))).wait() == 0
         assert (stage.root / "PROGRESS.md").read_bytes() == many(40)
         assert not (stage.root / "PROGRESS.archive.md").exists()
         told = "\n".join(text_of(body["messages"][0]["content"]) for body in stage.bodies("generator"))
         assert "This is session 2 " in told and "What was tried before" not in told
+        graded = rubric.load(RunDir(tmp_path), "app")
+        judged = text_of(stage.bodies("evaluator")[0]["messages"][0]["content"])
+        assert graded.criteria[0].asks in judged
+        assert not any(example.work in judged for example in graded.examples)

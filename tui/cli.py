@@ -14,6 +14,7 @@ from harness_core import __version__
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
+from tui.commands.calibrating import calibration
 from tui.commands.common import for_console, say
 from tui.commands.doctoring import doctor
 from tui.commands.hooking import hook, hooks
@@ -59,7 +60,7 @@ def cli(ctx: click.Context) -> None:
 
 
 _COMMANDS = (
-    *(demo, run, attach, status, steer, stop, resume, approve, reject, skip, limits),
+    *(demo, run, attach, status, steer, stop, resume, approve, reject, skip, limits, calibration),
     *(hook, hooks),
     *(trace, replay, report, doctor),
 )
