@@ -11,7 +11,6 @@ import base64
 import math
 import os
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -242,6 +241,8 @@ def _scan_diff(diff: str, known: Sequence[str]) -> Iterator[Finding]:
 
 
 def _git(root: Path, *words: str) -> str:
+    import subprocess  # noqa: PLC0415  (most texts aren't committed, and a hook waits for this module)
+
     run = subprocess.run(
         ("git", "-c", "core.fsmonitor=false", "-c", "core.quotepath=off", *words),
         cwd=root,

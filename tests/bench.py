@@ -1,4 +1,5 @@
-"""`make bench`: what the harness adds, measured against the bare SDK, and how quick the console is.
+"""`make bench`: what the harness adds, measured against the bare SDK, how quick a hook
+and the console are.
 
 The same scripted model makes the same calls twice: in sessions that the engine holds, and in sessions of
 the bare SDK without hooks. Both run in turns, so that what else the machine does meets both alike.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tests import bench_console
+from tests import bench_console, bench_hook
 from tests.harness import Stage, named, open_stage, until
 
 SESSIONS = 10
@@ -36,12 +37,14 @@ class Measured:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (5)")
-    parser.add_argument("--only", choices=("engine", "console"), help="one of the two")
+    parser.add_argument("--only", choices=("engine", "console", "hook"), help="one of the three")
     bench_console.add_options(parser)
     options = parser.parse_args()
-    if options.only != "console":
+    if options.only in (None, "engine"):
         engine(options.rounds)
-    if options.only != "engine":
+    if options.only in (None, "hook"):
+        bench_hook.run(4 * options.rounds)
+    if options.only in (None, "console"):
         bench_console.run(options)
 
 

@@ -6,7 +6,6 @@ The scan, and detect-secrets with it, is loaded when a call carries text that co
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def check(call: ToolCall, ctx: GuardContext) -> Denial | None:
         command = call.input.get("command")
         return _command(command, ctx) if isinstance(command, str) else None
     path, texts = _written(call)
+    # What lies above the run says nothing of the file.
+    path = path.removeprefix(f"{ctx.root}/")
     for text, before in texts:
         denial = _scan(text, path, _first_line(ctx, path, before), before)
         if denial:
@@ -96,6 +97,8 @@ def _command(command: str, ctx: GuardContext) -> Denial | None:
 
 def commit_denial(root: Path, *, everything: bool) -> Denial | None:
     """Why what is staged (with `everything`: all that is uncommitted) may not be committed, or None."""
+    import subprocess  # noqa: PLC0415
+
     from harness_core.secrets import known_values, scan_commit  # noqa: PLC0415
 
     try:
