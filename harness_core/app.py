@@ -7,11 +7,8 @@ still use it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
-
-import psutil
 
 from harness_core import events as ev
 from harness_core import processes, sandbox
@@ -131,12 +128,7 @@ class App:
 
     def ports(self) -> list[int]:
         """What it listens on."""
-        ports: set[int] = set()
-        for member in self._members():
-            with contextlib.suppress(psutil.Error):
-                connections = psutil.Process(member.pid).net_connections(kind="tcp")
-                ports.update(item.laddr.port for item in connections if item.status == psutil.CONN_LISTEN)
-        return sorted(ports)
+        return sorted({port for member in self._members() for port in processes.listening(member.pid)})
 
     def _listening(self) -> str:
         ports = self.ports()

@@ -102,6 +102,42 @@ def everyone() -> list[Found]:
     return [found for pid in psutil.pids() if (found := _describe(pid)) is not None]
 
 
+def descendants(pids: Iterable[int]) -> list[Found]:
+    """All living processes that these have started, at whatever remove, and that still hang on them."""
+    children: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        if (above := _parent(pid)) is not None:
+            children.setdefault(above, []).append(pid)
+    found, left = [], list(pids)
+    while left:
+        for pid in children.pop(left.pop(), ()):
+            left.append(pid)
+            if (described := _describe(pid)) is not None:
+                found.append(described)
+    return found
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return parent(pid)
+
+
+def listening(pid: int) -> list[int]:
+    """The TCP ports that a process listens on."""
+    with contextlib.suppress(*_GONE):
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+        return sorted({item.laddr.port for item in connections if item.status == psutil.CONN_LISTEN})
+    return []
+
+
+def told(found: Found) -> str:
+    """A process as an operator is told of it: pid, command, and the ports that it keeps open."""
+    return " ".join([str(found), *(f":{port}" for port in listening(found.pid))])
+
+
 def parent(pid: int) -> int | None:
     """The parent's pid, or None when the process is gone."""
     with contextlib.suppress(*_GONE):

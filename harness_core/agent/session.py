@@ -123,6 +123,8 @@ class Session:
         self._stderr: list[str] = []
         self._ending: End | None = None
         self._servers_settled = False
+        self._seen: dict[int, processes.Found] = {}
+        """Processes that were seen below the CLI, by pid."""
         self._clocks = Clocks(self._timeouts(), time.monotonic())
 
     @property
@@ -285,16 +287,21 @@ class Session:
     async def end_tools(self) -> list[str]:
         """End what the session has started, but not its CLI; returns what survived."""
         cli = self.gate.cli_pids()
-        marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
-        left = [item for item in marked if item.pid not in cli]
-        return [str(item) for item in await asyncio.to_thread(processes.terminate, left)]
+        return await _terminated([item for item in self._started() if item.pid not in cli])
 
     async def end_processes(self) -> list[str]:
-        """End, pid by pid, what carries this session's mark."""
-        left = processes.marked(processes.SESSION_MARK, self.sdk_session)
-        if not left:
-            return []
-        return [str(item) for item in await asyncio.to_thread(processes.terminate, left)]
+        """End, pid by pid, the CLI and all that the session has started; returns what survived."""
+        return await _terminated(self._started())
+
+    def _started(self) -> list[processes.Found]:
+        """What carries this session's mark, and what has shed it but was seen below the CLI."""
+        marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
+        return list({item.pid: item for item in (*self._seen.values(), *marked) if item.alive}.values())
+
+    def _look_below(self) -> None:
+        """Remember what hangs on the CLI now: a process that leaves it later may have shed its mark."""
+        below = processes.descendants(self.gate.cli_pids())
+        self._seen = {item.pid: item for item in (*self._seen.values(), *below) if item.alive}
 
     # --- Talk ---------------------------------------------------------------------------------------
 
@@ -389,7 +396,11 @@ class Session:
         """Interrupt what runs, for the reason given; `converse` returns with it."""
         if self._ending is None:
             self._ending = end
+            self._look_below()
+            # Only then: a CLI that sees its command die would take that for the call's outcome.
             await self.interrupt()
+            if end is End.STOPPED:
+                await self.end_tools()
 
     async def interrupt(self) -> None:
         if self._client is not None:
@@ -417,9 +428,16 @@ class Session:
                     self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
                 finally:
                     await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
+            if self._gate.running:
+                self._look_below()
             await asyncio.sleep(TICK)
         await asyncio.sleep(RESULT_WITHIN)
         self._messages.put_nowait(_Unanswered(self._ending))
+
+
+async def _terminated(targets: list[processes.Found]) -> list[str]:
+    left = await asyncio.to_thread(processes.terminate, targets) if targets else []
+    return [processes.told(item) for item in left]
 
 
 def _load_notes(path: Path) -> evd.SessionEvidence:

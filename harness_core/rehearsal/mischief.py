@@ -258,6 +258,12 @@ def _hold(parameter: str | None, feature: str) -> Part:
     return (yield "This waits for a sign.", bash(f'{child}python3 -c "{wait}"', timeout_ms=600_000))
 
 
+def _brood(parameter: str | None, feature: str) -> Part:
+    """A command whose children don't want to end: deaf to TERM, in sessions of their own, orphaned."""
+    yield from put("brood.py", _BROOD)
+    return (yield "This starts a few things.", bash("python3 brood.py", timeout_ms=600_000))
+
+
 def _chatter(parameter: str | None, feature: str) -> Part:
     """As many small pieces of text as asked, a stream of three events each, between two calls."""
     words = [f"Piece {number}." for number in range(int(parameter or 2000))]
@@ -349,6 +355,7 @@ MISCHIEF: dict[str, Maker] = {
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
     "hold": _during(_hold, claiming=False),
+    "brood": _during(_brood, claiming=False),
     "chatter": _during(_chatter, claiming=False),
     "background": _during(_background, claiming=False),
     "huge-write": _during(_huge_write, claiming=False),
@@ -374,6 +381,37 @@ for feature in features:
     feature["passes"] = True
 with open("{CONTRACT}", "w") as file:
     json.dump(features, file)
+"""
+
+_BROOD = """\
+import os
+import signal
+import sys
+import time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def start(name, *ways):
+    if os.fork():
+        return
+    if "session" in ways:
+        os.setsid()
+    if "orphan" in ways and os.fork():
+        os._exit(0)
+    with open(f"{name}.pid", "w") as file:
+        file.write(str(os.getpid()))
+    if "unmarked" in ways:
+        os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"], {})
+    time.sleep(600)
+
+
+start("child")
+start("loner", "session")
+start("orphan", "session", "orphan")
+start("stranger", "unmarked")
+time.sleep(60)
 """
 
 _NOISE = """\
