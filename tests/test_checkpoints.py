@@ -114,6 +114,24 @@ def test_an_answer_to_what_has_changed_since_is_void_and_the_question_is_put_aga
     assert open_id(run) is None
 
 
+def test_a_contract_that_changes_under_an_answer_is_asked_about_again(run: Run) -> None:
+    path = run.dir.root / "contracts/01-a.md"
+    path.parent.mkdir()
+    path.write_text("1. It works.\n")
+    run.emit(ev.SprintStarted(sprint=1, features=["F1"], path="contracts/01-a.md"))
+    first = checkpoints.open_checkpoint(run, "contract", ["F1"], "does it hold?")
+    assert any(piece.startswith("contracts/01-a.md ") for piece in first.evidence)
+    control.decide(run.dir, first, "approve")
+    path.write_text("1. It nearly works.\n")
+    assert not follow(run)
+    assert (decisions(run), open_id(run)) == (["stale"], "002")
+    second = control.read_checkpoint(run.dir, 2)
+    assert second is not None
+    control.decide(run.dir, second, "approve")
+    assert follow(run)
+    assert run.state.sprint is not None and run.state.sprint.accepted == "operator"
+
+
 def test_what_the_question_is_not_about_may_change(run: Run) -> None:
     first = ask(run)
     run.emit(ev.Verdict(verdict="NEEDS_WORK", scope=["F2"]))
