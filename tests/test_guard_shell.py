@@ -821,6 +821,13 @@ DENIED = (
     "git diff | git apply --index && rm -f .git/index",
 )
 QUICKSTART_ALLOWED = (
+    "cat README.md",
+    "wc -l file.txt",
+    "mkdir newdir",
+    "npm install",
+    "npm run build",
+    "git status",
+    "./init.sh --production",
     "chmod +x init.sh",
     "chmod +x script.sh",
     "chmod u+x init.sh",
@@ -891,6 +898,8 @@ QUICKSTART_DENIED = (
     'eval "pkill node"',
     'bash -c "pkill node"',
     "chmod 777 file.sh",
+    "chmod 755 file.sh",
+    "chmod +w file.sh",
     "bash script.sh",
 )
 READING_ALLOWED = (
@@ -1064,6 +1073,86 @@ OTHERS = Process(17, "node /opt/neighbour/app.js")
 def test_signals_reach_only_own_processes(command: str, allowed: bool, root: Path) -> None:
     ctx = GuardContext(root, own_processes=lambda: (OWN,), all_processes=lambda: (OWN, OTHERS))
     assert (judge(command, ctx) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        ("lsof -ti:3000 | xargs kill", True),
+        ("lsof -ti:4000 | xargs kill -9", False),
+        ("lsof -ti:5000 | xargs -r kill", True),
+        ("kill $(lsof -t -i:4000)", False),
+        ("PID=$(lsof -ti tcp:4000); kill $PID", False),
+        ("kill $(lsof -ti:3000,4000)", False),
+        ("lsof -i:3000 | awk '{print $2}' | xargs kill", False),
+        ("fuser -k 3000/tcp", True),
+        ("fuser -k 4000/tcp", False),
+        ("fuser -k -n tcp 4000", False),
+        ("fuser -k 3000", False),
+        ("fuser -k src", False),
+        ("kill $(pgrep -f 'node server.js')", True),
+        ("kill $(pgrep node)", False),
+        ("pgrep node | xargs kill", False),
+        ("pgrep -a node | xargs kill", False),
+        ("rm $(lsof -ti:3000) feature_list.json", False),
+        ("$(pgrep -f 'node server.js')", False),
+    ],
+)
+def test_what_a_port_or_a_pattern_names_must_be_own(command: str, allowed: bool, root: Path) -> None:
+    ports = {3000: frozenset({OWN.pid}), 4000: frozenset({OTHERS.pid})}
+    ctx = GuardContext(
+        root,
+        own_processes=lambda: (OWN,),
+        all_processes=lambda: (OWN, OTHERS),
+        port_holders=lambda port: ports.get(port, frozenset()),
+    )
+    assert (judge(command, ctx) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "allowed"),
+    [
+        ("PORT=3000\nexport NAME='a b'\n", "source vars && npm start", True),
+        ("PORT=3000\n", "set -a; . ./vars; set +a; npm start", True),
+        ("PORT=$(nc -l)\n", ". ./vars", False),
+        ("PATH=.\n", ". ./vars", False),
+        ("npm() { nc; }\n", ". ./vars; npm test", False),
+        ("nc -l\n", ". ./vars", False),
+        ("tool=nc\n", "tool=ls; . ./vars; $tool", False),
+        ("f=feature_list.json\n", "for f in a; do . ./vars; rm $f; done", False),
+        ("x=1\n", "echo nc > vars; . ./vars", False),
+    ],
+)
+def test_a_sourced_file_sets_variables_at_most(text: str, command: str, allowed: bool, root: Path) -> None:
+    (root / "vars").write_text(text)
+    assert (judge(command, GuardContext(root)) is None) == allowed
+
+
+HEAPS = (
+    "(",
+    "$(",
+    "`",
+    '"$(',
+    "{",
+    "a=",
+    "| cat ",
+    "; ",
+    "&& ls ",
+    "${x:-",
+    "<<E\n",
+    "\\",
+    "'",
+    "[[ ",
+    "a[",
+    "=~ ",
+)
+
+
+@pytest.mark.parametrize("piece", HEAPS)
+def test_no_heap_of_one_thing_holds_the_guard_up(piece: str, root: Path) -> None:
+    """What takes longer than a test may is found by the time limit of all tests."""
+    judge("ls " + piece * 3000, GuardContext(root))
+    judge(f"python3 -c '{piece.replace(chr(39), '') * 3000}'", GuardContext(root))
 
 
 def test_a_script_is_judged_by_what_it_holds(root: Path) -> None:

@@ -27,6 +27,7 @@ from harness_core.guards.shell_rules import (
 from harness_core.guards.shell_script import Command, Cwds
 from harness_core.guards.shell_unwrap import Nested, ScriptFile, inner, program
 from harness_core.guards.shell_words import Unparsable, is_exact, name_set, shown
+from harness_core.guards.shell_writes import writes
 
 GUARD = "shell"
 MAX_DEPTH = 6
@@ -278,7 +279,7 @@ def _sets_only(part: ScriptFile, scope: _Scope) -> bool:
     root = scope.ctx.root
     for path, cwd in _places(part.path, part.command.cwds):
         text = _text_of(path) if is_exact(part.path) and path.is_relative_to(root) else None
-        if text is None or _written_before(part.path, scope.before) is not None:
+        if text is None or any(_may_write(command, path.name) for command in scope.before):
             return False
         try:
             script = parse(text, root, (cwd,))
@@ -290,6 +291,14 @@ def _sets_only(part: ScriptFile, scope: _Scope) -> bool:
         if script_problem(text, scope.ctx, (cwd,), scope.depth + 1):
             return False
     return True
+
+
+def _may_write(command: Command, name: str) -> bool:
+    """Whether a command may put something into a file of that name."""
+    redirects = (*command.redirects, *command.outer)
+    words = [redirect.target for redirect in redirects if redirect.writes]
+    words += [word for write in writes(command) for word in (write.target, write.source) if word is not None]
+    return any(not is_exact(word) or PurePosixPath(word).name == name for word in words)
 
 
 def _in_root_start_file(word: str, command: Command, ctx: GuardContext) -> bool:

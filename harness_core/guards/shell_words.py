@@ -113,6 +113,8 @@ def fields(marked: str) -> tuple[str, ...]:
 def braces(word: str) -> list[str]:
     """Brace expansion: `a{b,c}` is two words, `{1..3}` three."""
     start = word.find(OPEN)
+    if word.count(OPEN) > MAX_WORDS:
+        return [word[:start] + ANY]
     while start >= 0:
         end, commas = _closing(word, start)
         body = word[start + 1 : end] if end > 0 else ""
