@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,11 @@ CREDENTIAL_NAMES = re.compile(
     r"PRIVATE_KEY)(?:_|$)"
 )
 _SHORTEST = 8
+
+
+def known_values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The values of the environment's credentials, which never belong into a file."""
+    return tuple(v for name, v in environ.items() if CREDENTIAL_NAMES.search(name.upper()) and len(v) >= 16)
 
 
 class Redactor:

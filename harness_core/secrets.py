@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness_core.redact import CREDENTIAL_NAMES
 from harness_core.shapes import shapes
 
 if TYPE_CHECKING:
@@ -101,11 +100,6 @@ def scan(
         if kind:
             found.append(Finding(path, number, kind))
     return found
-
-
-def known_values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The values of the environment's credentials, which never belong into a file."""
-    return tuple(v for name, v in environ.items() if CREDENTIAL_NAMES.search(name.upper()) and len(v) >= 16)
 
 
 def _kind(line: str, path: str, known: Sequence[str], shapes_only: bool) -> str | None:
