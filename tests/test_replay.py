@@ -21,6 +21,7 @@ from harness_core.reading.evidence_list import scan
 from tests import scenes
 from tests.commands import longwatch, sentence
 from tests.scenes import Scene
+from tui.console import keymap
 from tui.console.app import Console
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
@@ -238,6 +239,21 @@ def test_the_head_says_that_it_is_a_replay_and_where_it_is(tmp_path: Path) -> No
 
     scene = story(scenes.empty(tmp_path / "run"))
     watch(scene, tell)
+
+
+@pytest.mark.parametrize("pause", ["p", "space"])
+def test_whatever_key_pauses_a_run_p_pauses_a_replay(tmp_path: Path, pause: str) -> None:
+    async def tell(pilot: Pilot[int], replay: Replay) -> None:
+        pilot.app.set_keymap({"pause": pause})
+        await until(pilot, lambda: "replay paused" in head(pilot))
+        await pilot.press("p")
+        await until(pilot, lambda: "replay 1×" in head(pilot))
+        await pilot.press("p")
+        await until(pilot, lambda: "replay paused" in head(pilot))
+        assert not replay.run.stop_file.exists()
+
+    keymap.check({"pause": pause}, "x")
+    watch(story(scenes.empty(tmp_path / "run")), tell)
 
 
 def test_keys_that_would_change_the_run_do_nothing(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ _CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
     (keys.LINES, keys.DIFF),
     (keys.LINES, keys.PAGE),
     (keys.START, keys.LIST),
-    (keys.RUN, keys.LINES, keys.STREAM, keys.REPLAY),
-    (keys.RUN, keys.LINES, keys.PROGRESS, keys.REPLAY),
-    (keys.RUN, keys.LINES, keys.EVIDENCE, keys.REPLAY),
+    (keys.LOOKING, keys.LINES, keys.STREAM, keys.REPLAY),
+    (keys.LOOKING, keys.LINES, keys.PROGRESS, keys.REPLAY),
+    (keys.LOOKING, keys.LINES, keys.EVIDENCE, keys.REPLAY),
 )
 """Keys that count at the same time."""
 

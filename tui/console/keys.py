@@ -212,8 +212,16 @@ START = (
 )
 """On the start screen."""
 
+LOOKING = tuple(
+    key
+    for key in RUN
+    if key.action.startswith("pane(")
+    or key.id in ("next_pane", "previous_pane", "zoom", "costs", "trace", "copy", "help", "leave")
+)
+"""Those on a run that do nothing but look."""
+
 REPLAY = (
-    Key("play", "space", "play", "play", "Pause the replay, or go on.", hint=True),
+    Key("play", "space,p", "play", "play", "Pause the replay, or go on.", hint=True, shown_as="space"),
     Key("faster", "plus,equals_sign", "speed(2)", "faster", "Twice as fast.", hint=True, shown_as="+"),
     Key("slower", "minus", "speed(0.5)", "slower", "Half as fast.", shown_as="-"),
     Key("jump_session", "S", "jump('session')", "session", "To the next session, and pause.", hint=True),

@@ -15,11 +15,7 @@ from tui.console.replay import Replay
 from tui.console.screens.run import RunScreen
 from tui.settings import Settings
 
-_PANES = ("stream", "features", "progress", "git", "evidence")
-_LOOKING = frozenset(
-    (*_PANES, "next_pane", "previous_pane", "zoom", "costs", "trace", "copy", "help", "leave")
-)
-OFF = frozenset(key.action for key in keys.RUN if key.id not in _LOOKING)
+OFF = frozenset(key.action for key in keys.RUN if key not in keys.LOOKING)
 """What would change the run, or what is kept of it: all that isn't known to do nothing but look."""
 
 
