@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness_core.guards import Denial, GuardContext, ToolCall
+from harness_core.guards.patterns import lazy
 from harness_core.layout import (
     CONFIG_NAME,
     CONTRACT_NAMES,
@@ -72,7 +73,7 @@ SECRET_NAMES = (
 """File names that mean a credential outside the run."""
 PUBLIC_NAMES = frozenset({"cacert.pem", "cert.pem", "ca-bundle.pem", "roots.pem"})
 """Certificate bundles, which match a pattern above and hold nothing secret."""
-SECRET_PLACES = re.compile(
+SECRET_PLACES = lazy(
     r"/proc/[^/]+(/task/[^/]+)?/(environ|mem)|/etc/(g?shadow-?|sudoers(\.d(/.*)?)?)"
     r"|/etc/ssl/private(/.*)?|/dev/(mem|kmem)|.*/\.config/git/credentials"
 )
@@ -93,7 +94,7 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
 PATTERN_KEYS: Mapping[str, tuple[str, ...]] = {"Glob": ("pattern",), "Grep": ("glob",)}
 MCP_PREFIX = "mcp__"
 OWN_SERVER = "mcp__longwatch__"
-PATH_KEY = re.compile(
+PATH_KEY = lazy(
     r"(?i)^(.*_)?(paths?|files?|filenames?|dir|directory|folder|source|src|destination"
     r"|dest|dst)$|.*(Path|Paths|File|Dir)$"
 )

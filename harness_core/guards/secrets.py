@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import MCP_PREFIX, OWN_SERVER, WRITERS
+from harness_core.guards.patterns import lazy
 from harness_core.redact import known_values
 from harness_core.shapes import HINTS
 
@@ -18,13 +19,11 @@ GUARD = "secrets"
 INSTEAD = (
     "Read it from the environment or a secret store when the program runs, and write a placeholder here."
 )
-CONTENT_KEY = re.compile(
-    r"(?i)(.*_)?(content|contents|text|new_string|newtext|new_str|new_source|data|body|code)$"
-)
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?)\n[\t]*\2(?=\s|$)", re.DOTALL)
-_INTO_FILE = re.compile(r"(?:>{1,2}|\btee\b(?:\s+-\w+)*)\s*['\"]?([^\s'\"|;&<>]+)")
-_COMMIT = re.compile(r"\bgit\b[^|;&\n]*\bcommit\b([^|;&\n]*)")
-_TAKES_MORE = re.compile(r"(^|\s)(-[a-zA-Z]*a[a-zA-Z]*|--all|-[a-zA-Z]*i|--include|-o|--only|--)(\s|$)")
+CONTENT_KEY = lazy(r"(?i)(.*_)?(content|contents|text|new_string|newtext|new_str|new_source|data|body|code)$")
+_HEREDOC = lazy(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?)\n[\t]*\2(?=\s|$)", re.DOTALL)
+_INTO_FILE = lazy(r"(?:>{1,2}|\btee\b(?:\s+-\w+)*)\s*['\"]?([^\s'\"|;&<>]+)")
+_COMMIT = lazy(r"\bgit\b[^|;&\n]*\bcommit\b([^|;&\n]*)")
+_TAKES_MORE = lazy(r"(^|\s)(-[a-zA-Z]*a[a-zA-Z]*|--all|-[a-zA-Z]*i|--include|-o|--only|--)(\s|$)")
 
 
 def check(call: ToolCall, ctx: GuardContext) -> Denial | None:

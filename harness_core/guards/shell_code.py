@@ -5,48 +5,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import is_exact, name_set
 
 INLINE: Mapping[str, re.Pattern[str]] = {
-    "python": re.compile(r"-[bBdEiIOqsSuvx]*c"),
-    "node": re.compile(r"-e|--eval|-p|--print|-pe|-ep"),
-    "perl": re.compile(r"-\w*[eE]"),
-    "ruby": re.compile(r"-\w*e"),
-    "php": re.compile(r"-[rRB]"),
-    "deno": re.compile(r"eval"),
-    "bun": re.compile(r"-e|--eval|-p|--print"),
-    "tsx": re.compile(r"-e|--eval|-p|--print"),
-    "lua": re.compile(r"-e"),
-    "R": re.compile(r"-e"),
-    "julia": re.compile(r"-e|--eval|-E"),
-    "elixir": re.compile(r"-e|--eval"),
-    "erl": re.compile(r"-eval"),
-    "psql": re.compile(r"-c|--command"),
-    "mysql": re.compile(r"-e|--execute"),
-    "mongosh": re.compile(r"--eval"),
+    "python": lazy(r"-[bBdEiIOqsSuvx]*c"),
+    "node": lazy(r"-e|--eval|-p|--print|-pe|-ep"),
+    "perl": lazy(r"-\w*[eE]"),
+    "ruby": lazy(r"-\w*e"),
+    "php": lazy(r"-[rRB]"),
+    "deno": lazy(r"eval"),
+    "bun": lazy(r"-e|--eval|-p|--print"),
+    "tsx": lazy(r"-e|--eval|-p|--print"),
+    "lua": lazy(r"-e"),
+    "R": lazy(r"-e"),
+    "julia": lazy(r"-e|--eval|-E"),
+    "elixir": lazy(r"-e|--eval"),
+    "erl": lazy(r"-eval"),
+    "psql": lazy(r"-c|--command"),
+    "mysql": lazy(r"-e|--execute"),
+    "mongosh": lazy(r"--eval"),
 }
 """By interpreter, the option whose value is code."""
 ALIASES = (
-    (re.compile(r"python[\d.]*|ipython\d?|pypy\d?|uv"), "python"),
-    (re.compile(r"node(js)?"), "node"),
-    (re.compile(r"ts-node|tsx"), "tsx"),
-    (re.compile(r"luajit|lua[\d.]*"), "lua"),
-    (re.compile(r"Rscript|R"), "R"),
-    (re.compile(r"mariadb|mysql"), "mysql"),
-    (re.compile(r"mongo(sh)?"), "mongosh"),
-    (re.compile(r"ruby[\d.]*|irb"), "ruby"),
+    (lazy(r"python[\d.]*|ipython\d?|pypy\d?|uv"), "python"),
+    (lazy(r"node(js)?"), "node"),
+    (lazy(r"ts-node|tsx"), "tsx"),
+    (lazy(r"luajit|lua[\d.]*"), "lua"),
+    (lazy(r"Rscript|R"), "R"),
+    (lazy(r"mariadb|mysql"), "mysql"),
+    (lazy(r"mongo(sh)?"), "mongosh"),
+    (lazy(r"ruby[\d.]*|irb"), "ruby"),
 )
 WHOLE = frozenset({"sqlite3", "duckdb", "awk", "gawk", "mawk", "nawk", "redis-cli"})
 """Programs whose operands may themselves be code."""
 
-CLOSED = re.compile(
+CLOSED = lazy(
     r"(?i)feature_list\.json|(?<![\w/.-])(?:\./)?test-results\.json|\bAGENT_(STOP|FINISH)"
     r"|\bSTEER(\.next)?(\.md)?\b|\.longwatch"
     r"|longwatch\.toml|\.mcp\.json|(?<![\w-])\.claude\b|(?<![\w-])\.git(?![\w-]|hub)"
 )
-WRITES = re.compile(
+WRITES = lazy(
     r"open\s*\([^)]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]|['\"]>{1,2}|\.write|write_(text"
     r"|bytes)|writefile|appendfile|createwritestream"
     r"|unlink|\bremove\w*\s*\(|\.rm(sync|tree|dir)?\b|rename"
@@ -60,11 +61,11 @@ WRITES = re.compile(
     r"|inplace|os\.(remove|replace|rename|unlink|link)|\w+\.(unlink|rename|replace)\(|-i\b",
     re.IGNORECASE,
 )
-SECRET_CODE = re.compile(
+SECRET_CODE = lazy(
     r"(?i)/proc/[\w*$]+/environ|\.ssh/|id_rsa|id_ed25519|\.aws/|\.credentials\.json"
     r"|\.netrc|/etc/shadow|\.git-credentials|['\"]\.(?:ssh|aws|gnupg|kube|docker|claude\.json)['\"]"
 )
-ENVIRONMENT = re.compile(
+ENVIRONMENT = lazy(
     r"(?<!\.\.\.)process\.env\s*(?=[;,)\]}\n]|$)|(?:JSON\.stringify|console\.\w+"
     r"|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
     r"|\bin\s+process\.env\b|(?<!\*\*)(?:\bos|\))\.environ\s*(?=[;,)\]}\n]|$)|\.environ\.(?:items|values|copy)"
@@ -72,27 +73,27 @@ ENVIRONMENT = re.compile(
     r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect"
     r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\$_ENV\b(?!\[)|\bENVIRON\b(?!\[)|Deno\.env\.toObject"
 )
-PASSED_ON = re.compile(
+PASSED_ON = lazy(
     r"\b(\w+)\s*=\s*(?:dict\(\s*)?os\.environ(?:\.copy\(\))?(?=[\s;)])(?=[\s\S]*\benv\s*=\s*\1\b)(?![\s\S]*print\(\s*\1\s*\))"
     r"|\benv\s*=\s*(?:dict\(\s*)?os\.environ\b(?:\.copy\(\))?|\benv:\s*process\.env(?=\s*[,}])"
     r"|\b(?:const|let|var)\s*\{[\w\s,]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
 )
 """The environment handed to a child, or single variables taken from it: that shows nothing by itself."""
-NAMED_ENVIRONMENT = re.compile(
+NAMED_ENVIRONMENT = lazy(
     r"(?:process\.env(?:\.|\[\s*['\"]?)|\.environ(?:\.get\(|\[)\s*['\"]|getenv\(\s*['\"]"
     r"|\$?ENV[\[{.]\s*(?:fetch\()?['\"]?|ENVIRON\[\s*['\"]|Deno\.env\.get\(\s*['\"])(\w+)"
 )
-SIGNALS = re.compile(
+SIGNALS = lazy(
     r"process\.kill\s*\(|\bpsutil\b[\s\S]*\.(?:kill|terminate|suspend|send_signal)\s*\("
     r"|os\.kill(pg)?\s*\(|Process\.kill\b|posix_kill|\bkill\s+['\"]?(KILL|TERM|9)\b"
 )
-RUNS = re.compile(
+RUNS = lazy(
     r"(?:os\.system|os\.popen|execSync|subprocess\.(?:run|call|check_output|check_call"
     r"|Popen|getoutput)|child_process['\"]?\)?\.exec"
     r"|\bsystem|\bshell_exec|passthru|os\.execute|io\.popen|os:cmd)\s*\(\s*[frb]?(?P<quote>['\"`])(?P<script>.*?)(?<!\\)(?P=quote)",
     re.DOTALL,
 )
-RUNS_BARE = re.compile(
+RUNS_BARE = lazy(
     r"(?:\b(?:system|exec|popen"
     r"|spawn)\b\s*\(?\s*(?P<quote>['\"])(?P<script>.*?)(?<!\\)(?P=quote)|(?:`"
     r"|(?:\bqx|%x)\s*[{(/\[|!])(?P<ticked>[^`})/\]|!]*)"
@@ -101,11 +102,11 @@ RUNS_BARE = re.compile(
     re.DOTALL,
 )
 """How Perl, Ruby and PHP start commands."""
-RUNS_LIST = re.compile(
+RUNS_LIST = lazy(
     r"(?:subprocess\.(?:run|call|check_output|check_call|Popen)|os\.exec\w+|spawn(?:Sync)?"
     r"|execFile(?:Sync)?|System\.cmd)\s*\(\s*\[?\s*['\"](?P<script>[\w./-]+)['\"]"
 )
-RUNS_IMPORTED = re.compile(
+RUNS_IMPORTED = lazy(
     r"\b(?:run|call|Popen|check_output|check_call|getoutput|getstatusoutput)"
     r"\s*\(\s*\[?\s*[frb]?(['\"])(?P<script>.*?)(?<!\\)\1",
     re.DOTALL,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tree_sitter import Node
 
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_words import (
     ANY,
     CLOSE,
@@ -46,7 +47,7 @@ NUMERIC = name_set("$ ? # RANDOM SECONDS LINENO UID EUID EPOCHSECONDS BASHPID SH
 SPECIAL = frozenset("@*#?-$!0123456789")
 PRESET = name_set("PATH HOME PWD OLDPWD TMPDIR USER LOGNAME SHELL IFS HOSTNAME TERM LANG")
 FIXED_TMP = "/tmp"
-_EXPANSION = re.compile(
+_EXPANSION = lazy(
     r"\$\{(?P<sign>[#!]?)(?P<name>\w+|[@*#?$!-])(?P<index>\[[^\]]*\])?(?P<rest>.*)\}", re.DOTALL
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness_core.guards import GuardContext
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_script import Command, Cwds
 from harness_core.guards.shell_targets import target_problem
 from harness_core.guards.shell_words import ANY, is_exact, name_set, shown
@@ -71,7 +72,7 @@ READING_FORMS: Mapping[str, frozenset[str]] = {
 }
 """Subcommands that only read when they are bare or begin with one of these."""
 
-SAFE_KEYS = re.compile(
+SAFE_KEYS = lazy(
     r"(?i)(user|author|committer|color|advice|column|log|status|init\.defaultbranch|branch"
     r"|push\.default|push\.autosetupremote"
     r"|pull\.(ff|rebase)|merge\.(ff|conflictstyle|renamelimit)|diff\.(renames|renamelimit"
@@ -82,10 +83,8 @@ SAFE_KEYS = re.compile(
     r"|feature\..*|help\.autocorrect)(\..*)?"
 )
 HARMLESS_PAGERS = frozenset({"cat", "less", "", "more", "less -R", "less -FRX", "true"})
-EXECUTING = re.compile(
-    r"(--open-files-in-pager|--ext-diff|--upload-pack|--receive-pack|--exec(=|$)|--template)"
-)
-OTHER_COMMIT = re.compile(rf"[~^@]|^[0-9a-f]{{7,40}}$|^ORIG_HEAD|^origin/|{ANY}")
+EXECUTING = lazy(r"(--open-files-in-pager|--ext-diff|--upload-pack|--receive-pack|--exec(=|$)|--template)")
+OTHER_COMMIT = lazy(rf"[~^@]|^[0-9a-f]{{7,40}}$|^ORIG_HEAD|^origin/|{ANY}")
 ROOT_PATHSPECS = frozenset({".", "./", ":/", ":", "*", ":/*", "./*", "..", ":(top)", ":/."})
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import exact_prefix, is_exact, name_set, shown
@@ -36,8 +37,8 @@ DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
     "clickhouse-client": ("-h", "--host"),
     "influx": ("--host",),
 }
-URL = re.compile(r"(?i)^([a-z][a-z0-9+.-]*)://(?:[^/?#@\\]*@)?(\[[0-9a-f:]+\]|[^/:?#\\]*)")
-REMOTE_PATH = re.compile(r"^(?:[\w.-]+@)?[\w.-]+:(?!\\)|^rsync://")
+URL = lazy(r"(?i)^([a-z][a-z0-9+.-]*)://(?:[^/?#@\\]*@)?(\[[0-9a-f:]+\]|[^/:?#\\]*)")
+REMOTE_PATH = lazy(r"^(?:[\w.-]+@)?[\w.-]+:(?!\\)|^rsync://")
 
 
 def is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness_core.guards import GuardContext
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import is_secret_name
 from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
 from harness_core.guards.shell_script import Command
@@ -86,11 +87,11 @@ INDEX_OPTIONS = name_set(
 )
 INTO_OPTIONS = name_set("--target --prefix --root --install-dir")
 FILE_OPTIONS = name_set("-r --requirement -c --constraint --cache-dir --log --config --manifest-path")
-ADDRESS = re.compile(
+ADDRESS = lazy(
     r"(?i)(?:[\w.\[\]/@-]*@\s*)?(?:git\+|hg\+|https?:|ssh:|git:|git@|ftp:|github:|gitlab:|bitbucket:)"
 )
 """A package given by the address of its code."""
-DOCKER_CLOSED = re.compile(
+DOCKER_CLOSED = lazy(
     r"--privileged|--pid=host|--cap-add.*|--security-opt.*|--userns=host|--ipc=host|--device.*|--uts=host"
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from harness_core.guards import GuardContext, Process
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import JOB, PIDS, SPACE, is_exact, shown
@@ -32,7 +33,7 @@ OWN = (
     "A session ends only what it started: use `kill %1`, `kill $!`, "
     "or a pattern that matches only your own process."
 )
-_SIGNAL = re.compile(
+_SIGNAL = lazy(
     r"-(\d+|(SIG)?(HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR[12]|SEGV|PIPE|ALRM|TERM|CHLD|CONT|STOP|TSTP"
     r"|TTIN|TTOU|WINCH)|s|n)"
 )
@@ -126,7 +127,7 @@ def _pkill(args: list[str], ctx: GuardContext) -> str | None:
     if ctx.profile == "quickstart" and pattern.split()[0] not in DEV_SERVERS:
         return f"`pkill {pattern}`: this profile ends only {', '.join(sorted(DEV_SERVERS))}. {OWN}"
     try:
-        matcher = re.compile(pattern, re.IGNORECASE if ignore else 0)
+        matcher = lazy(pattern, re.IGNORECASE if ignore else 0)
     except re.error:
         return f"`pkill {pattern}`: the pattern can't be read. {OWN}"
 

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from harness_core.guards.paths import CLOSED_SAMPLES, Unresolvable, is_secret, read_problem, write_problem
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_script import Cwds
 from harness_core.guards.shell_words import ANY, exact_prefix, is_exact, may_be, shown
 from harness_core.layout import PRIVATE
 
-STREAMS = re.compile(r"/dev/(null|stdout|stderr|stdin|tty|fd/\d+)")
-SENSITIVE = re.compile(
+STREAMS = lazy(r"/dev/(null|stdout|stderr|stdin|tty|fd/\d+)")
+SENSITIVE = lazy(
     r"(?i)\.ssh|\.aws|\.gnupg|\.azure|\.kube|\.docker|\.password-store|gcloud|credentials"
     r"|\.claude\.json|netrc|\.pgpass"
     r"|\.npmrc|\.pypirc|vault-token|\w_history\b|id_(rsa|dsa|ecdsa|ed25519)|\.(pem|key|p12|pfx|kdbx)\b"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_produce import found
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
@@ -405,7 +406,7 @@ FINDERS: Mapping[str, Finder] = {
     "pg_dump": _options("-f --file", "-h -p -U -d -t -n -F"),
     "mkcert": _options("-cert-file -key-file"),
 }
-OUTPUT_OPTIONS = re.compile(
+OUTPUT_OPTIONS = lazy(
     r"(?:-o|--(?:out|output|out-?[fF]ile|output-?[fF]ile|report|out-?[dD]ir|output-?[dD]ir|result-file"
     r"|junit-?xml|basetemp|log-?file|target-dir|dest|destination|reports?-dir|coverageDirectory))(?:=(.*))?",
     re.DOTALL,
