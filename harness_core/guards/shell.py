@@ -14,18 +14,15 @@ from pathlib import Path, PurePosixPath
 
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import Unresolvable, lexical
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import code_problem, inline_code, started
 from harness_core.guards.shell_packages import carried
 from harness_core.guards.shell_parse import parse
 from harness_core.guards.shell_profiles import is_known, program_problem
-from harness_core.guards.shell_rules import (
-    SAFE_PATH_ENTRY,
-    argument_problem,
-    assignment_problem,
-    redirect_problem,
-)
+from harness_core.guards.shell_rules import argument_problem, redirect_problem
 from harness_core.guards.shell_script import Command, Cwds
 from harness_core.guards.shell_unwrap import Nested, ScriptFile, inner, program
+from harness_core.guards.shell_variables import SAFE_PATH_ENTRY, assignment_problem
 from harness_core.guards.shell_words import Unparsable, is_exact, name_set, shown
 from harness_core.guards.shell_writes import writes
 
@@ -44,7 +41,7 @@ BINARY_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed
 START_FILES = frozenset(
     {".bashrc", ".profile", ".bash_profile", ".zshrc", ".zprofile", ".zshenv", "nvm.sh", "sdkman-init.sh"}
 )
-START_PATHS = re.compile(
+START_PATHS = lazy(
     r".*/(\.cargo/env|\.deno/env|\.asdf/asdf\.sh|\.ghcup/env|emsdk_env\.sh)|/etc/profile|.*/conda\.sh"
 )
 HELP = "Write the command out plainly, one step at a time."
