@@ -112,7 +112,7 @@ def test_where_nothing_runs_any_more_a_stop_is_confirmed(tmp_path: Path) -> None
         await pilot.press("K", "n", "n")
         await until(pilot, lambda: "■ stop (pause) confirmed" in head(pilot))
 
-    watch(scenes.waiting(tmp_path / "run"), story)
+    watch(ours(scenes.waiting(tmp_path / "run")), story)
 
 
 def test_another_harness_s_stop_is_only_known_to_be_asked_for(tmp_path: Path) -> None:
@@ -165,8 +165,61 @@ def test_the_ladder_asks_first_and_escape_does_nothing(tmp_path: Path) -> None:
         await pilot.press("K", "p")
         await until(pilot, scene.run.stop_file.exists)
 
+    scene = ours(scenes.running(tmp_path / "run"))
+    watch(scene, story)
+
+
+def test_another_harness_is_asked_to_stop_and_nothing_else(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K")
+        await until(pilot, lambda: screen(pilot).query(ChoiceCard))
+        shown = str(screen(pilot).query_one("#options", Static).render())
+        assert "end the engine" not in shown and "finish" not in shown
+        await pilot.press("f", "n", "n", "p")
+        await until(pilot, lambda: "AGENT_STOP is written; the other harness has to heed it" in said(pilot))
+        assert scene.run.stop_file.exists() and not scene.run.finish_file.exists()
+
     scene = scenes.running(tmp_path / "run")
     watch(scene, story)
+
+
+def test_a_run_that_is_over_has_nothing_to_pause(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "the run is over" in said(pilot))
+        assert not scene.run.stop_file.exists()
+
+    scene = ours(scenes.complete(tmp_path / "run"))
+    watch(scene, story)
+
+
+@pytest.mark.parametrize("name", ["running", "complete"])
+def test_what_nobody_reads_yet_is_seen_until_an_engine_works(tmp_path: Path, name: str) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        for count, text in enumerate(("hello", "again"), 1):
+            await pilot.press("s", *text, "enter")
+            await until(pilot, lambda n=count: f"□ {n} written, read when an engine works" in head(pilot))
+        with RunLock(scene.run):
+            await until(pilot, lambda: "written" not in head(pilot))
+
+    scene = ours(scenes.SCENES[name](tmp_path / "run"))
+    # The one that its journal tells of.
+    control.steer(scene.run, "Use a darker blue")
+    watch(scene, story)
+
+
+def test_what_another_harness_has_to_read_is_seen(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("s", *"hello", "enter")
+        await until(pilot, lambda: "□ 1 written, the other harness has to read it" in head(pilot))
+
+    watch(scenes.running(tmp_path / "run"), story)
+
+
+def ours(scene: Scene) -> Scene:
+    """The scene as a run that Longwatch drives."""
+    scene.run.run_json.write_text("{}")
+    return scene
 
 
 def test_to_end_everything_takes_the_key_twice(tmp_path: Path) -> None:
@@ -177,7 +230,7 @@ def test_to_end_everything_takes_the_key_twice(tmp_path: Path) -> None:
         await pilot.press("n")
         await until(pilot, scene.run.stop_file.exists)
 
-    scene = scenes.running(tmp_path / "run")
+    scene = ours(scenes.running(tmp_path / "run"))
     watch(scene, story)
 
 
@@ -264,7 +317,7 @@ def test_the_first_answer_to_a_choice_is_the_only_one(tmp_path: Path) -> None:
         await pilot.pause()
         assert scene.run.finish_file.exists() and not scene.run.stop_file.exists()
 
-    scene = scenes.running(tmp_path / "run")
+    scene = ours(scenes.running(tmp_path / "run"))
     watch(scene, story)
 
 
@@ -374,7 +427,7 @@ def test_r_wants_a_reason(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await until(pilot, lambda: screen(pilot).query(CheckpointCard))
         await pilot.press("r", "enter")
-        await pilot.pause()
+        await until(pilot, lambda: "say what is wrong" in said(pilot))
         assert decision(scene) is None
         await pilot.press(*"ragged", "enter")
         await until(pilot, lambda: decision(scene))

@@ -6,11 +6,13 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from harness_core.agent.live import Live
+from harness_core.control import numbers
 from harness_core.files import read_bounded
 from harness_core.fold import Follower
 from harness_core.layout import RunDir
@@ -56,6 +58,16 @@ class Facts:
     """Whether older events are still being read, so that sums aren't whole yet."""
     past: Past | None = None
     """Where the replay is, None for a run as it is now."""
+    ours: bool = True
+    """Whether Longwatch runs it, not another harness."""
+    unread: int = 0
+    """The operator's messages that lie there and that nobody has taken in."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has come to its end and nothing works on it any more."""
+        complete = self.state.ended and self.state.exit == 0
+        return self.past is None and complete and not self.report.engine.alive
 
     @property
     def rests(self) -> bool:
@@ -69,6 +81,18 @@ class Facts:
         if self.past is not None:
             return not (self.past.ended or self.state.ended)
         return self.report.engine.alive
+
+
+def unread(run: RunDir, state: RunState) -> int:
+    """How many messages of the operator lie there that no engine has taken in."""
+    queued = sum(number > state.steer_newest for number in numbers(run.steering))
+    return queued + sum(_holds_words(path) for path in (run.steer_file, run.steer_next_file))
+
+
+def _holds_words(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size > 0
+    return False
 
 
 @runtime_checkable
@@ -90,6 +114,7 @@ class Feed:
         self._live_mark: tuple[int, int] | None = None
         self._live = _NOTHING
         self._report: Report | None = None
+        self._ours, self._unread = True, 0
         self.rush = False
         """Whether events came faster than anybody reads them when last looked at."""
 
@@ -110,7 +135,16 @@ class Feed:
         if self._report is None or new or due or stop != self._seen:
             self._reported, self._seen = now, stop
             self._report = report(self.run, self._follower.state)
-        return Facts(self.run, self._report, self._follower.state, self._live, behind)
+            self._ours, self._unread = self.run.run_json.exists(), unread(self.run, self._follower.state)
+        return Facts(
+            self.run,
+            self._report,
+            self._follower.state,
+            self._live,
+            behind,
+            ours=self._ours,
+            unread=self._unread,
+        )
 
     def _behind(self) -> bool:
         with contextlib.suppress(OSError):

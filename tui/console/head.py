@@ -15,6 +15,7 @@ from harness_core.safe import one_line
 from harness_core.state import Lifecycle
 from harness_core.status import Report
 from tui.console.facts import Facts, Past
+from tui.console.operator import READ_BY_OTHERS, READ_LATER
 from tui.console.sinks import MUTED
 
 
@@ -99,7 +100,7 @@ def second_line(facts: Facts) -> list[Part]:
     """What it takes, and how far the operator's words have come."""
     report = facts.report
     parts = [*(_whereabouts(facts.past) if facts.past else ())]
-    parts += [_stop(report), _steering(report), (clock(report.elapsed_s), "$text")]
+    parts += [_stop(report), _unread(facts), _steering(report), (clock(report.elapsed_s), "$text")]
     parts.append(_cost(report))
     parts.append((f"{amount(report.tokens)} tokens", MUTED))
     if report.context:
@@ -174,6 +175,13 @@ def _stop(report: Report) -> Part:
     if stop.requested:
         return f"□ {FINISH_NAME if stop.requested == 'finish' else STOP_NAME} is there", "$warning"
     return "", ""
+
+
+def _unread(facts: Facts) -> Part:
+    """What the operator has written and nobody is there to read."""
+    if not facts.unread or facts.at_work or facts.past is not None:
+        return "", ""
+    return f"□ {facts.unread} written, {READ_LATER if facts.ours else READ_BY_OTHERS}", "$warning"
 
 
 def _steering(report: Report) -> Part:

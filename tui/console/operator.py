@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness_core import config, control, skips
-from harness_core.layout import RunDir
+from harness_core.layout import FINISH_NAME, STOP_NAME, RunDir
 from harness_core.lock import engine_alive
 from harness_core.request import Request
 from harness_core.state import RunState
 from tui.launch import Detached, end_engine
+
+READ_LATER = "read when an engine works on the run"
+READ_BY_OTHERS = "the other harness has to read it"
 
 
 class Operator:
@@ -28,24 +31,31 @@ class Operator:
         """Whether Longwatch runs it, not another harness."""
         return self.run.run_json.exists()
 
-    def steer(self, text: str, mode: control.SteerMode) -> None:
-        """Say something to the agent. Raises Mistake when it says nothing."""
+    def steer(self, text: str, mode: control.SteerMode) -> str:
+        """Say something to the agent; returns who reads it. Raises Mistake when it says nothing."""
         if self.ours:
             control.steer(self.run, text, mode)
-            return
+            return "written" if self.alive else f"written: {READ_LATER}"
         control.check_words(text)
         path = self.run.steer_next_file if mode == "next" else self.run.steer_file
         with path.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(text.rstrip("\n") + "\n")
+        return f"written to {path.name}: {READ_BY_OTHERS}"
 
-    def pause(self) -> None:
+    def pause(self) -> str:
+        """Pull the brake; returns what that does."""
         control.request_stop(self.run)
+        return self._written(STOP_NAME, "no tool call starts while it is there")
 
-    def finish(self) -> None:
+    def finish(self) -> str:
+        """Have the feature in hand finished; returns what that does."""
         control.request_finish(self.run)
+        return self._written(FINISH_NAME, "the run stops after the feature in hand")
 
-    def clear_stop(self) -> None:
-        control.clear_stop(self.run)
+    def _written(self, name: str, does: str) -> str:
+        if not self.ours:
+            return f"{name} is written; the other harness has to heed it"
+        return f"{name} is written: {does}" if self.alive else f"{name} is written; no engine is at work"
 
     def go_on(self) -> None:
         """Clear the stop and start an engine where there is none. Waits for it.

@@ -109,13 +109,19 @@ class AnsweringScreen(Screen[None]):
 
     async def action_reject(self) -> None:
         answer = partial(self._decide, self._asked, "reject")
-        await self.ask_for_words("Send back: what is wrong?", lambda note, _: answer(note))
+        await self.ask_for_words(
+            "Send back: what is wrong?",
+            lambda note, _: answer(note) if note.strip() else "say what is wrong: the agents work from it",
+        )
 
     async def action_skip(self) -> None:
         asked, feature = self._asked, self.feature
         skip = partial(self._decide, asked, "skip") if asked else partial(self._skip, feature)
         what = ", ".join(asked.features) if asked else feature
-        await self.ask_for_words(f"Skip {one_line(what, 40) or 'it'}: why?", lambda note, _: skip(note))
+        await self.ask_for_words(
+            f"Skip {one_line(what, 40) or 'it'}: why?",
+            lambda note, _: skip(note) if note.strip() else "say why: it stays with the feature",
+        )
 
     def _skip(self, feature: str, note: str) -> str:
         """Have a feature given up for now; returns what is wrong with that, or ""."""

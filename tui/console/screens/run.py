@@ -190,7 +190,7 @@ class RunScreen(AnsweringScreen):
     async def action_steer(self) -> None:
         def send(text: str, mode: str) -> str:
             try:
-                self.operator.steer(text, MODES[mode])
+                self.say(self.operator.steer(text, MODES[mode]))
             except LongwatchError as error:
                 return str(error)
             return ""
@@ -199,11 +199,12 @@ class RunScreen(AnsweringScreen):
 
     def action_pause(self) -> None:
         facts = self.facts
-        if facts is not None and (facts.report.stop.requested or (facts.rests and self.operator.ours)):
+        if facts is not None and facts.over:
+            self.say("the run is over")
+        elif facts is not None and (facts.report.stop.requested or (facts.rests and self.operator.ours)):
             self._go_on()
         else:
-            self.operator.pause()
-            self.say("AGENT_STOP is there: nothing starts any more")
+            self.say(self.operator.pause())
 
     @work(thread=True, exit_on_error=False)
     def _go_on(self) -> None:
@@ -211,28 +212,33 @@ class RunScreen(AnsweringScreen):
             self.operator.go_on()
         except LongwatchError as error:
             self.app.call_from_thread(self.say, str(error), wrong=True)
+        else:
+            self.app.call_from_thread(self.say, "the stop is cleared: the run goes on")
 
     @work(thread=True, exit_on_error=False)
     def _end_all(self, *, and_leave: bool = False) -> None:
         left = self.operator.end()
-        if left:
-            self.app.call_from_thread(self.say, f"still alive: {', '.join(left)}", wrong=True)
+        said = f"still alive: {', '.join(left)}" if left else "nothing of the run is alive any more"
+        self.app.call_from_thread(self.say, said, wrong=bool(left))
         if and_leave:
             self.app.call_from_thread(self.app.exit, 0)
 
     async def action_stop(self) -> None:
-        await self.ask(
-            ChoiceCard(
-                "Stop the run?",
-                (
-                    Option("f", "finish the feature in hand, then stop", self.operator.finish),
-                    Option("p", "pause: no tool call starts while AGENT_STOP is there", self.operator.pause),
-                    Option(
-                        "n", "now: end the engine and every process of the run", self._end_all, grave=True
-                    ),
-                ),
-            )
-        )
+        operator = self.operator
+        options = [
+            Option("f", "finish the feature in hand, then stop", lambda: self.say(operator.finish())),
+            Option(
+                "p",
+                "pause: no tool call starts while AGENT_STOP is there",
+                lambda: self.say(operator.pause()),
+            ),
+            Option("n", "now: end the engine and every process of the run", self._end_all, grave=True),
+        ]
+        if not operator.ours:
+            # Its processes aren't Longwatch's to end, and only AGENT_STOP is a convention among harnesses.
+            asks = "write AGENT_STOP; the other harness has to heed it"
+            options = [Option("p", asks, lambda: self.say(operator.pause()))]
+        await self.ask(ChoiceCard("Stop the run?", options))
 
     async def action_leave(self) -> None:
         over = self.facts is not None and self.facts.state.ended
@@ -254,7 +260,7 @@ class RunScreen(AnsweringScreen):
 
     def _finish_and_leave(self) -> None:
         self.operator.finish()
-        self.app.exit(0)
+        self.app.exit(0, message="The run stops after the feature in hand.")
 
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
