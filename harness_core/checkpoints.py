@@ -12,7 +12,6 @@ from harness_core import calibration, control
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.control import Checkpoint, DecisionFile
-from harness_core.evaluation import overruled
 from harness_core.evidence import fingerprint
 from harness_core.files import write_whole
 from harness_core.journal import now_iso
@@ -20,6 +19,7 @@ from harness_core.ledger import Ledger
 from harness_core.prompting import findings_page
 from harness_core.run import Run
 from harness_core.state import PASSING, OpenCheckpoint
+from harness_core.verdicts import overruled
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,14 @@ class Subject:
     verdict: ev.Verdict | None
     evidence: Sequence[str]
     """`path sha256` of each piece as it lies there, `path gone` where it doesn't."""
+    texts: Sequence[int]
+    """By which event each feature got its text."""
 
     @property
     def hash(self) -> str:
         verdict = None if self.verdict is None else (self.verdict.verdict, self.verdict.findings)
-        shown = (self.kind, list(self.features), self.commit, verdict, list(self.evidence))
+        texts = list(self.texts)
+        shown = (self.kind, list(self.features), self.commit, verdict, list(self.evidence), texts)
         return hashlib.sha256(msgspec.json.encode(shown, order="deterministic")).hexdigest()
 
 
@@ -48,7 +51,8 @@ def subject_of(run: Run, kind: str, features: Sequence[str]) -> Subject:
     pieces = [piece for feature in features for piece in run.state.features[feature].evidence]
     shown = [*(piece.path for piece in pieces), *_contract_shown(run, kind)]
     evidence = [f"{path} {_digest(run, path)}" for path in shown]
-    return Subject(kind, features, run.git.head(), about, evidence)
+    texts = [run.state.features[feature].reworded for feature in features]
+    return Subject(kind, features, run.git.head(), about, evidence, texts)
 
 
 def _contract_shown(run: Run, kind: str) -> list[str]:
@@ -98,6 +102,9 @@ def follow_decision(run: Run, ledger: Ledger) -> bool:
     and the question is put again about what there is now.
     """
     asked = run.state.checkpoint
+    if asked is not None and _reworded(run, asked):
+        run.emit(ev.CheckpointDecided(id=asked.id, decision="stale", by="engine", note=_ANOTHER_TEXT))
+        return True
     answer = control.read_decision(run.dir, asked.id) if asked else None
     if asked is None or answer is None:
         return False
@@ -117,6 +124,16 @@ def follow_decision(run: Run, ledger: Ledger) -> bool:
         )
     )
     return True
+
+
+_ANOTHER_TEXT = "the contract's text was changed meanwhile"
+
+
+def _reworded(run: Run, asked: OpenCheckpoint) -> bool:
+    """Whether a feature has another text than when the question was put. Then that question is over: what is
+    to be asked now may be another one, or none before the feature is built anew."""
+    features = (run.state.features.get(name) for name in asked.features)
+    return any(found is not None and found.reworded > run.state.asked_seq for found in features)
 
 
 def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFile) -> None:
@@ -141,7 +158,7 @@ def _follow(run: Run, ledger: Ledger, asked: OpenCheckpoint, answer: DecisionFil
         return
     to = _MEANING[answer.decision]
     for feature in asked.features:
-        if to is not Status.REGRESSED or ledger.status(feature) in PASSING:
+        if cleared or to is Status.SKIPPED or ledger.status(feature) in PASSING:
             ledger.change(feature, to, by="operator", note=answer.note)
 
 

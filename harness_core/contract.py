@@ -58,6 +58,7 @@ __all__ = [
     "passing_of",
     "read",
     "render",
+    "reword",
     "same_text",
     "spent_of",
 ]
@@ -283,6 +284,26 @@ def extend(record: Record, added: Contract) -> Record:
         for feature in parse(text, record.name).features
     )
     return msgspec.structs.replace(record, document=text, sha256=_digest(text), features=features)
+
+
+def reword(record: Record, feature_id: str, description: str | None, steps: Sequence[str] | None) -> Record:
+    """The record with another text of one feature; None leaves a part as it is.
+
+    Raises ContractError where the document can't hold it.
+    """
+    before = document(record)
+    place = next(feature.index for feature in before.features if feature.id == feature_id)
+    whole = msgspec.json.decode(record.document)
+    holder = whole["features"] if isinstance(whole, dict) and "features" in whole else whole
+    entry = [*holder.values()][place] if isinstance(holder, dict) else holder[place]
+    given = {"description": description, "steps": None if steps is None else list(steps)}
+    entry |= {name: value for name, value in given.items() if value is not None}
+    text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    change = compare(before, passing_ids(before), parse(text, record.name))
+    if {item.feature for item in change.texts} - {feature_id} or change.lost or change.added:
+        raise ContractError(f"{record.name} can't be written anew without changing more than {feature_id}")
+    # A text that is as it was stays as it lies there, however it is laid out.
+    return msgspec.structs.replace(record, document=text, sha256=_digest(text)) if change.texts else record
 
 
 def document(record: Record) -> Contract:

@@ -91,6 +91,19 @@ class SkipRequest(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
 
 
+class RewordRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature's text as the operator wants it, `rewordings/*.json`; None leaves a part as it is.
+
+    Gone when an engine has taken it up.
+    """
+
+    feature: str
+    description: str | None
+    steps: list[str] | None
+    by: str
+    asked: str
+
+
 def operator_name() -> str:
     """Who is answering: the login name, or the numeric user where there is none."""
     with contextlib.suppress(OSError, KeyError):
@@ -261,13 +274,39 @@ def skip(run: RunDir, feature: str, note: str) -> None:
     request = SkipRequest(
         feature=feature, note=_characters(note), by=_characters(operator_name()), asked=now_iso()
     )
-    while not create_once(numbered(run.skips, time.time_ns()), msgspec.json.encode(request)):
-        pass
+    _ask(run.skips, request)
 
 
 def skip_requests(run: RunDir) -> list[Path]:
     """The files of all features that were asked to be skipped, the oldest first."""
     return [numbered(run.skips, number) for number in numbers(run.skips)]
+
+
+def reword(run: RunDir, feature: str, description: str | None, steps: Sequence[str] | None) -> None:
+    """Ask for a feature's text to be changed: the engine at work does it, or the next one."""
+    request = RewordRequest(
+        feature=feature,
+        description=None if description is None else _characters(description),
+        steps=None if steps is None else [_characters(step) for step in steps],
+        by=_characters(operator_name()),
+        asked=now_iso(),
+    )
+    _ask(run.rewordings, request)
+
+
+def reword_requests(run: RunDir) -> list[Path]:
+    """The files of all texts that were asked to be changed, the oldest first."""
+    return [numbered(run.rewordings, number) for number in numbers(run.rewordings)]
+
+
+def read_reword(path: Path) -> RewordRequest | None:
+    return _read(path, RewordRequest)
+
+
+def _ask(folder: Path, request: msgspec.Struct) -> None:
+    """Put a request where an engine takes it up, after those that were made before."""
+    while not create_once(numbered(folder, time.time_ns()), msgspec.json.encode(request)):
+        pass
 
 
 def read_skip(path: Path) -> SkipRequest | None:

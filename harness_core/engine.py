@@ -7,7 +7,7 @@ import contextlib
 
 import msgspec
 
-from harness_core import checkpoints, handoff, processes, skips
+from harness_core import checkpoints, handoff, processes, rewordings, skips
 from harness_core import events as ev
 from harness_core.agent.session import Casting, End, Parts
 from harness_core.app import App
@@ -90,7 +90,7 @@ class Engine:
         """Take notice of the operator's files."""
         trouble = ""
         try:
-            skips.take_up(self.run, self.ledger)
+            self._take_up()
             self.steering.collect()
             if self.brake.note_requests():
                 self.sessions.interrupt(End.STOPPED)
@@ -101,6 +101,11 @@ class Engine:
             with contextlib.suppress(OSError, LongwatchError):
                 self.run.emit(ev.Error(message=trouble, kind="control"))
         self._trouble = trouble
+
+    def _take_up(self) -> None:
+        """Do what the operator asks for about features."""
+        skips.take_up(self.run, self.ledger)
+        rewordings.take_up(self.run, self.ledger)
 
     # --- The flow -----------------------------------------------------------------------------------
 
@@ -113,7 +118,7 @@ class Engine:
             self.history.note(open_session.role if open_session else OUTSIDE)
             while True:
                 await self.brake.hold()
-                skips.take_up(self.run, self.ledger)
+                self._take_up()
                 await self._step()
         except EndOfRun as end:
             return end

@@ -162,9 +162,12 @@ class ContractTampered(Event, frozen=True, kw_only=True, tag="contract_tampered"
 
 
 class ContractChanged(Event, frozen=True, kw_only=True, tag="contract_changed"):
+    """The operator has changed a feature's text, and the contract is frozen anew."""
+
     feature: str
     by: str
     what: str = ""
+    sha256: str = ""
 
 
 class Score(msgspec.Struct, frozen=True):

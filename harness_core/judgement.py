@@ -10,11 +10,12 @@ from harness_core.agent.session import Casting, Outcome
 from harness_core.brake import EndOfRun
 from harness_core.contract import Status
 from harness_core.errors import Exit
-from harness_core.evaluation import Measure, read_verdict, refuted, ungraded
+from harness_core.evaluation import Measure, read_verdict, ungraded
 from harness_core.ledger import Ledger
 from harness_core.run import Run
 from harness_core.sessions import Assignment, Sessions
 from harness_core.state import PASSING
+from harness_core.verdicts import refuted
 
 EVALUATORS_AT_MOST = 3
 """Evaluators in a row that may give no verdict."""
@@ -92,5 +93,5 @@ class Judgement:
                 if self._ledger.status(feature_id) in PASSING:
                     note = "; ".join(item.where for item in verdict.findings if item.feature == feature_id)
                     self._ledger.change(feature_id, Status.FAILING, by="evaluator", note=note or "needs work")
-            elif verdict.verdict == "PASS" and self._ledger.status(feature_id) is not Status.SKIPPED:
+            elif verdict.verdict == "PASS" and self._ledger.status(feature_id) is Status.CLAIMED:
                 self._ledger.change(feature_id, Status.VERIFIED, by="evaluator")

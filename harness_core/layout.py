@@ -158,6 +158,11 @@ class RunDir:
         return self.private / "skips"
 
     @property
+    def rewordings(self) -> Path:
+        """Features whose text the operator asked to be changed."""
+        return self.private / "rewordings"
+
+    @property
     def calibration(self) -> Path:
         """Verdicts that the operator overrode."""
         return self.private / "calibration"

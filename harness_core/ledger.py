@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness_core import contract as ct
+from harness_core import control
 from harness_core import events as ev
 from harness_core import evidence as evd
 from harness_core.agreements import Agreements
@@ -102,12 +103,22 @@ class Ledger:
             change = ct.compare(self._held.document, self.passing, ct.read(self.path))
         except (ContractError, OSError):
             return
+        if self._reword_cut_off(change):
+            self._show()
+            return
         apart = {*change.to_true, *change.to_false}
         states = self._run.state.features
         newest = max(states, key=lambda name: states[name].seq)
         lagging = apart == {newest} and states[newest].seq > 0
         if not change.touches_text and (lagging or (apart and self._edit_cut_off())):
             self._show()
+
+    def _reword_cut_off(self, change: ct.Change) -> bool:
+        """Whether the file only lacks a text that the operator asked for and that is on record already."""
+        requests = (control.read_reword(path) for path in control.reword_requests(self._run.dir))
+        asked = {request.feature for request in requests if request is not None}
+        others = change.lost or change.added or change.reordered or change.form
+        return bool(change.texts) and not others and {text.feature for text in change.texts} <= asked
 
     def _edit_cut_off(self) -> bool:
         calls = cut_off_calls(self._run.dir.journal)
@@ -181,6 +192,28 @@ class Ledger:
         self._adopt(record)
         self._show()
         return None
+
+    def reword(self, feature_id: str, description: str | None, steps: Sequence[str] | None, by: str) -> None:
+        """Give a feature the text that the operator wants, and freeze the contract anew.
+
+        None leaves a part as it is. What passed, or was given up, is to be built by that text. Doing it twice
+        is harmless. Raises ContractError where the contract can't hold it.
+        """
+        assert self._held is not None
+        record = ct.reword(self._held.record, feature_id, description, steps)
+        if record.sha256 != self._held.record.sha256:
+            self._adopt(record)
+        if record.sha256 != self._run.state.contract_sha:
+            what = [] if description is None else [f"description: {description}"]
+            what += [] if steps is None else [f"steps: {' | '.join(steps)}"]
+            self._run.emit(
+                ev.ContractChanged(
+                    feature=feature_id, by=by, what="; ".join(what)[:2000], sha256=record.sha256
+                )
+            )
+        if self.status(feature_id) in (*PASSING, Status.SKIPPED):
+            self.change(feature_id, Status.FAILING, by="operator", note="its text was changed")
+        self._show()
 
     def _adopt(self, record: Record) -> None:
         files = ContractFiles(self._run.dir.record, self._run.dir.root / record.name)

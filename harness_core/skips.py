@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from harness_core import control
 from harness_core import events as ev
 from harness_core.contract import Status
-from harness_core.control import SkipRequest
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
 from harness_core.state import RunState
@@ -46,18 +45,18 @@ def take_up(run: Run, ledger: Ledger) -> None:
             said = f"{path.name} asks for no feature of the contract to be skipped: it is left out"
             run.emit(ev.Error(message=said, kind="control"))
         else:
-            _tell(run, request, f"skip-{path.stem}")
+            said = (
+                f"The operator gives {request.feature} up for now: {request.note}\n"
+                "Take back or finish what would leave the project broken, commit, and leave the feature."
+            )
+            tell_builder(run, request.feature, said, request.by, f"skip-{path.stem}")
             ledger.change(request.feature, Status.SKIPPED, by="operator", note=request.note)
         path.unlink(missing_ok=True)
 
 
-def _tell(run: Run, request: SkipRequest, source: str) -> None:
-    """Let the builder know whose work in hand this is."""
+def tell_builder(run: Run, feature: str, said: str, by: str, source: str) -> None:
+    """Let the builder know, once for each source, whose work in hand this feature is."""
     session = run.state.open_session
-    builds = session is not None and session.role == "generator" and request.feature in session.features
+    builds = session is not None and session.role == "generator" and feature in session.features
     if builds and not control.is_queued(run.dir, source):
-        said = (
-            f"The operator gives {request.feature} up for now: {request.note}\n"
-            "Take back or finish what would leave the project broken, commit, and leave the feature."
-        )
-        control.steer(run.dir, said, "now", request.by, source)
+        control.steer(run.dir, said, "now", by, source)

@@ -11,10 +11,10 @@ import msgspec
 
 from harness_core import events as ev
 from harness_core.contract import Status
-from harness_core.evaluation import overruled, refuted
 from harness_core.iterations import Iteration
 from harness_core.journal import check_format
 from harness_core.layout import FORMAT
+from harness_core.verdicts import overruled, refuted
 
 PASSING = frozenset((Status.CLAIMED, Status.VERIFIED, Status.APPROVED))
 """The states in which `passes` is true in the agents' file."""
@@ -62,6 +62,8 @@ class FeatureState(msgspec.Struct):
     seq: int = 0
     """The event that gave it its present status."""
     note: str = ""
+    reworded: int = 0
+    """The event that gave it its present text; 0 where that is the one that was first frozen."""
 
 
 class OpenCheckpoint(msgspec.Struct):
@@ -391,6 +393,15 @@ def _contract_frozen(state: RunState, event: ev.ContractFrozen) -> None:
     }
 
 
+def _contract_changed(state: RunState, event: ev.ContractChanged) -> None:
+    state.contract_sha = event.sha256 or state.contract_sha
+    feature = state.features.get(event.feature)
+    if feature is not None:
+        feature.reworded = event.seq
+        # What was tried was tried at something else.
+        feature.attempts = 0
+
+
 def _spec_written(state: RunState, event: ev.SpecWritten) -> None:
     state.spec_sha = event.sha256
 
@@ -569,7 +580,8 @@ def _rate_limited(state: RunState, event: ev.RateLimited) -> None:
 
 
 def _retry(state: RunState, event: ev.Retry) -> None:
-    state.waiting_until = None
+    if event.status != 429:  # Else it may be the very wait of which a rejected window has told.
+        state.waiting_until = None
     if event.delay_ms >= LONG_WAIT_MS:
         until = datetime.fromisoformat(event.ts) + timedelta(milliseconds=event.delay_ms)
         state.waiting_until = until.isoformat(timespec="seconds")
@@ -612,6 +624,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.SessionStarted: _session_started,
     ev.SessionEnded: _session_ended,
     ev.ContractFrozen: _contract_frozen,
+    ev.ContractChanged: _contract_changed,
     ev.SpecWritten: _spec_written,
     ev.FeaturesAdded: _features_added,
     ev.SprintStarted: _sprint_started,
