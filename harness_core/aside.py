@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core import processes
-
 MARK = "LONGWATCH_ASIDE"
 """By which a program's children are found, wherever they went."""
 _SAID = 1 << 16
@@ -57,6 +55,9 @@ def beside(
         yield process
     finally:
         process.kill()
+        # Whoever reads settings has this module, and psutil costs 10 ms.
+        from harness_core import processes  # noqa: PLC0415
+
         processes.kill(processes.marked(MARK, mark))
         process.wait()
         for pipe in (process.stdin, process.stdout):

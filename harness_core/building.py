@@ -8,7 +8,6 @@ from harness_core import attempts, prompting, rubric
 from harness_core.agent.session import Casting
 from harness_core.checkpoints import write_findings
 from harness_core.contract import Status
-from harness_core.evaluation import refuted
 from harness_core.flow import Build
 from harness_core.goal import TURNS, Goal
 from harness_core.ledger import Ledger
@@ -16,6 +15,7 @@ from harness_core.prompting import Hints
 from harness_core.run import Run
 from harness_core.sessions import Assignment, accept
 from harness_core.state import RunState
+from harness_core.verdicts import refuted
 
 
 class Building:

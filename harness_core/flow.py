@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.errors import Exit
-from harness_core.evaluation import refuted
 from harness_core.iterations import Decision, best, decide
 from harness_core.state import PASSING, OpenSession, RunState, SprintState
+from harness_core.verdicts import refuted
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from harness_core import __main__ as engine
 from tui import cli
 
 ROOT = Path(__file__).parent.parent
+for _name in cli.cli.list_commands(None):
+    cli.cli.get_command(None, _name)
 Done = subprocess.CompletedProcess[bytes]
 
 

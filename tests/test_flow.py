@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.errors import Exit
-from harness_core.evaluation import refuted
 from harness_core.flow import (
     Agree,
     Apply,
@@ -33,6 +32,7 @@ from harness_core.flow import (
     next_step,
 )
 from harness_core.state import PASSING, RunState
+from harness_core.verdicts import refuted
 
 BARE = Plan(checkpoints=(), max_retries=3)
 JUDGED = Plan(cadence="feature", checkpoints=(), max_retries=3)

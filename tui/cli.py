@@ -6,6 +6,7 @@ import io
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from typing import Any
 
 import click
@@ -14,22 +15,39 @@ from harness_core import __version__
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
-from tui.commands.calibrating import calibration
 from tui.commands.common import for_console, say
-from tui.commands.doctoring import doctor
-from tui.commands.hooking import hook, hooks
-from tui.commands.limiting import limits
-from tui.commands.looking import attach, status, trace
-from tui.commands.operating import approve, reject, skip, steer, stop
-from tui.commands.reporting import replay, report
-from tui.commands.starting import demo, resume, run
+
+_MODULES = {
+    "starting": ("demo", "run", "resume"),
+    "looking": ("attach", "status", "trace"),
+    "operating": ("steer", "stop", "approve", "reject", "skip"),
+    "rewording": ("contract",),
+    "limiting": ("limits",),
+    "calibrating": ("calibration",),
+    "hooking": ("hook", "hooks"),
+    "reporting": ("replay", "report"),
+    "doctoring": ("doctor",),
+}
+"""Where each command is, below `tui/commands/`."""
+_ORDER = (
+    *("demo", "run", "attach", "status", "steer", "stop", "resume", "approve", "reject", "skip", "contract"),
+    *("limits", "calibration", "hook", "hooks", "trace", "replay", "report", "doctor"),
+)
 
 
 class _Commands(click.Group):
-    """Lists commands in the order of telling; one whose reader goes away ends quietly."""
+    """Lists commands in the order of telling, loads one when it is called; one whose reader goes away ends
+    quietly."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+    def list_commands(self, ctx: click.Context | None) -> list[str]:
+        return list(_ORDER)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        module = next((name for name, commands in _MODULES.items() if cmd_name in commands), None)
+        if module is None:
+            return None
+        found: click.Command = getattr(import_module(f"tui.commands.{module}"), cmd_name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -57,15 +75,6 @@ def cli(ctx: click.Context) -> None:
         launching.begin()
     else:
         say(ctx.get_help())
-
-
-_COMMANDS = (
-    *(demo, run, attach, status, steer, stop, resume, approve, reject, skip, limits, calibration),
-    *(hook, hooks),
-    *(trace, replay, report, doctor),
-)
-for _command in _COMMANDS:
-    cli.add_command(_command)
 
 
 def main() -> None:
