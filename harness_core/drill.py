@@ -44,8 +44,12 @@ _SERVER_WITHIN = 20.0
 _KEPT = 7
 """Older findings that are kept beside a new one: with a sandbox and without, of a few versions."""
 _DENIED, _BROKEN = "held-by-verdict", "held-by-failure"
-_REACH = "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'HEAD /api/hello HTTP/1.0\\r\\n\\r\\n' >&3; grep HTTP <&3"
-_COMMIT = "git add -A && git commit -q -m drill"
+_REACH = (
+    "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'HEAD /api/hello HTTP/1.0\\r\\n\\r\\n' >&3 && "
+    'read -r -t 10 said <&3 && echo "$said"; echo tried'
+)
+_COMMITTED = "work.txt"
+_COMMIT = f"git add -A && git commit -q -m drill && git ls-tree --name-only HEAD {_COMMITTED}"
 _LEAVE = "touch {root}/../outside"
 _TRY = "touch tried"
 _SPOIL = "touch {root}/spoilt"
@@ -176,7 +180,7 @@ def _run(root: Path, boxed: bool) -> Run:
     git = GitRepo(directory)
     git.prepare()
     git.keep_out(sandbox.MASKED)
-    (root / "work.txt").write_text("work\n")
+    (root / _COMMITTED).write_text("work\n")
     return Run(
         dir=directory,
         id=f"drill-{uuid.uuid4().hex[:12]}",
@@ -201,8 +205,8 @@ class _Session:
         self._port = int(url.rpartition(":")[2])
         self.review = reviews.place(sandbox.scratch(run.id), self._id) if role == "evaluator" else None
         self.asked: list[str] = []
-        self.came: dict[str, tuple[bool, str]] = {}
-        """Of each command: whether it ended well, and what it said."""
+        self.came: dict[str, str] = {}
+        """What each command said."""
 
     @property
     def commands(self) -> list[str]:
@@ -235,7 +239,7 @@ class _Session:
                 if isinstance(block, ToolUseBlock):
                     made[block.id] = str(block.input.get("command"))
                 elif isinstance(block, ToolResultBlock):
-                    self.came[made.get(block.tool_use_id, "")] = (not block.is_error, str(block.content))
+                    self.came[made.get(block.tool_use_id, "")] = str(block.content)
             if isinstance(message, ResultMessage) and message.is_error:
                 raise _Failed(str(message.result or message.subtype))
         if missing := [command for command in self.commands if command not in self.came]:
@@ -310,13 +314,14 @@ def _hook_trouble(run: Run, builder: _Session) -> str:
 def _box_trouble(run: Run, builder: _Session, evaluator: _Session) -> str:
     assert evaluator.review is not None
     root = run.dir.root
-    for command, what in (
-        (_REACH, "what listens on this machine can't be reached from inside it"),
-        (_COMMIT, "`git add -A` fails in it"),
+    # By what was said: not every exit status counts as a failure for the CLI.
+    for command, answer, what in (
+        (_REACH, "HTTP/1", "what listens on this machine can't be reached from inside it"),
+        (_COMMIT, _COMMITTED, "`git add -A` fails in it"),
     ):
-        well, said = builder.came[builder.filled(command)]
-        if not well:
-            return f"{what} ({said.strip().rpartition(chr(10))[2][:120]})"
+        said = builder.came[builder.filled(command)]
+        if answer not in said:
+            return f"{what} ({' '.join(said.split())[:120]})"
     if (root.parent / "outside").exists():
         return "a command in it could write outside of the project"
     if not (evaluator.review / "tried").exists():

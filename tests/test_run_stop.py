@@ -29,7 +29,7 @@ def pids(stage: Stage) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("mode", ["off", "require"])
+@pytest.mark.parametrize("mode", ["off", pytest.param("require", marks=pytest.mark.slow)])
 def test_nothing_is_left_two_seconds_after_a_stop(tmp_path: Path, mode: str) -> None:
     if mode == "require" and (why := boxless()):
         pytest.skip(why)
