@@ -17,6 +17,7 @@ from harness_core.config import RunConfig, Switches
 from harness_core.contract import Feature
 from harness_core.errors import Mistake
 from harness_core.files import read_text
+from harness_core.handoff import archive_of
 from harness_core.layout import RunDir
 from harness_core.mcp_servers import BROWSER
 from harness_core.rubric import Rubric
@@ -42,6 +43,7 @@ def system_prompt(run: RunDir, role: str, page: str, config: RunConfig) -> str:
         "spec": run.spec.name,
         "contract": run.contract.name,
         "notes": run.notes.name,
+        "archive": archive_of(run.notes).name,
         "features": str(config.features),
     }
     return Template(_switched(page_text(run, role, page), config.switches)).safe_substitute(
@@ -110,7 +112,7 @@ def initializer_task(run: RunDir, features: int) -> str:
     """The first message of the initializer."""
     return (
         f"The specification is in {run.spec.name}. Prepare the build: write {run.contract.name} with exactly "
-        f"{features} features, then init.sh, the scaffold and PROGRESS.md, and commit."
+        f"{features} features, then init.sh, the scaffold and what else your page asks for, and commit."
     )
 
 
