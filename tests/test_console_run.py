@@ -14,6 +14,7 @@ from textual.app import SystemCommand
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
+from textual.widgets._toast import Toast
 
 from harness_core import control
 from harness_core import events as ev
@@ -31,17 +32,20 @@ from tui.console.screens.help import HelpScreen
 from tui.console.screens.review import ReviewScreen
 from tui.console.screens.run import TABS, RunScreen
 from tui.console.screens.trace import TraceScreen
+from tui.console.tabs import Tabs
 from tui.settings import Settings
 
 Story = Callable[[Pilot[int]], Awaitable[None]]
 
 
-def watch(scene: Scene, story: Story, size: tuple[int, int] = (120, 40), **settings: object) -> None:
+def watch(
+    scene: Scene, story: Story, size: tuple[int, int] = (120, 40), *, toasts: bool = False, **settings: object
+) -> None:
     """Tell a story to a console on that run."""
 
     async def told() -> None:
         app = Console(scene.run, Settings(**settings))  # type: ignore[arg-type]
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=toasts) as pilot:
             await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.facts is not None)
             await story(pilot)
 
@@ -506,6 +510,21 @@ def test_what_is_overridden_is_seen_and_can_be_taken_back(tmp_path: Path) -> Non
     watch(scene, story)
 
 
+def test_the_card_says_how_to_override_where_o_means_something_else(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        def card() -> str:
+            return str(screen(pilot).query_one("CheckpointCard Static", Static).render())
+
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        assert "v, then o" not in card()
+        await pilot.press("5")
+        await until(pilot, lambda: "v, then o override" in card())
+        await pilot.press("1")
+        await until(pilot, lambda: "v, then o" not in card())
+
+    watch(scenes.waiting(tmp_path / "run"), story)
+
+
 def test_a_question_of_a_run_without_an_engine_says_how_to_start_one(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         def card() -> str:
@@ -633,6 +652,21 @@ def test_where_there_is_no_room_the_stop_keys_still_work(tmp_path: Path) -> None
     watch(scene, story, (60, 20))
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("stopped", ["■ stopped", "p goes on"]), ("complete", ["✓ complete"])]
+)
+def test_where_there_is_no_room_it_still_says_how_the_run_stands(
+    tmp_path: Path, name: str, says: list[str]
+) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        def shown() -> str:
+            return str(screen(pilot).query_one("#too-small", Static).render())
+
+        await until(pilot, lambda: all(words in shown() for words in says))
+
+    watch(ours(scenes.SCENES[name](tmp_path / "run")), story, (60, 20))
+
+
 def test_q_leaves_a_run_that_nobody_works_on(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int]) -> None:
         await pilot.press("q")
@@ -673,6 +707,29 @@ def test_ctrl_q_asks_too_wherever_one_is(tmp_path: Path, over: list[str]) -> Non
 def test_a_key_that_comes_when_all_is_closed_breaks_nothing(tmp_path: Path) -> None:
     app = Console(scenes.running(tmp_path / "run").run, Settings())
     asyncio.run(app.on_event(events.Key("x", "x")))
+
+
+def test_a_click_on_a_tab_goes_to_the_pane(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        tabs = screen(pilot).query_one(Tabs)
+        for name in ("git", "evidence", "stream"):
+            place = str(tabs.render()).index(name) + 1
+            assert await pilot.click(Tabs, offset=(place + 1, 0))
+            await until(pilot, lambda name=name: name == screen(pilot).pane.NAME)
+
+    watch(scenes.running(tmp_path / "run"), story, (80, 24))
+
+
+def test_what_was_said_never_stands_over_what_one_types(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: pilot.app.query(Toast))
+        await until(pilot, lambda: screen(pilot).query_one(Toast).region.area)
+        assert screen(pilot).query_one(Toast).region.bottom < screen(pilot).size.height // 2
+        await pilot.press("s")
+        await until(pilot, lambda: not screen(pilot).query(Toast))
+
+    watch(scenes.running(tmp_path / "run"), story, (80, 24), toasts=True)
 
 
 def test_t_shows_the_journal_and_escape_leads_back(tmp_path: Path) -> None:

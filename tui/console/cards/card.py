@@ -32,6 +32,8 @@ class Card(Vertical, can_focus=True):
 
     def on_mount(self) -> None:
         self._before = self.screen.focused
+        # What was said before mustn't stand over what is asked now.
+        self.app.clear_notifications()
 
     @property
     def first(self) -> Widget:

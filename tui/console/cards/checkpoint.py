@@ -45,10 +45,11 @@ class CheckpointCard(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(self._said())
 
-    def show(self, *, overrides: Sequence[str], rests: bool) -> None:
-        """Take in what would go with an answer, and whether one waits for an engine."""
-        if (tuple(overrides), rests) != (self._overrides, self._rests):
-            self._overrides, self._rests = tuple(overrides), rests
+    def show(self, *, overrides: Sequence[str], rests: bool, answers: str) -> None:
+        """Take in what would go with an answer, whether one waits for an engine, and how to answer."""
+        now = tuple(overrides), rests, answers
+        if now != (self._overrides, self._rests, self._answers):
+            self._overrides, self._rests, self._answers = now
             for said in self.query(Static):
                 said.update(self._said())
 

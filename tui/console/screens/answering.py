@@ -30,7 +30,6 @@ class AnsweringScreen(Screen[None]):
     """
 
     ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override a criterion · x skip"
-    """How a question is answered, as its card says."""
 
     def __init__(self, run: RunDir) -> None:
         super().__init__()
@@ -41,6 +40,11 @@ class AnsweringScreen(Screen[None]):
         """The open question, as it is shown."""
         self._overrides: list[str] = []
         """Criteria on which the operator disagrees with the evaluator; they go with the answer."""
+
+    @property
+    def answers(self) -> str:
+        """How a question is answered, as its card says."""
+        return self.ANSWERS
 
     # --- Asking -------------------------------------------------------------------------------------------
 
@@ -76,11 +80,11 @@ class AnsweringScreen(Screen[None]):
             for old in self.query(CheckpointCard):
                 old.remove()
             if self._asked is not None:
-                card = CheckpointCard(self._asked, facts.state.verdict, self.ANSWERS)
+                card = CheckpointCard(self._asked, facts.state.verdict, self.answers)
                 self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
             self.refresh_bindings()
         for card in self.query(CheckpointCard):
-            card.show(overrides=self._overrides, rests=facts.rests)
+            card.show(overrides=self._overrides, rests=facts.rests, answers=self.answers)
 
     @property
     def feature(self) -> str:

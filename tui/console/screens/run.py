@@ -7,10 +7,11 @@ import time
 from typing import ClassVar
 
 import click
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.widgets import Footer, Static
 
 from harness_core.control import SteerMode
@@ -22,7 +23,7 @@ from tui.console import keys
 from tui.console.attention import Attention
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts, Feed, Looker
-from tui.console.head import Head
+from tui.console.head import Head, first_line
 from tui.console.panes.evidence import EvidencePane
 from tui.console.panes.features import FeaturesPane
 from tui.console.panes.git import GitPane
@@ -31,6 +32,7 @@ from tui.console.panes.progress import ProgressPane
 from tui.console.panes.stream import StreamPane
 from tui.console.screens.answering import AnsweringScreen
 from tui.console.sinks import words
+from tui.console.tabs import Tabs
 from tui.settings import Settings
 
 POLL = 1 / 30
@@ -72,7 +74,7 @@ class RunScreen(AnsweringScreen):
         layout = next((name for least, name in reversed(widths) if width >= least), "-narrow")
         self.add_class(layout)
         yield Head()
-        yield Static(id="tabs")
+        yield Tabs(TABS)
         with Container(id="panes"):
             for name in ORDERS[layout]:
                 yield PANES[name](self.run_dir)
@@ -104,12 +106,20 @@ class RunScreen(AnsweringScreen):
         size = self.app.size
         small = size.width < SMALLEST[0] or size.height < SMALLEST[1]
         self.set_class(small, "-too-small")
-        need, have = f"{SMALLEST[0]}×{SMALLEST[1]}", f"{size.width}×{size.height}"
-        self.query_one("#too-small", Static).update(
-            words(f"The console needs {need} characters; here are {have}.\np pauses the run, K stops it.")
-        )
+        self._say_too_small()
         order = next((order for name, order in ORDERS.items() if self.has_class(name)), TABS)
         self.query_one("#panes").sort_children(key=lambda pane: order.index(pane.id or ""))
+
+    def _say_too_small(self) -> None:
+        if not self.has_class("-too-small"):
+            return
+        size, facts = self.app.size, self.facts
+        need, have = f"{SMALLEST[0]}×{SMALLEST[1]}", f"{size.width}×{size.height}"
+        stands = facts is not None and (facts.rests or facts.report.stop.requested)
+        keys_do = "p goes on" if stands else "p pauses the run"
+        said = f"The console needs {need} characters; here are {have}.\n{keys_do}, K stops it."
+        above = [Content.styled(*first_line(facts)[0])] if facts is not None else []
+        self.query_one("#too-small", Static).update(Content("\n").join([*above, words(said)]))
 
     @property
     def panes(self) -> list[Pane]:
@@ -136,6 +146,7 @@ class RunScreen(AnsweringScreen):
             self._rests_until = time.monotonic() + REST
         self.facts = facts
         self.query_one(Head).look(facts)
+        self._say_too_small()
         self.show_checkpoint(facts)
         self._attention.look(facts)
         self._show(facts)
@@ -161,10 +172,12 @@ class RunScreen(AnsweringScreen):
         self._shown = name
         for pane in self.panes:
             pane.set_class(pane.id == name, "-shown")
-        self.query_one("#tabs", Static).update(
-            words("  ".join(f"[{n} {p}]" if p == name else f" {n} {p} " for n, p in enumerate(TABS, 1)))
-        )
+        self.query_one(Tabs).show(name)
         self.pane.focus_inside()
+
+    @on(Tabs.Chosen)
+    def _go_to_tab(self, chosen: Tabs.Chosen) -> None:
+        self.action_pane(chosen.name)
 
     @property
     def feature(self) -> str:
@@ -179,6 +192,14 @@ class RunScreen(AnsweringScreen):
         pane = next((node for node in around if isinstance(node, Pane)), None)
         if pane is not None:
             self._shown = pane.NAME
+            if self.facts is not None:
+                self.show_checkpoint(self.facts)
+
+    @property
+    def answers(self) -> str:
+        # There, `o` opens a file outside.
+        in_evidence = self._shown == EvidencePane.NAME
+        return super().answers.replace("o override", "v, then o override") if in_evidence else super().answers
 
     def action_zoom(self) -> None:
         panes = self.query_one("#panes")
