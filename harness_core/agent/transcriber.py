@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OUTPUT_BYTES = 4096
 FATAL_STATUS = frozenset({400, 401, 403, 404, 413})
 """API errors that trying again doesn't mend."""
+_RAN = "Exit code "
+"""How the result of a command begins that ran and failed."""
 _PATIENCE = 2
 """Announced retries of one reply before such an error is taken for final: a single one may be a hiccup."""
 
@@ -176,13 +178,15 @@ class Transcriber:
         self._journal_subagent(tool_use_id)
         gate.finish(tool_use_id)
         known = gate.announced.pop(tool_use_id, None)
-        if known is not None and not failed and tool_use_id not in gate.judged:
+        text = _flatten(content)
+        # A call that is turned down never comes to its guard; a command that failed did run.
+        ran = not failed or text.startswith(_RAN)
+        if known is not None and ran and tool_use_id not in gate.judged:
             self.unguarded = tool_use_id
             self._run.emit(
                 ev.Error(message=f"the call {tool_use_id} ran without its guard", kind="unguarded")
             )
         gate.judged.discard(tool_use_id)
-        text = _flatten(content)
         # Before it is cut: half a secret isn't known as one.
         data = self._run.redact.text(text).encode("utf-8", "replace")
         kept = blob(self._run, data) if len(data) > OUTPUT_BYTES else None
