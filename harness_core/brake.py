@@ -106,9 +106,15 @@ class Brake:
             self._run.emit(ev.StopCleared())
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but not past a stop."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and not self.on:
+        """Wait, but not past a stop. Raises EndOfRun for a limit that is reached meanwhile.
+
+        A machine that slept has waited too, by the one clock that went on; one whose time was set back, by
+        the other.
+        """
+        until, wall = time.monotonic() + seconds, time.time() + seconds
+        while time.monotonic() < until and time.time() < wall and not self.on:
+            if (hit := self.limit(new_session=False)) is not None:
+                self.end_at(hit)
             await asyncio.sleep(POLL)
         await self.hold()
 

@@ -23,13 +23,12 @@ from harness_core.contract import Status
 from harness_core.errors import Exit
 from harness_core.gitrepo import GitRepo
 from harness_core.layout import RunDir
+from harness_core.patience import TRIES, Failures, backoff, until
 from harness_core.run import Run
 from harness_core.state import OpenSession
 
 SENT_BACK_AT_MOST = 3
-API_RETRIES = 5
-API_BACKOFF = 5.0
-"""Seconds before a session whose API failed is gone on with; doubled each time."""
+USAGE_LIMIT_STATUS = 429
 CLOSE_WITHIN = 10.0
 """Seconds that all CLIs have to go at the run's end; what is left then is ended by its marks."""
 
@@ -207,15 +206,16 @@ class Sessions:
         """The API or the CLI failed in a way that may pass: wait, then go on in the same session."""
         self._session = None
         await session.close()
+        # A usage limit has its time, and the CLI doesn't always wait for it; being told is no failure.
+        wait = until(self._run.state.waiting_until) if outcome.status == USAGE_LIMIT_STATUS else 0.0
         self._run.emit(ev.Error(message=self._run.redact.text(outcome.detail)[:2000], kind=outcome.end.value))
-        count = failures.count(self._run.state.turns)
-        if count > API_RETRIES:
+        count = 0 if wait else failures.count(self._run.state.turns)
+        if count > TRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
-        delay = API_BACKOFF * 2 ** (count - 1) if outcome.end is End.API_ERROR else 0.0
-        self._run.emit(
-            ev.Retry(attempt=count, max=API_RETRIES, delay_ms=round(delay * 1000), status=outcome.status)
-        )
-        await self._brake.sleep(delay)
+        if count and outcome.end is End.API_ERROR:
+            wait = backoff(count)
+        self._run.emit(ev.Retry(attempt=count, max=TRIES, delay_ms=round(wait * 1000), status=outcome.status))
+        await self._brake.sleep(wait)
 
     async def _wrap_up(self, session: Session, outcome: Outcome) -> None:
         """End a session: the next one's CLI starts, what was left uncommitted is committed, the old goes."""
@@ -291,20 +291,6 @@ class Sessions:
         task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-class Failures:
-    """Counts failures between which the agent got no further."""
-
-    def __init__(self) -> None:
-        self._times = 0
-        self._turns = -1
-
-    def count(self, turns: int) -> int:
-        """One more failure, when the run had taken `turns` turns; returns how many there were in a row."""
-        self._times = self._times + 1 if turns == self._turns else 1
-        self._turns = turns
-        return self._times
 
 
 async def _dispose(spare: asyncio.Task[Session]) -> None:

@@ -60,6 +60,8 @@ class End(StrEnum):
     API_ERROR = "api_error"
     REFUSED = "refused"
     CRASHED = "crashed"
+    TOO_LONG = "too_long"
+    """The conversation no longer fits the model, though it was compacted; a fresh session will."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -385,6 +387,8 @@ class Session:
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
             return Outcome(End.LIMIT, str(self._gate.limit))
+        if result.terminal_reason == "prompt_too_long":
+            return Outcome(End.TOO_LONG, "the conversation is too long for the model")
         if result.is_error:
             said = result.result or "; ".join(result.errors or []) or result.subtype
             return Outcome(End.API_ERROR, said, status=result.api_error_status)

@@ -134,10 +134,12 @@ async def _refusal(kind: WireFaultKind) -> Response | None:
     match kind:
         case WireFaultKind.RATE_LIMITED:
             return _error(429, "rate_limit_error", "Too many requests.", {"retry-after": "1"})
-        case WireFaultKind.USAGE_LIMIT:
-            reset = int(time.time()) + 3600
+        case WireFaultKind.USAGE_LIMIT | WireFaultKind.SHORT_USAGE_LIMIT:
+            wait = 3600 if kind is WireFaultKind.USAGE_LIMIT else 3
+            reset = int(time.time()) + wait
             headers = {
-                "retry-after": "3600",
+                "retry-after": str(wait),
+                "x-should-retry": "false",
                 "anthropic-ratelimit-unified-status": "rejected",
                 "anthropic-ratelimit-unified-reset": str(reset),
                 "anthropic-ratelimit-unified-representative-claim": "five_hour",
@@ -147,6 +149,13 @@ async def _refusal(kind: WireFaultKind) -> Response | None:
             return _error(500, "api_error", "Internal server error", {})
         case WireFaultKind.OVERLOADED:
             return _error(529, "overloaded_error", "Overloaded", {})
+        case WireFaultKind.UNAUTHORIZED:
+            return _error(401, "authentication_error", "invalid x-api-key", {})
+        case WireFaultKind.NO_MODEL:
+            return _error(404, "not_found_error", "model: not known here", {})
+        case WireFaultKind.TOO_LONG:
+            too_long = "prompt is too long: 204857 tokens > 200000 maximum"
+            return _error(400, "invalid_request_error", too_long, {})
         case WireFaultKind.SILENT:
             await asyncio.sleep(_FOREVER)
     return None

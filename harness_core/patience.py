@@ -1,0 +1,44 @@
+"""How long to wait before a session whose API or CLI has failed is gone on with, and how often."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+TRIES = 8
+"""Failures in a row after which a run gives up. The CLI has tried up to 300 times before each."""
+FIRST_WAIT = 5.0
+"""Seconds before the first try; doubled each time, and spread by as much again, so that runs which failed
+together don't come back together."""
+LONGEST_WAIT = 300.0
+
+
+class Failures:
+    """Counts failures between which the agent got no further."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._turns = -1
+
+    def count(self, turns: int) -> int:
+        """One more failure, when the run had taken `turns` turns; returns how many there were in a row."""
+        self._times = self._times + 1 if turns == self._turns else 1
+        self._turns = turns
+        return self._times
+
+
+def backoff(times: int) -> float:
+    """Seconds to wait after the `times`-th failure in a row."""
+    import tenacity  # noqa: PLC0415  (takes longer to import than most runs have use for it)
+
+    failure = tenacity.RetryCallState(tenacity.AsyncRetrying(), None, (), {})
+    failure.attempt_number = times
+    wait = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
+    return wait(failure)
+
+
+def until(moment: str | None) -> float:
+    """Seconds until a time of the journal; 0 where there is none, or it is over."""
+    if not moment:
+        return 0.0
+    return max(0.0, datetime.fromisoformat(moment).timestamp() - time.time())
