@@ -133,8 +133,8 @@ def _generator(program: Program, mends: bool, brief: Brief) -> Generator[Step, O
     done: set[str] = set()
     while True:
         seen = yield "Which feature is next?", bash(f"cat {CONTRACT}")
-        feature = next_feature(brief, seen.text)
-        if feature is None or feature in done or feature not in program.pieces:
+        feature = next_feature(brief, seen.text, done)
+        if feature is None or feature not in program.pieces:
             yield "Everything that I was given is built and claimed."
             return
         done.add(feature)

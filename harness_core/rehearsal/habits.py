@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness_core.rehearsal.schema import definition, fit
@@ -51,9 +51,9 @@ def features_in(text: str) -> list[SeenFeature]:
     return list(_entries(plain))
 
 
-def next_feature(brief: Brief, contract: str) -> str | None:
+def next_feature(brief: Brief, contract: str, done: Collection[str] = ()) -> str | None:
     """What a generator takes on: the one open feature that its prompt names, else the first open one;
-    where all pass, the one that the findings name."""
+    where all pass, the one that the findings name. None of those that it has `done` in this session."""
     seen = features_in(contract)
     skipped = {
         name for line in brief.told.splitlines() if _SKIPPED.search(line) for name in _ID.findall(line)
@@ -61,6 +61,7 @@ def next_feature(brief: Brief, contract: str) -> str | None:
     waiting = [one.id for one in seen if not one.passes and one.id not in skipped]
     if not waiting and "finding" in brief.prompt.lower():
         waiting = [one.id for one in seen if one.id in brief.prompt]
+    waiting = [name for name in waiting if name not in done]
     named = [name for name in waiting if name in brief.prompt]
     return named[0] if len(named) == 1 else next(iter(waiting), None)
 

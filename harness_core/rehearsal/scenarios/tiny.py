@@ -121,15 +121,17 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
     if path := proposal_path(brief):
         yield from propose(brief, path)
         return
+    done: set[str] = set()
     while True:
         seen = yield "Which feature is next?", bash(f"cat {CONTRACT}")
-        feature = next_feature(brief, seen.text)
+        feature = next_feature(brief, seen.text, done)
         if not seen.ok:
             yield from build_whole()
             return
         if feature is None:
             yield "Every feature passes; there is nothing left to build."
             return
+        done.add(feature)
         yield from build(feature)
         if not builds_everything(brief):
             yield f"{feature} is built and claimed."
