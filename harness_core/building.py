@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from harness_core import attempts, prompting, rubric
 from harness_core.agent.session import Casting
 from harness_core.checkpoints import write_findings
-from harness_core.contract import Status
+from harness_core.config import RunConfig
+from harness_core.contract import Feature, Status
 from harness_core.flow import Build
 from harness_core.goal import TURNS, Goal
+from harness_core.layout import RunDir
 from harness_core.ledger import Ledger
 from harness_core.prompting import Hints
 from harness_core.run import Run
@@ -27,15 +31,7 @@ class Building:
         self._goal = goal
 
     def casting(self, build: Build) -> Casting:
-        return Casting("generator", self._page(build))
-
-    def _page(self, build: Build) -> str:
-        config = self._run.config
-        if not self._ledger.frozen:
-            return "generator-design" if config.switches.max_iterations else "generator-solo"
-        if config.mode == "bugfix":
-            return "generator-bugfix"
-        return "generator-continuous" if config.switches.context == "continuous" else "generator"
+        return Casting("generator", prompting.generator_page(self._run.config, frozen=self._ledger.frozen))
 
     def assignment(self, build: Build, number: int) -> Assignment:
         """The session that does this, in the given round."""
@@ -48,35 +44,44 @@ class Building:
             phase="build",
             features=list(build.features),
             round=number,
-            task=lambda session: self._task(session, build),
+            task=lambda session: first_message(
+                self._run.dir, self._run.config, self._run.state, self._ledger.features, session, build
+            ),
             check=self._goal.check if goal else accept,
             sends_back=TURNS if goal else 0,
         )
 
-    def _task(self, session: int, build: Build) -> str:
-        run, state = self._run, self._run.state
-        hints = self._hints(build)
-        if not self._ledger.frozen and build.decision is not None:
-            scores = [(one.number, one.total) for one in state.iterations]
-            graded = prompting.measured_by(rubric.load(run.dir, run.config.switches.rubric))
-            return prompting.iteration_task(
-                session, run.dir, run.config.prompt, build.decision, scores, hints, graded
-            )
-        if not self._ledger.frozen:
-            return prompting.whole_task(session, run.dir, run.config.prompt or run.config.goal, hints)
-        features = [found for name in build.features if (found := self._ledger.feature(name)) is not None]
-        attempts = state.features[features[0].id].attempts if len(features) == 1 else 0
-        return prompting.generator_task(session, features, attempts, hints)
 
-    def _hints(self, build: Build) -> Hints:
-        state, crumbs = self._run.state, self._run.config.switches.breadcrumbs
-        sprint = state.sprint
-        return Hints(
-            findings=open_findings(state, build),
-            tried=attempts.told(self._run.dir, build.features) if crumbs else "",
-            skipped=state.with_status(Status.SKIPPED),
-            contract=sprint.path if sprint is not None and sprint.agreed else "",
-        )
+def first_message(
+    run: RunDir,
+    config: RunConfig,
+    state: RunState,
+    contract: Sequence[Feature],
+    session: int,
+    build: Build,
+) -> str:
+    """What a builder is told first; `contract` has all its features, none where it isn't frozen."""
+    hints = _hints(run, config, state, build)
+    if not contract and build.decision is not None:
+        scores = [(one.number, one.total) for one in state.iterations]
+        graded = prompting.measured_by(rubric.load(run, config.switches.rubric))
+        return prompting.iteration_task(session, run, config.prompt, build.decision, scores, hints, graded)
+    if not contract:
+        return prompting.whole_task(session, run, config.prompt or config.goal, hints)
+    known = {feature.id: feature for feature in contract}
+    features = [known[name] for name in build.features if name in known]
+    attempts = state.features[features[0].id].attempts if len(features) == 1 else 0
+    return prompting.generator_task(session, features, attempts, hints)
+
+
+def _hints(run: RunDir, config: RunConfig, state: RunState, build: Build) -> Hints:
+    sprint = state.sprint
+    return Hints(
+        findings=open_findings(state, build),
+        tried=attempts.told(run, build.features) if config.switches.breadcrumbs else "",
+        skipped=state.with_status(Status.SKIPPED),
+        contract=sprint.path if sprint is not None and sprint.agreed else "",
+    )
 
 
 def open_findings(state: RunState, build: Build) -> str:

@@ -119,18 +119,10 @@ class Groundwork:
 
     def _task(self, name: str) -> str:
         """What an initializer is told that writes features to that file."""
-        config = self._run.config
-        match config.mode:
-            case "build":
-                return prompting.initializer_task(self._run.dir, config.features)
-            case "bugfix":
-                return prompting.bugfix_task(config.prompt, name)
-            case "enhancement":
-                return prompting.added_task(config.prompt, name)
+        return prompting.groundwork_task(self._run.dir, self._run.config, name)
 
     def _casting(self) -> Casting:
-        mode = self._run.config.mode
-        return Casting("initializer", "initializer" if mode == "build" else f"initializer-{mode}")
+        return Casting("initializer", prompting.initializer_page(self._run.config))
 
 
 def digest(request: str) -> str:

@@ -36,8 +36,7 @@ class Judgement:
         return Measure(chosen, sprint.criteria if sprint is not None and sprint.agreed else ())
 
     def casting(self) -> Casting:
-        page = "evaluator-design" if self._run.config.switches.max_iterations else "evaluator"
-        return Casting("evaluator", page, self.measure().schema)
+        return Casting("evaluator", prompting.evaluator_page(self._run.config), self.measure().schema)
 
     async def evaluate(self, scope: Sequence[str], number: int) -> None:
         """A verdict by a fresh evaluator; one that gives none is followed by another."""

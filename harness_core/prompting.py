@@ -51,10 +51,34 @@ def system_prompt(run: RunDir, role: str, page: str, config: RunConfig) -> str:
     ) + _guidance(run)
 
 
+def generator_page(config: RunConfig, *, frozen: bool) -> str:
+    """The page of who builds; `frozen`: there is a contract of features."""
+    if not frozen:
+        return "generator-design" if config.switches.max_iterations else "generator-solo"
+    if config.mode == "bugfix":
+        return "generator-bugfix"
+    return "generator-continuous" if config.switches.context == "continuous" else "generator"
+
+
+def evaluator_page(config: RunConfig) -> str:
+    """The page of who judges work."""
+    return "evaluator-design" if config.switches.max_iterations else "evaluator"
+
+
+def initializer_page(config: RunConfig) -> str:
+    """The page of who makes the contract."""
+    return "initializer" if config.mode == "build" else f"initializer-{config.mode}"
+
+
+def override_of(run: RunDir, page: str) -> Path:
+    """Where the operator's version of a page lies, if there is one."""
+    return run.private / "prompts" / f"{page}.md"
+
+
 def page_text(run: RunDir, role: str, page: str) -> str:
     """A role's page as it is written: the operator's own where there is one. Raises Mistake for one without
     its role line."""
-    override = run.private / "prompts" / f"{page}.md"
+    override = override_of(run, page)
     text = read_text(override)
     if text is None:
         text = resources.files("prompts").joinpath(f"{page}.md").read_text(encoding="utf-8")
@@ -106,6 +130,17 @@ _REVIEWING = (
     "build, test, change what you like there. What isn't committed isn't in it, dependencies neither. The "
     "project itself is closed for writing; Read, Grep, Glob and the app work there as before.",
 )
+
+
+def groundwork_task(run: RunDir, config: RunConfig, name: str) -> str:
+    """The first message of an initializer that writes features to the file of that name."""
+    match config.mode:
+        case "build":
+            return initializer_task(run, config.features)
+        case "bugfix":
+            return bugfix_task(config.prompt, name)
+        case "enhancement":
+            return added_task(config.prompt, name)
 
 
 def initializer_task(run: RunDir, features: int) -> str:

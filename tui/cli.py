@@ -27,11 +27,12 @@ _MODULES = {
     "hooking": ("hook", "hooks"),
     "reporting": ("replay", "report"),
     "doctoring": ("doctor",),
+    "prompting": ("prompts",),
 }
 """Where each command is, below `tui/commands/`."""
 _ORDER = (
     *("demo", "run", "attach", "status", "steer", "stop", "resume", "approve", "reject", "skip", "contract"),
-    *("limits", "calibration", "hook", "hooks", "trace", "replay", "report", "doctor"),
+    *("limits", "calibration", "hook", "hooks", "trace", "replay", "report", "doctor", "prompts"),
 )
 
 

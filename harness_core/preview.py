@@ -1,0 +1,169 @@
+"""What a role would really be told, from what a run's directory holds now. Starts and writes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from harness_core import browser, config, prompting, rubric, sandbox
+from harness_core import contract as ct
+from harness_core.building import first_message
+from harness_core.config import FileConfig, RunConfig
+from harness_core.contract import Feature, Status
+from harness_core.errors import Mistake
+from harness_core.evaluation import Measure
+from harness_core.files import read_bounded
+from harness_core.flow import Build
+from harness_core.fold import fold
+from harness_core.gitfiles import GitFiles
+from harness_core.iterations import decide
+from harness_core.layout import ADDED_NAME, PLANNED_NAME, RunDir
+from harness_core.mcp_servers import BROWSER, USUAL_ROLES
+from harness_core.state import RunState
+
+_ROLE_LINE = "# Role: "
+_ASKED = "(what you say with --prompt)"
+_SHELLS = ("initializer", "generator", "evaluator")
+"""Roles that have a shell where there is a sandbox."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the prompts, and whose it is."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that a session would begin with. `first` is "" where it can't be known."""
+
+    page: Page
+    system: str
+    first: str
+    override: Path
+    """Where an own version of the page lies, or would."""
+    overridden: bool
+
+
+def pages() -> list[Page]:
+    """Every page that there is, by name."""
+    folder = resources.files("prompts")
+    found = []
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.name.endswith(".md"):
+            head = item.read_text(encoding="utf-8").partition("\n")[0]
+            found.append(Page(item.name.removesuffix(".md"), head.removeprefix(_ROLE_LINE)))
+    return found
+
+
+def told(run: RunDir, wanted: str, options: config.Options) -> Told:
+    """What the role, or the page, of that name is told; a role's is the page that the run's settings choose.
+
+    Raises Mistake for a name that is neither, and for settings that can't be.
+    """
+    info = config.load_info(run)
+    file = config.load_file(run.config_file)
+    settings = config.resolve(file, options.over(info.options) if info else options, os.environ)
+    state = fold(run)
+    contract = _contract(run)
+    page = _chosen(wanted, settings, frozen=bool(contract) or settings.switches.initializer)
+    told_of = _as_told(run, file, settings, page.role)
+    system = prompting.system_prompt(run, page.role, page.name, told_of) + _boxed(settings, page.role)
+    override = prompting.override_of(run, page.name)
+    first = _first(run, settings, state, contract, page)
+    return Told(page, system, first, override, override.is_file())
+
+
+def _chosen(wanted: str, settings: RunConfig, *, frozen: bool) -> Page:
+    by_role = {
+        "generator": prompting.generator_page(settings, frozen=frozen),
+        "evaluator": prompting.evaluator_page(settings),
+        "initializer": prompting.initializer_page(settings),
+    }
+    known = {page.name: page for page in pages()}
+    found = known.get(by_role.get(wanted, wanted))
+    if found is None:
+        raise Mistake(f"there is no role and no page {wanted}: choose {', '.join(known)}")
+    return found
+
+
+def _contract(run: RunDir) -> Sequence[Feature]:
+    data = read_bounded(run.record, 64 << 20)
+    return ct.document(ct.decode(data)).features if data is not None else ()
+
+
+def _as_told(run: RunDir, file: FileConfig, settings: RunConfig, role: str) -> RunConfig:
+    """The settings from which a page is made, with `browser` on where the role would have one."""
+    if BROWSER in file.mcp:
+        there = role in file.mcp[BROWSER].roles
+    else:
+        there = settings.switches.browser and role in USUAL_ROLES
+        there = there and not browser.find(os.environ, closed=run.root).missing
+    return msgspec.structs.replace(
+        settings, switches=msgspec.structs.replace(settings.switches, browser=there)
+    )
+
+
+def _boxed(settings: RunConfig, role: str) -> str:
+    on = settings.sandbox.mode != "off" and role in _SHELLS and not sandbox.lacks()
+    return prompting.boxed_in(on, Path("(a folder of its own)") if role == "evaluator" else None)
+
+
+# --- The first message ------------------------------------------------------------------------------------
+
+
+def _first(run: RunDir, settings: RunConfig, state: RunState, contract: Sequence[Feature], page: Page) -> str:
+    asked = msgspec.structs.replace(settings, prompt=settings.prompt or _ASKED)
+    match page.name:
+        case "planner":
+            return prompting.planner_task(asked.prompt, PLANNED_NAME)
+        case "initializer" | "initializer-bugfix" | "initializer-enhancement":
+            mode = page.name.removeprefix("initializer").removeprefix("-") or "build"
+            name = ADDED_NAME if contract else run.contract.name
+            return prompting.groundwork_task(run, msgspec.structs.replace(asked, mode=mode), name)
+        case "evaluator" | "evaluator-design":
+            return _judging(run, settings, state, contract)
+        case "generator" | "generator-bugfix" | "generator-continuous" if contract:
+            return _building(run, settings, state, contract, continuous=page.name.endswith("continuous"))
+        case "generator-design" | "generator-solo" if not contract:
+            decision = decide(state.iterations) if page.name == "generator-design" else None
+            given = settings if run.spec.is_file() or settings.goal else asked
+            return first_message(run, given, state, (), state.sessions + 1, Build(decision=decision))
+    return ""
+
+
+def _building(
+    run: RunDir, settings: RunConfig, state: RunState, contract: Sequence[Feature], *, continuous: bool
+) -> str:
+    session = state.open_session
+    of_sprint = state.sprint.features if state.sprint is not None else [*state.features]
+    left = [*state.with_status(Status.REGRESSED), *state.with_status(Status.FAILING)]
+    names = [name for name in left if name in of_sprint or name in state.with_status(Status.REGRESSED)]
+    if session is not None and session.role == "generator" and session.features:
+        names = session.features
+    number = session.number if session is not None else state.sessions + 1
+    build = Build(names if continuous else names[:1])
+    return first_message(run, settings, state, contract, number, build)
+
+
+def _judging(run: RunDir, settings: RunConfig, state: RunState, contract: Sequence[Feature]) -> str:
+    claimed = state.with_status(Status.CLAIMED)
+    scope = claimed[:1] if settings.switches.evaluator == "feature" else claimed
+    sprint = state.sprint
+    chosen = rubric.load(run, settings.switches.rubric)
+    measure = Measure(chosen, sprint.criteria if sprint is not None and sprint.agreed else ())
+    return prompting.evaluator_task(
+        run,
+        [feature for feature in contract if feature.id in scope],
+        GitFiles(run.root).head(),
+        [piece.path for name in scope for piece in state.features[name].evidence],
+        measure.contract,
+        prompting.measured_by(chosen, examples=settings.switches.calibration),
+    )

@@ -1,0 +1,165 @@
+"""What roles are told: whole, in keeping with the switches, and as the command shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness_core import config, preview, prompting
+from harness_core.config import PRESETS, RunConfig, RunInfo, save_info
+from harness_core.layout import FORMAT, RunDir
+from harness_core.ledger import Ledger
+from tests.commands import longwatch, said, sentence
+from tests.conftest import OpenRun
+from tests.harness import open_stage, text_of
+
+PAGES = [(page.name, page.role) for page in preview.pages()]
+SWITCHES = {
+    name for name, value in msgspec.structs.asdict(config.Switches()).items() if isinstance(value, bool)
+}
+each_page = pytest.mark.parametrize(("page", "role"), PAGES, ids=[page for page, _ in PAGES])
+
+
+def told(page: str, role: str, **switched: bool) -> str:
+    """A page as it goes to a role with these switches."""
+    switches = msgspec.structs.replace(PRESETS["two-agent"], **switched)
+    settings = msgspec.structs.replace(RunConfig(), switches=switches, features=12)
+    return prompting.system_prompt(RunDir(Path("/nowhere")), role, page, settings)
+
+
+# --- The pages --------------------------------------------------------------------------------------------
+
+
+@each_page
+def test_a_page_is_whole_in_any_switching(page: str, role: str) -> None:
+    written = prompting.page_text(RunDir(Path("/nowhere")), role, page)
+    assert written.startswith(f"# Role: {role}\n\n")
+    assert set(re.findall(r"<!-- with (\w+) -->", written)) <= SWITCHES
+    assert len(written) < 6000
+    for on in (True, False):
+        text = told(page, role, **dict.fromkeys(SWITCHES, on))
+        assert not re.search(r"\$\w|<!--|\n\n\n", text)
+
+
+@each_page
+def test_what_is_off_is_not_asked_for(page: str, role: str) -> None:
+    text = told(page, role, handoff_notes=False, browser=False, regression_checks=False)
+    for word in ("PROGRESS", "mcp__browser__", "report_regression"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("page", ["generator", "generator-bugfix", "generator-continuous"])
+def test_builders_hear_what_long_builds_have_taught(page: str) -> None:
+    text = told(page, "generator")
+    for lesson in (
+        "as a user would",
+        "a curl alone proves little",
+        "picture of the running thing",
+        "exit status",
+        "Check what stands",
+        "no case that only the check would see",
+        "Leave it clean",
+        "on top of `PROGRESS.md`",
+        "ARCHITECTURE.md",
+        "frozen",
+    ):
+        assert lesson in text, lesson
+    assert ("one feature" in text.lower()) is (page == "generator")
+
+
+def test_evaluators_planners_and_initializers_do_too() -> None:
+    judge = told("evaluator", "evaluator")
+    assert "Don't talk yourself out of it" in judge and "curl" in judge and "how to see it" in judge
+    planner = told("planner", "planner")
+    assert (
+        "Be ambitious" in planner and "No file names, no code" in planner and "Where a model helps" in planner
+    )
+    assert "exactly 12 features" in told("initializer", "initializer")
+
+
+# --- The command ------------------------------------------------------------------------------------------
+
+
+def test_pages_are_listed_where_no_run_is(tmp_path: Path) -> None:
+    lines = said(longwatch("prompts", str(tmp_path / "new"))).splitlines()
+    assert [line.split()[:2] for line in lines] == [list(item) for item in PAGES]
+    assert all(".longwatch/prompts/" in line for line in lines)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "page"),
+    [
+        ("continuous", "generator-continuous"),
+        ("two-agent", "generator"),
+        ("design", "generator-design"),
+        ("solo", "generator-solo"),
+    ],
+)
+def test_a_role_s_page_is_that_of_the_preset(tmp_path: Path, preset: str, page: str) -> None:
+    shown = said(longwatch("prompts", str(tmp_path), "--show", "generator", "--preset", preset))
+    assert shown.startswith(f"━━ the system page of generator: {page}.md")
+    assert shown.count("# Role: generator\n") == 1
+
+
+def test_switches_modes_and_guidance_are_in_what_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").write_text("Tabs, never spaces.\n")
+    root = str(tmp_path)
+    shown = said(longwatch("prompts", root, "--show", "generator", "--set", "handoff_notes=off"))
+    assert "Tabs, never spaces." in shown and "PROGRESS.md" not in shown
+    judged = said(longwatch("prompts", root, "--show", "evaluator", "--preset", "sprints"))
+    assert "**product depth**" in judged and "Graded before" in judged
+    bare = said(longwatch("prompts", root, "--show", "evaluator", "--set", "calibration=off"))
+    assert "Graded before" not in bare
+    mended = said(longwatch("prompts", root, "--show", "initializer", "--mode", "bugfix"))
+    assert "initializer-bugfix.md" in mended and "This is the report:" in mended
+
+
+def test_a_page_of_one_s_own_takes_its_place(tmp_path: Path) -> None:
+    own = tmp_path / ".longwatch" / "prompts" / "planner.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("# Role: planner\n\nDream.\n")
+    shown = said(longwatch("prompts", str(tmp_path), "--show", "planner"))
+    assert "planner.md (yours)" in shown and "Dream." in shown and "Be ambitious" not in shown
+    own.write_text("Dream.\n")
+    wrong = sentence(longwatch("prompts", str(tmp_path), "--show", "planner"))
+    assert "needs the line `# Role: planner`" in wrong
+
+
+def test_what_can_not_be_shown_is_told_in_a_sentence(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    assert "no role and no page cook: choose evaluator" in sentence(
+        longwatch("prompts", root, "--show", "cook")
+    )
+    assert "no such preset" in sentence(longwatch("prompts", root, "--show", "planner", "--preset", "x"))
+    assert "DIR is empty" in sentence(longwatch("prompts", ""))
+
+
+def test_of_a_run_the_first_message_is_the_next_one(open_run: OpenRun, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(RunConfig(), preset="two-agent", switches=PRESETS["two-agent"])
+    run = open_run(tmp_path / "run", settings)
+    listed = [{"id": name, "description": name, "steps": [], "passes": False} for name in ("F1", "F2")]
+    run.dir.contract.write_text(json.dumps(listed))
+    save_info(run.dir, RunInfo(FORMAT, "r", "two-agent", "", settings, config.Options(preset="two-agent")))
+    assert Ledger(run).freeze(None) is None
+    before = sorted(path for path in run.dir.root.rglob("*") if ".git/" not in str(path))
+    shown = said(longwatch("prompts", str(run.dir.root), "--show", "generator"))
+    assert "This is session 1 of the build." in shown and "Your feature is F1" in shown
+    assert sorted(path for path in run.dir.root.rglob("*") if ".git/" not in str(path)) == before
+
+
+def test_what_is_shown_is_what_goes_over_the_wire(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny") as stage:
+        stage.lay_out()
+        assert stage.run("--set", "evaluator=feature").wait() == 0
+        for role in ("generator", "evaluator"):
+            shown = stage.do("prompts", str(stage.root), "--show", role).out
+            system, _, _ = shown.partition("━━ the first message")
+            sent = text_of(stage.bodies(role)[0]["system"])
+            assert system.partition("\n\n")[2].strip().splitlines()[0] == f"# Role: {role}"
+            missing = [line for line in system.splitlines()[1:] if line not in sent]
+            assert [line for line in missing if "folder of its own" not in line] == []
