@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class Sessions:
 
     def _with_steering(self, text: str, session: Session) -> str:
         self._steering.collect()
-        said = self._steering.hand_over(None, session_start=not session.resumed)
+        said = self._steering.hand_over(None, session_start=not session.resumed, room=math.inf)
         return f"{said}\n\n{text}" if said else text
 
     @contextlib.asynccontextmanager

@@ -24,6 +24,13 @@ from harness_core.run import Logbook
 
 LATE = 1.0
 """Seconds for which a claimed inbox is read on."""
+HOOK_ROOM = 9000
+"""Characters that a hook's answer may have: of a longer one (over 10,000) the CLI shows the agent only the
+beginning, with the name of a file that has all of it."""
+_LONG = (
+    "[This message is too long to be shown whole. All of it is in the file that is named here: read that to "
+    "its end before you do anything else. It outranks your present plan.]"
+)
 _AT_ONCE = 1 << 20
 """Bytes of an inbox that make one message at most."""
 
@@ -35,6 +42,21 @@ def heading(message_id: str) -> str:
 
 def _mode(inbox: str) -> SteerMode:
     return "next" if inbox.endswith("-next") else "now"
+
+
+def _told(message: SteerMessage, room: float) -> str:
+    part = (
+        f"{heading(message.id)}\n{message.text}\n[end of message {message.id}: it outranks your "
+        "present plan; say in your next words how you take it up]"
+    )
+    if _length(part) <= room:
+        return part
+    return f"{heading(message.id)}\n{_LONG}\n{part.partition(chr(10))[2]}"
+
+
+def _length(text: str) -> int:
+    """Characters as the CLI counts them: in units of UTF-16."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class Steering:
@@ -195,15 +217,23 @@ class Steering:
                     control.steer(self._run.dir, text, _mode(name), source=name, upto=upto)
                 self._upto[name] = upto
 
-    def hand_over(self, tool_use_id: str | None, *, session_start: bool = False) -> str:
-        """The text of all messages due now, each journaled as delivered; empty when there are none.
+    def hand_over(
+        self, tool_use_id: str | None, *, session_start: bool = False, room: float = HOOK_ROOM
+    ) -> str:
+        """The text of the messages due now, as many as have room, each journaled as delivered; empty when
+        there are none.
 
-        At a session's start the messages for the next session are due too.
+        At a session's start the messages for the next session are due too. `room` is in characters; one
+        message that has none goes alone, and tells the agent to read on in the file that the CLI makes of it.
         """
         due = [message for message in self._pending if session_start or message.mode == "now"]
         session = self._run.state.open_session
-        parts = []
+        parts: list[str] = []
         for message in due:
+            part = _told(message, room)
+            room -= _length(part)
+            if parts and room < 0:
+                break
             receipt = msgspec.structs.replace(
                 message,
                 session=session.number if session else None,
@@ -221,10 +251,7 @@ class Steering:
             self._pending.remove(message)
             self._unacknowledged.append(receipt)
             self._in_question.discard(message.id)
-            parts.append(
-                f"{heading(message.id)}\n{message.text}\n[end of message {message.id}: it outranks your "
-                "present plan; say in your next words how you take it up]"
-            )
+            parts.append(part)
         return "\n\n".join(parts)
 
     def reply_begins(self, reached: Iterable[str] | None = None) -> None:
