@@ -54,13 +54,11 @@ class Told:
 
 def pages() -> list[Page]:
     """Every page that there is, by name."""
-    folder = resources.files("prompts")
-    found = []
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.name.endswith(".md"):
-            head = item.read_text(encoding="utf-8").partition("\n")[0]
-            found.append(Page(item.name.removesuffix(".md"), head.removeprefix(_ROLE_LINE)))
-    return found
+    files = [item for item in resources.files("prompts").iterdir() if item.name.endswith(".md")]
+    heads = {
+        item.name.removesuffix(".md"): item.read_text(encoding="utf-8").splitlines()[0] for item in files
+    }
+    return [Page(name, heads[name].removeprefix(_ROLE_LINE)) for name in sorted(heads)]
 
 
 def told(run: RunDir, wanted: str, options: config.Options) -> Told:
