@@ -130,6 +130,32 @@ def test_another_harness_s_stop_is_only_known_to_be_asked_for(tmp_path: Path) ->
     watch(scene, story)
 
 
+def test_the_head_tells_of_the_api_s_limits_while_that_is_news(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        scene.add(ev.Cost(usd=0.1, tokens=9_000, phase="build", turns=1, context=38_500))
+        await until(pilot, lambda: "context 38.5k (19%)" in head(pilot))
+        scene.add(ev.RateLimited(status="allowed", window="five_hour", utilization=0.87))
+        scene.add(ev.Retry(attempt=2, max=10, delay_ms=500, status=529))
+        await until(pilot, lambda: "↻ retry 2/10" in head(pilot) and "◷ 87% of five_hour" in head(pilot))
+        scene.add(ev.Text(text="It answers."))
+        await until(pilot, lambda: "retry" not in head(pilot))
+        assert "◷ 87% of five_hour" in head(pilot)
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story, (200, 60))
+
+
+def test_between_sessions_the_head_names_no_role(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "generator · session 3" in head(pilot))
+        scene.end()
+        await until(pilot, lambda: "after session 3" in head(pilot) and "generator" not in head(pilot))
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
 # --- The brake and the wheel ------------------------------------------------------------------------
 
 

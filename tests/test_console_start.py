@@ -457,7 +457,7 @@ def test_settings_are_read_and_none_is_fine() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("theme = 'pink'", "theme"),
+        ("theme = 'pink'", "theme = 'pink': choose of dark, light, contrast, none"),
         ("bell = 'no'", "bell"),
         ("images = 'all'", "images"),
         ("colour = 1", "colour"),
@@ -478,6 +478,9 @@ def test_settings_that_can_not_be_are_refused(text: str, why: str) -> None:
         ({"pause": "nokey"}, "`nokey` is no key"),
         ({"pause": "ctrl+P"}, "is no key"),
         ({"pause": ""}, "is no key"),
+        ({"approve": "enter"}, "`enter` can't be had"),
+        ({"approve": "ctrl+m"}, "`ctrl+m` can't be had"),
+        ({"pause": "ctrl+c"}, "`ctrl+c` can't be had"),
         ({"pause": "hyper+"}, "is no key"),
         ({"pause": "s"}, "`s` is for steer and pause"),
         ({"pause": "j"}, "`j` is for pause and down"),

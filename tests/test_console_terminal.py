@@ -52,6 +52,9 @@ def test_a_demo_is_steered_stopped_resumed_approved_left_and_found_again_by_keys
             terminal.press("d")
             assert terminal.wait() == 0
             assert "The run goes on" in terminal.text
+            # The title that the terminal had comes back at the end.
+            assert terminal.bytes.index(b"\x1b[22;0t") < terminal.bytes.index(b"\x1b]0;")
+            assert terminal.bytes.rindex(b"\x1b]0;") < terminal.bytes.index(b"\x1b[23;0t")
         assert stage.engine_alive()
 
         with open_terminal("attach", str(stage.root), env=stage.env, cwd=tmp_path, size=(80, 24)) as terminal:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 import msgspec
 
@@ -55,4 +55,14 @@ def load() -> Settings:
     try:
         return msgspec.convert(found, Settings)
     except msgspec.ValidationError as error:
-        raise Mistake(f"{place}: {error}: mend it or take the line away") from None
+        why = _no_choice(found) or f"{error}: mend it or take the line away"
+        raise Mistake(f"{place}: {why}") from None
+
+
+def _no_choice(found: dict[str, object]) -> str:
+    """Which setting isn't one of its choices, and what these are; "" where that isn't what is wrong."""
+    for field in msgspec.structs.fields(Settings):
+        choices = get_args(field.type) if get_origin(field.type) is Literal else ()
+        if choices and field.name in found and found[field.name] not in choices:
+            return f"{field.name} = {found[field.name]!r}: choose of {', '.join(choices)}"
+    return ""

@@ -68,7 +68,7 @@ def aligned(cells: Sequence[str], widths: Sequence[int], gap: str = "  ") -> str
 def below(report: Report) -> list[str]:
     """What a reader of the table asks next."""
     passing, total = report.features["passing"], report.features["total"]
-    sessions = f"{clock(report.elapsed_s)} of work, {report.sessions} sessions"
+    sessions = f"{clock(report.elapsed_s)} of work, {report.sessions} session{'s' * (report.sessions != 1)}"
     lines = [f"{sessions}, {passing} of {total} features pass" if total else sessions]
     if passing and report.cost_usd > 0:
         lines.append(f"${report.cost_usd / passing:,.2f} for each feature that passes")

@@ -73,6 +73,11 @@ def in_words(changed: Mapping[str, float | None]) -> str:
     )
 
 
+def decided(decision: str) -> str:
+    """An operator's answer, as something that was done."""
+    return _DECIDED.get(decision) or one_line(decision)
+
+
 def lines(event: ev.Event, width: int = 0) -> list[Line]:
     """An event's lines, tool calls aside; long ones are cut to `width` characters where one is given.
 
@@ -186,6 +191,7 @@ def _cut(look: Look, form: Callable[[Any, int], str]) -> _Form:
     return lambda event, width: [(look, f"  {form(event, width)}")]
 
 
+_DECIDED = {"approve": "approved", "reject": "sent back", "skip": "skipped", "stale": "put again"}
 _SHOWN: dict[type[ev.Event], _Form] = {
     ev.RunStarted: _started,
     ev.RunResumed: _resumed,
@@ -206,7 +212,7 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ev.CheckpointDecided: _cut(
         Look.CHECKPOINT,
         lambda e, width: (
-            f"? checkpoint {one_line(e.id)}: {one_line(e.decision)} by {one_line(e.by)}"
+            f"? checkpoint {one_line(e.id)}: {decided(e.decision)} by {one_line(e.by)}"
             + (f" · {one_line(e.note, width)}" if e.note else "")
         ),
     ),

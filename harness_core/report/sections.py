@@ -64,7 +64,7 @@ def _head(found: Found) -> Iterator[Block]:
     facts += [
         [f"began {when(state.started) or 'unseen'}, last event {when(state.last_ts)}"],
         [
-            f"{clock(report.elapsed_s)} of work, {report.sessions} sessions, {report.turns:,} turns, "
+            f"{clock(report.elapsed_s)} of work, {report.sessions} session{'s' * (report.sessions != 1)}, {report.turns:,} turns, "
             f"{report.tokens:,} tokens, ${report.cost_usd:,.2f}"
         ],
     ]

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from harness_core import events as ev
 from harness_core.agent.live import Live
 from harness_core.control import numbers
 from harness_core.files import read_bounded
@@ -18,6 +19,7 @@ from harness_core.fold import Follower
 from harness_core.layout import RunDir
 from harness_core.state import RunState
 from harness_core.status import Report, report
+from tui.console.weather import Weather
 
 REPORT_EVERY = 0.5
 """Seconds after which clocks, pids and stop files are looked at again, though no event came."""
@@ -62,6 +64,11 @@ class Facts:
     """Whether Longwatch runs it, not another harness."""
     unread: int = 0
     """The operator's messages that lie there and that nobody has taken in."""
+
+    limit: ev.RateLimited | None = None
+    """The newest word on how much of the API's window is used."""
+    retry: ev.Retry | None = None
+    """The request that is being tried again."""
 
     @property
     def over(self) -> bool:
@@ -115,6 +122,7 @@ class Feed:
         self._live = _NOTHING
         self._report: Report | None = None
         self._ours, self._unread = True, 0
+        self._weather = Weather()
         self.rush = False
         """Whether events came faster than anybody reads them when last looked at."""
 
@@ -124,6 +132,7 @@ class Feed:
         Raises LongwatchError for a run that a newer Longwatch wrote.
         """
         new = self._follower.poll(AT_ONCE)
+        self._weather.take(new)
         behind = bool(new) and self._behind()
         self.rush = len(new) >= RUSH and not behind
         typed = self._read_live()
@@ -144,6 +153,8 @@ class Feed:
             behind,
             ours=self._ours,
             unread=self._unread,
+            limit=self._weather.limit,
+            retry=self._weather.retry,
         )
 
     def _behind(self) -> bool:

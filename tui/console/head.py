@@ -9,6 +9,7 @@ from typing import NamedTuple
 from textual.content import Content
 from textual.widget import Widget
 
+from harness_core import events as ev
 from harness_core.layout import FINISH_NAME, STOP_NAME
 from harness_core.reading.burnup import clock
 from harness_core.safe import one_line
@@ -17,6 +18,7 @@ from harness_core.status import Report
 from tui.console.facts import Facts, Past
 from tui.console.operator import READ_BY_OTHERS, READ_LATER
 from tui.console.sinks import MUTED
+from tui.console.weather import window_of
 
 
 class Pill(NamedTuple):
@@ -84,8 +86,10 @@ def first_line(facts: Facts) -> list[Part]:
         parts.append((f"✗ {one_line(report.contract_error, 60)}", "bold $error"))
     if report.tampered:
         parts.append((f"⚠ tampered {report.tampered}×, restored", "bold $error"))
-    if report.role:
+    if report.role and facts.state.open_session is not None:
         parts.append((f"{report.role} · session {report.session}", "bold"))
+    elif report.session:
+        parts.append((f"after session {report.session}", MUTED))
     feature = _at_work(facts)
     if feature:
         parts.append((feature, "$text"))
@@ -103,8 +107,12 @@ def second_line(facts: Facts) -> list[Part]:
     parts += [_stop(report), _unread(facts), _steering(report), (clock(report.elapsed_s), "$text")]
     parts.append(_cost(report))
     parts.append((f"{amount(report.tokens)} tokens", MUTED))
+    if facts.retry is not None and facts.at_work:
+        parts.append((f"↻ retry {facts.retry.attempt}/{facts.retry.max}", "$warning"))
+    if facts.limit is not None:
+        parts.append(_used(facts.limit))
     if report.context:
-        parts.append((f"context {amount(report.context)}", MUTED))
+        parts.append((_context(facts), MUTED))
     if facts.rests:
         parts.insert(0, (NO_ENGINE, "bold $warning"))
     if report.waiting_until:
@@ -175,6 +183,18 @@ def _stop(report: Report) -> Part:
     if stop.requested:
         return f"□ {FINISH_NAME if stop.requested == 'finish' else STOP_NAME} is there", "$warning"
     return "", ""
+
+
+def _used(limit: ev.RateLimited) -> Part:
+    share = limit.utilization or 0.0
+    window = f" of {one_line(limit.window, 16)}" if limit.window else ""
+    return f"◷ {share:.0%}{window}", "$warning" if share >= 0.8 else MUTED
+
+
+def _context(facts: Facts) -> str:
+    session, tokens = facts.state.open_session, facts.report.context
+    window = window_of(session.model) if session is not None else 0
+    return f"context {amount(tokens)}{f' ({tokens / window:.0%})' if 0 < tokens <= window else ''}"
 
 
 def _unread(facts: Facts) -> Part:

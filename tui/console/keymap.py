@@ -27,6 +27,15 @@ _CONTEXTS: tuple[tuple[tuple[keys.Key, ...], ...], ...] = (
 )
 """Keys that count at the same time."""
 
+_TAKEN = {
+    "enter": "it opens what is under the cursor, and never decides anything",
+    "ctrl+m": "to a terminal it is the same as enter",
+    "ctrl+c": "it copies what is marked",
+    "ctrl+p": "it opens the palette",
+    "ctrl+q": "it leaves",
+}
+"""Keys that mean something everywhere, and what."""
+
 
 def check(chosen: Mapping[str, str], where: str) -> None:
     """Refuse a key for no action, what is no key, and a key for two actions at once.
@@ -34,12 +43,15 @@ def check(chosen: Mapping[str, str], where: str) -> None:
     `where` begins the sentence. Raises Mistake.
     """
     known = {key.id for context in _CONTEXTS for group in context for key in group}
+    own = {key.id: _split(key.keys) for context in _CONTEXTS for group in context for key in group}
     for name, given in chosen.items():
         if name not in known:
             raise Mistake(f"{where}: keys.{name}: no such action: choose of {', '.join(sorted(known))}")
         for key in _split(given):
             if not _is_key(key):
                 raise Mistake(f"{where}: keys.{name}: `{key}` is no key: write x, K, space, f5 or ctrl+x")
+            if key in _TAKEN and key not in own[name]:
+                raise Mistake(f"{where}: keys.{name}: `{key}` can't be had: {_TAKEN[key]}")
     for context in _CONTEXTS:
         _check_context([key for group in context for key in group], chosen, where)
 

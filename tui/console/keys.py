@@ -186,6 +186,7 @@ PICTURE = (
     ),
     Key("newer_picture", "left,h", "step(-1)", "newer", "The piece above it in the list.", hint=True),
     Key("older_picture", "right,l", "step(1)", "older", "The piece below it in the list.", hint=True),
+    Key("edit_piece", "e", "edit", "edit", "Says how to open it: evidence isn't edited here."),
     Key("copy_path", "y", "copy", "copy path", "Copy the path of what is shown.", hint=True),
 )
 """Where one piece of evidence fills the screen."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness_core.errors import Exit, LongwatchError
@@ -57,7 +60,8 @@ def replay(run: RunDir, speed: float) -> None:
     pictures.prepare(wanted.images)
     console = Console(played.run, wanted, played)
     try:
-        console.run()
+        with _title_kept(wanted):
+            console.run()
     finally:
         played.close()
     if console.broken is not None:
@@ -95,6 +99,22 @@ def _settings() -> settings.Settings:
     return wanted
 
 
+@contextlib.contextmanager
+def _title_kept(wanted: settings.Settings) -> Iterator[None]:
+    """Give the terminal its title back at the end, where it keeps a stack of them."""
+    terminal = sys.__stderr__
+    if not wanted.title or terminal is None or not terminal.isatty():
+        yield
+        return
+    try:
+        terminal.write("\x1b[22;0t")
+        terminal.flush()
+        yield
+    finally:
+        terminal.write("\x1b[23;0t")
+        terminal.flush()
+
+
 def load_run() -> None:
     """Load what shows a run: half a second's work that can be done while something else is waited for."""
     from tui.console import app  # noqa: F401, PLC0415
@@ -108,7 +128,8 @@ def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:
 
     pictures.prepare(wanted.images)
     console = Console(opened(run) if run else None, wanted)
-    console.run()
+    with _title_kept(wanted):
+        console.run()
     if console.broken is not None:
         if console.run_dir is not None and engine_alive(console.run_dir):
             _say_way_back(console.run_dir)

@@ -15,6 +15,7 @@ from harness_core.contract import Status
 from harness_core.files import read_bounded, write_whole
 from harness_core.journal import seq_before
 from harness_core.layout import RunDir
+from harness_core.reading.rows import decided
 from harness_core.reading.sieve import Sieve
 from tui import recent
 
@@ -143,7 +144,7 @@ def _take(told: Brief, event: ev.Event) -> None:
         case ev.CheckpointOpened():
             _keep(told.decided, f"checkpoint {event.id} asked ({event.kind})")
         case ev.CheckpointDecided():
-            _keep(told.decided, f"checkpoint {event.id}: {event.decision} by {event.by}")
+            _keep(told.decided, f"checkpoint {event.id}: {decided(event.decision)} by {event.by}")
         case ev.SteerQueued():
             told.steering["sent"] += 1
         case ev.SteerDelivered():

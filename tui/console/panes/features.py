@@ -175,7 +175,7 @@ class FeaturesPane(Pane):
         features = self.query_one(FeatureList)
         features.empty = "there is no contract yet"
         if writing := facts.report.writing:
-            features.empty = f"the contract is being written: {writing.written} of {writing.of} features"
+            features.empty = f"contract: {writing.written} of {writing.of} features written"
         features.take(found, self.content_size.width)
         if self._opened is not None and self._opened.is_current:
             self._opened.restate(features.standings)

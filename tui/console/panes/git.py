@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from harness_core.layout import PRIVATE, RunDir
+from harness_core.reading.rows import decided
 from tui.console import patch
 from tui.console.chronicle import Checkpoint, Chronicle, Group, age, groups
 from tui.console.facts import Facts
@@ -287,7 +288,7 @@ def _divider(group: Group, width: int) -> Row:
 
 
 def _checkpoint(one: Checkpoint, commit: Commit) -> Row:
-    said = one.decision or "waits for you"
+    said = decided(one.decision) or "waits for you"
     text = line(f"◆ checkpoint {one.id} · {one.kind} · {said}", "$warning")
     return Row(f"checkpoint:{one.id}:{commit.sha}", text)
 

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from harness_core import control
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
+from harness_core.reading.rows import decided
 from harness_core.safe import one_line
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
@@ -104,7 +105,9 @@ class AnsweringScreen(Screen[None]):
             self.operator.decide(asked, decision, note, self._overrides)
         except LongwatchError as error:
             return str(error)
-        self.say(f"checkpoint {asked.id}: {decision}{'' if self.operator.alive else f' ({NO_ENGINE})'}")
+        self.say(
+            f"checkpoint {asked.id}: {decided(decision)}{'' if self.operator.alive else f' ({NO_ENGINE})'}"
+        )
         return ""
 
     def action_approve(self) -> None:

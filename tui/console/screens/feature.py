@@ -16,6 +16,7 @@ from harness_core.reading import burnup
 from harness_core.reading.burnup import clock, seconds
 from harness_core.reading.contract_view import Standing
 from harness_core.reading.feature_story import Bound, Story, Work, findings_on
+from tui.console.evidence_words import size_of
 from tui.console.looks import LOOKS
 from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, line, words
@@ -134,7 +135,7 @@ def _evidence(bound: Bound, feature: str) -> Content:
     parts: list[Content | Styled] = [
         ("  ", ""),
         path.pad_right(max(0, PATHS - path.cell_length)),
-        (f"  {line(piece.sha256, width=13).plain:13}  {_size(piece.size):>9}  {age:>7} old", MUTED),
+        (f"  {line(piece.sha256, width=13).plain:13}  {size_of(piece.size):>9}  {age:>7} old", MUTED),
     ]
     if bound.claimed_by != feature:
         parts.append((f"  claimed with {line(bound.claimed_by, width=24).plain}", MUTED))
@@ -142,10 +143,6 @@ def _evidence(bound: Bound, feature: str) -> Content:
         others = ", ".join(name for name in piece.also_for if name != feature)
         parts.append((f"  also for {line(others, width=40).plain}", MUTED))
     return Content.assemble(*parts)
-
-
-def _size(size: int) -> str:
-    return f"{size} B" if size < 1024 else f"{size / 1024:.1f} kB"
 
 
 def _verdict(verdict: ev.Verdict, feature: str) -> Content:

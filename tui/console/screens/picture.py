@@ -150,6 +150,9 @@ class PictureScreen(Screen[None]):
         if self.item is not None:
             open_and_say(self, self.run_dir, self.item.file)
 
+    def action_edit(self) -> None:
+        self.notify("evidence isn't edited: o opens it outside", markup=False)
+
     def action_copy(self) -> None:
         if self.item is not None:
             self.app.copy_to_clipboard(self.item.file.path)
