@@ -114,8 +114,8 @@ class Engine:
         try:
             self.ledger.load()
             self.attempts.listen()
-            self.sessions.mend()
             self.history.note(open_session.role if open_session else OUTSIDE)
+            self.sessions.mend()
             while True:
                 await self.brake.hold()
                 self._take_up()

@@ -104,6 +104,7 @@ def test_a_role_s_page_is_that_of_the_preset(tmp_path: Path, preset: str, page: 
     shown = said(longwatch("prompts", str(tmp_path), "--show", "generator", "--preset", preset))
     assert shown.startswith(f"━━ the system page of generator: {page}.md")
     assert shown.count("# Role: generator\n") == 1
+    assert ("**originality**" in shown) is (preset == "design") and "Graded before" not in shown
 
 
 def test_switches_modes_and_guidance_are_in_what_is_shown(tmp_path: Path) -> None:
