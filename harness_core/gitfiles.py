@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ _REMOTE = re.compile(rb'^\s*\[remote "((?:[^"\\\n]|\\.)+)"\]', re.MULTILINE)
 _GIT = ("git", "-c", "log.showSignature=false", "-c", "core.fsmonitor=", "--no-optional-locks")
 _WITHIN = 20
 """Seconds after which a question to git has failed."""
+_OTHERS = 2000
+"""Files that git doesn't track whose content is looked at."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,17 @@ class GitFiles:
 
             return walk_files(self._root)
         return (path for path in listing.split("\0") if path)
+
+    def fingerprint(self) -> str:
+        """What the project's files hold now, ignored ones aside: the same content gives the same text."""
+        digest = hashlib.sha256((self.head() or "").encode())
+        changed = self._ask("diff", "--no-ext-diff", "--no-textconv", "--full-index", "-U0", "HEAD") or ""
+        digest.update(changed.encode("utf-8", "surrogateescape"))
+        others = self._ask("ls-files", "-o", "--exclude-standard", "-z") or ""
+        for name in filter(None, others.split("\0")[:_OTHERS]):
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+            digest.update(read_bounded(self._root / name, MAX_TEXT) or b"")
+        return digest.hexdigest()
 
     def keep_out(self, names: Sequence[str]) -> None:
         """Have git pass over `names`, by its file for what one user ignores in one repository."""

@@ -20,7 +20,7 @@ PASSING = frozenset((Status.CLAIMED, Status.VERIFIED, Status.APPROVED))
 """The states in which `passes` is true in the agents' file."""
 LONG_WAIT_MS = 60_000
 """An announced wait from which on a run counts as waiting for a limit's end, not as trying again."""
-FRUITLESS = frozenset(("done", "timeout", "stalled"))
+FRUITLESS = frozenset(("done", "timeout", "stalled", "loop"))
 """Ends of a session that count as an attempt when its feature isn't passing afterwards."""
 
 

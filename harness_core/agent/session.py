@@ -55,6 +55,7 @@ class End(StrEnum):
     STOPPED = "stopped"
     TIMEOUT = "timeout"
     STALLED = "stalled"
+    LOOP = "loop"
     LIMIT = "limit"
     UNGUARDED = "unguarded"
     API_ERROR = "api_error"
@@ -387,6 +388,8 @@ class Session:
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
             return Outcome(End.LIMIT, str(self._gate.limit))
+        if self._gate.circle is not None and not judged:
+            return Outcome(End.LOOP, self._gate.circle.what)
         if result.terminal_reason == "prompt_too_long":
             return Outcome(End.TOO_LONG, "the conversation is too long for the model")
         if result.is_error:

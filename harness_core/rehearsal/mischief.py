@@ -237,6 +237,27 @@ def _loop(parameter: str | None, feature: str) -> Part:
     return done
 
 
+def _ping_pong(parameter: str | None, feature: str) -> Part:
+    """Writes a file one way, then the other, and can't decide."""
+    done = yield from put("choice.txt", "red\n")
+    for _ in range(int(parameter or 20)):
+        yield edit("choice.txt", "red", "blue")
+        done = yield edit("choice.txt", "blue", "red")
+    return done
+
+
+def _watch(parameter: str | None, feature: str) -> Part:
+    """Looks again and again, with reason: what it sees changes, a server isn't up yet, a file is in work."""
+    for _ in range(8):
+        yield bash("python3 -c 'import time; print(time.time_ns())'")
+    for _ in range(12):
+        yield bash("sleep 0.01; ls up.pid || true")
+    for number in range(6):
+        yield from put("draft.txt", f"draft {number}\n")
+        yield bash("test -s draft.txt && echo well")
+    return (yield bash("rm draft.txt"))
+
+
 def _idle(parameter: str | None, feature: str) -> Part:
     return (yield f"I looked at {feature} and believe everything is in order already.")
 
@@ -351,6 +372,8 @@ MISCHIEF: dict[str, Maker] = {
     "edit-claim": _by_edit,
     "bare-claim": _during(_bare_claim, claiming=True),
     "loop": _during(_loop, claiming=False, and_leave=True),
+    "ping-pong": _during(_ping_pong, claiming=False, and_leave=True),
+    "watch": _during(_watch, claiming=False),
     "idle": _during(_idle, claiming=False, and_leave=True),
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
