@@ -6,7 +6,7 @@ DIR ?= demo-run
 HEADLESS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install dev demo test test-slow check bench lock clean
+.PHONY: install dev demo test test-slow test-faults check bench lock clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -31,6 +31,10 @@ test: dev
 
 test-slow: dev
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# Kills an engine at every append to the journal: about 20 minutes. APPENDS in tests/test_crash_points.py.
+test-faults: dev
+	$(BIN)/python -m pytest -m faults $(ARGS)
 
 check: dev
 	$(BIN)/ruff check .

@@ -1,0 +1,32 @@
+"""Loaded by an engine that a test wants to die at one append of its journal; found by PYTHONPATH alone.
+
+`LONGWATCH_TEST_DIES_AT=17:torn`: at the 17th record, with half of it written (`before` it, or `after` it).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_write = os.write
+_number, _, _how = os.environ.get("LONGWATCH_TEST_DIES_AT", "0:after").partition(":")
+_left = int(_number)
+
+
+def _dying_write(descriptor: int, data: bytes, /) -> int:
+    global _left  # noqa: PLW0603
+    if bytes(data[:9]) != b'{"type":"':
+        return _write(descriptor, data)
+    if not os.readlink(f"/proc/self/fd/{descriptor}").endswith("/journal.jsonl"):
+        return _write(descriptor, data)
+    _left -= 1
+    if _left:
+        return _write(descriptor, data)
+    if _how != "before":
+        _write(descriptor, data[: len(data) // 2] if _how == "torn" else data)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+if _left:
+    os.write = _dying_write
