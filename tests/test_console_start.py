@@ -250,7 +250,7 @@ Tale = Callable[[Pilot[int]], Awaitable[None]]
 
 async def until(pilot: Pilot[int], holds: Callable[[], object]) -> None:
     """Wait for a condition. Fails after a while."""
-    for _ in range(500):
+    for _ in range(1500):
         if holds():
             return
         await pilot.pause(0.02)
@@ -338,6 +338,8 @@ def test_a_new_run_is_refused_in_the_form_with_all_that_was_typed(here: Path) ->
         taken = pilot.app.screen.query_one("#taken", Static)
         await until(pilot, lambda: "isn't there" in str(taken.content))
         await pilot.press(*" for flowers")
+        await until(pilot, lambda: "go to the planner" in str(taken.content))
+        pilot.app.screen.query_one("#preset", Input).value = "two-agent"
         await until(pilot, lambda: "become the specification" in str(taken.content))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "no way to reach a model" in says(pilot))
@@ -345,6 +347,10 @@ def test_a_new_run_is_refused_in_the_form_with_all_that_was_typed(here: Path) ->
         assert pilot.app.screen.query_one(TextArea).text == "shop.md for flowers"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, StartScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NewRunScreen))
+        assert pilot.app.screen.query_one("#preset", Input).value == "two-agent"
+        assert pilot.app.screen.query_one(TextArea).text == "shop.md for flowers"
 
     on_start(tale)
     assert list(here.iterdir()) == []
@@ -360,10 +366,12 @@ def test_a_new_run_is_started_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
             await until(pilot, lambda: isinstance(pilot.app.screen, NewRunScreen))
             pilot.app.screen.query_one("#directory", Input).value = str(stage.root)
             pilot.app.screen.query_one(TextArea).text = "Flags.\nAll of them.\n"
+            pilot.app.screen.query_one("#preset", Input).value = "two-agent"
             pilot.app.screen.query_one("#features", Input).value = "1"
             pilot.app.screen.query_one("#dollars", Input).value = "7.5"
             await pilot.press("ctrl+s")
-            await until(pilot, lambda: isinstance(pilot.app.screen, RunScreen))
+            await until(pilot, lambda: getattr(pilot.app.screen, "facts", None) is not None)
+            assert isinstance(pilot.app.screen, RunScreen)
 
         on_start(tale)
         assert stage.engine_alive()
@@ -407,7 +415,7 @@ def test_a_specification_is_words_or_a_file(here: Path) -> None:
     (here / "shop.md").write_text("A shop.\n")
     with new_run.request(Form("new", " shop.md ")) as asked:
         assert asked.spec == str(here / "shop.md")
-    with new_run.request(Form("new", "A shop.\nWith a cart.")) as asked:
+    with new_run.request(Form("new", "A shop.\nWith a cart.", preset="two-agent")) as asked:
         assert asked.spec is not None
         typed = Path(asked.spec)
         assert typed.read_text() == "A shop.\nWith a cart.\n"
@@ -416,6 +424,31 @@ def test_a_specification_is_words_or_a_file(here: Path) -> None:
     ours(here / "old")
     with new_run.request(Form("old", "", "12", "$3.50")) as asked:
         assert (asked.spec, asked.options.features, asked.options.limits) == (None, 12, {"max_usd": 3.5})
+
+
+@pytest.mark.parametrize(
+    ("preset", "mode", "is_prompt"),
+    [
+        ("", "", True),
+        ("sprints", "", True),
+        ("two-agent", "", False),
+        ("two-agent", "bugfix", True),
+        ("design", "", False),
+    ],
+)
+def test_words_go_to_who_can_do_something_with_them(preset: str, mode: str, is_prompt: bool) -> None:
+    with new_run.request(Form("new", "A shop.", preset=preset, mode=mode)) as asked:
+        assert (asked.options.prompt, asked.spec is None) == (
+            ("A shop.", True) if is_prompt else (None, False)
+        )
+        assert (asked.options.preset, asked.options.mode) == (preset or None, mode or None)
+
+
+def test_words_go_to_the_planner_that_a_directory_s_own_settings_name(here: Path) -> None:
+    (here / "new").mkdir()
+    (here / "new" / "longwatch.toml").write_text('preset = "solo"\n')
+    with new_run.request(Form("new", "A shop.")) as asked:
+        assert asked.options.prompt is None and asked.spec is not None
 
 
 @pytest.mark.parametrize(

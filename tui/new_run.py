@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from harness_core.config import Options
+from harness_core.config import DEFAULT_PRESET, PRESETS, FileConfig, Options, load_file
 from harness_core.errors import LongwatchError, Mistake
 from harness_core.layout import SPEC_NAMES, RunDir
 from harness_core.request import Request
@@ -26,11 +26,13 @@ _DEMOS = 100
 class Form:
     """What was typed. Numbers may be left out."""
 
-    directory: str
-    what: str
-    """A specification: its file, or its words."""
+    directory: str = ""
+    what: str = ""
+    """A specification: its file, or words, which are a specification or what a planner makes one of."""
     features: str = ""
     dollars: str = ""
+    preset: str = ""
+    mode: str = ""
 
 
 def spec_file(what: str) -> Path | None:
@@ -51,17 +53,32 @@ def spec_file(what: str) -> Path | None:
     return None
 
 
-def taken_as(what: str) -> str:
-    """How `what` would be understood, in a few words."""
-    if not what.strip():
+def taken_as(form: Form) -> str:
+    """How what is to be built would be understood, in a few words."""
+    if not form.what.strip():
         return ""
     try:
-        path = spec_file(what)
+        path = spec_file(form.what)
+        planned = is_prompt(form)
     except Mistake as mistake:
         return str(mistake)
     if path is not None:
         return f"the specification is the file {path}"
+    if planned and form.mode.strip() in ("", "build"):
+        return "these words go to the planner, who writes the specification"
+    if planned:
+        return "these words say what is wanted"
     return f"these words become the specification, {SPEC_NAMES[0]}"
+
+
+def is_prompt(form: Form) -> bool:
+    """Whether words in the form are for a planner, as with `--prompt`. Raises Mistake for a bad
+    `longwatch.toml`."""
+    place = form.directory.strip()
+    written = load_file(RunDir.at(place).config_file) if place else FileConfig()
+    preset = form.preset.strip() or written.preset or DEFAULT_PRESET
+    mode = form.mode.strip() or written.mode or "build"
+    return mode != "build" or (preset in PRESETS and PRESETS[preset].planner)
 
 
 @contextlib.contextmanager
@@ -70,13 +87,21 @@ def request(form: Form) -> Iterator[Request]:
     if not form.directory.strip():
         raise Mistake("the directory is empty: name one for the run")
     directory = RunDir.at(form.directory.strip())
-    options = Options(features=_number("features", form.features, int), limits=_limits(form.dollars))
     path = spec_file(form.what)
+    typed = form.what.strip() if path is None else ""
+    prompt = typed if is_prompt(form) else ""
+    options = Options(
+        preset=form.preset.strip() or None,
+        mode=form.mode.strip() or None,
+        prompt=prompt or None,
+        features=_number("features", form.features, int),
+        limits=_limits(form.dollars),
+    )
     known = (directory.spec, directory.contract, directory.run_json)
     if not form.what.strip() and not any(file.exists() for file in known):
         raise Mistake("nothing says what to build: say it, or name a file that does")
     with tempfile.TemporaryDirectory(prefix="longwatch-") as folder:
-        if path is None and form.what.strip():
+        if typed and not prompt:
             # The engine puts it in place when nothing else hinders the start.
             path = Path(folder) / TYPED
             path.write_text(form.what.rstrip() + "\n", encoding="utf-8", errors="replace")

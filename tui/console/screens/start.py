@@ -30,6 +30,7 @@ from tui.console.screens.doctor import DoctorScreen
 from tui.console.screens.new_run import NewRunScreen
 from tui.console.sinks import MUTED, line, words
 from tui.launch import Detached, demo_request
+from tui.new_run import Form
 from tui.settings import Settings
 
 LOOK_EVERY = 2.0
@@ -76,6 +77,8 @@ class StartScreen(Screen[None]):
         self._known: dict[str, recent.Known] = {}
         self._runs: list[RunDir] = []
         self._starting = False
+        self._draft = Form()
+        """What was typed for a new run, and not started."""
 
     def compose(self) -> ComposeResult:
         yield Static(_title(), id="title")
@@ -154,7 +157,10 @@ class StartScreen(Screen[None]):
 
     def action_new(self) -> None:
         self._say("")
-        self.app.push_screen(NewRunScreen(), self._started)
+        self.app.push_screen(NewRunScreen(self._draft, self._keep), self._started)
+
+    def _keep(self, draft: Form) -> None:
+        self._draft = draft
 
     def action_demo(self) -> None:
         if not self._starting:
@@ -181,6 +187,7 @@ class StartScreen(Screen[None]):
         self._starting = False
         self._say("")
         if engine is not None:
+            self._draft = Form()
             for note in engine.notes:
                 self.notify(one_line(note), markup=False)
             self._open(engine.run)
