@@ -243,3 +243,32 @@ def test_a_live_run_builds_by_the_new_text(tmp_path: Path) -> None:
         built = [event["feature"] for event in stage.journal(named("session_started", role="generator"))]
         assert built == ["F001", "F002", "F001"]
         assert stage.contract()[0]["description"] == "Flag 1 has three stripes"
+
+
+@pytest.mark.slow
+def test_a_question_left_open_is_put_again_after_the_feature_was_built_by_its_new_text(
+    tmp_path: Path,
+) -> None:
+    with open_stage(tmp_path, "tiny") as stage:
+        stage.lay_out()
+        assert stage.run("--set", "checkpoints=end").wait() == 5
+        asked = stage.do("contract", str(stage.root), "F001", "--description", "Flag 1 has three stripes")
+        assert asked.wait() == 0 and "No engine is running" in asked.out
+        assert stage.run().wait() == 5
+        happened = [
+            (event["type"], event.get("decision") or event.get("to") or event.get("id"))
+            for event in stage.journal()
+            if event["type"] in ("checkpoint_opened", "checkpoint_decided", "feature_changed")
+        ]
+        assert happened == [
+            ("feature_changed", "claimed"),
+            ("checkpoint_opened", "001"),
+            ("feature_changed", "failing"),
+            ("checkpoint_decided", "stale"),
+            ("feature_changed", "claimed"),
+            ("checkpoint_opened", "002"),
+        ]
+        hashes = {event["subject_hash"] for event in stage.journal(named("checkpoint_opened"))}
+        assert len(hashes) == 2
+        assert stage.do("approve", str(stage.root)).wait() == 0
+        assert stage.run().wait() == 0
