@@ -335,10 +335,13 @@ def test_a_call_that_can_not_be_read_is_denied(root: Path, payload: dict[str, An
     assert denied(json.loads(done.stdout)) and done.stderr == ""
 
 
+@pytest.mark.parametrize("text", ["{", '{"a": 1}'])
 @pytest.mark.parametrize("name", ["common.json", "session-s.json"])
-def test_a_damaged_state_denies_and_names_the_file(root: Path, env: dict[str, str], name: str) -> None:
+def test_a_damaged_state_denies_and_names_the_file(
+    root: Path, env: dict[str, str], name: str, text: str
+) -> None:
     once(root, "SessionStart", env, source="startup")
-    (root / ".longwatch/hooks" / name).write_text("{")
+    (root / ".longwatch/hooks" / name).write_text(text)
     done = once(root, "PreToolUse", env, tool_name="Bash", tool_input={"command": "ls"})
     assert name in denied(json.loads(done.stdout)) and done.stderr == ""
 

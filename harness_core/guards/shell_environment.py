@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from harness_core.guards import GuardContext
+from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import is_secret_name
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
@@ -52,7 +53,7 @@ def env_problem(command: Command, ctx: GuardContext) -> str | None:
     return None
 
 
-_JQ_ENVIRONMENT = re.compile(r"(?:(?<![.\w\"$])env\b|\$ENV\b)(?!\s*:)(?:\s*\.\s*(\w+)|\s*\[\s*\"(\w+)\")?")
+_JQ_ENVIRONMENT = lazy(r"(?:(?<![.\w\"$])env\b|\$ENV\b)(?!\s*:)(?:\s*\.\s*(\w+)|\s*\[\s*\"(\w+)\")?")
 
 
 def jq_problem(command: Command, ctx: GuardContext) -> str | None:

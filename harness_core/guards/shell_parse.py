@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import tree_sitter_bash
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node, Parser
 
+from harness_core.guards.grammar import bash
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
 from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Redirect, Script
@@ -73,7 +73,7 @@ class _Around:
 
 @cache
 def _parser() -> Parser:
-    return Parser(Language(tree_sitter_bash.language()))
+    return Parser(bash())
 
 
 def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:

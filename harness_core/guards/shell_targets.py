@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -42,6 +41,8 @@ SECRET_SAMPLES = (
 @lru_cache(maxsize=8)
 def temporary(root: Path) -> tuple[Path, ...]:
     """The folders for temporary files, resolved, that a command may write into."""
+    import tempfile  # noqa: PLC0415  (only where a path lies outside the run)
+
     places = (Path("/tmp"), Path("/var/tmp"), Path(tempfile.gettempdir()))
     return tuple(dict.fromkeys(place.resolve() for place in places))
 

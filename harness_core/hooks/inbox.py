@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness_core.files import read_end
@@ -52,17 +51,19 @@ def _inboxes(run: RunDir) -> Iterator[Path]:
         yield from run.steering.glob("inbox-*")
 
 
-@dataclass
 class Receipts:
     """What became of earlier messages, and to which call of which session the next ones go."""
 
-    arrived: list[str]
-    """Their agent has answered."""
-    lost: list[str]
-    """They never came into the conversation, or it has ended: they are due again."""
-    session: str
-    tool_use_id: str | None
-    transcript: str
+    def __init__(
+        self, arrived: list[str], lost: list[str], session: str, tool_use_id: str | None, transcript: str
+    ) -> None:
+        self.arrived = arrived
+        """Their agent has answered."""
+        self.lost = lost
+        """They never came into the conversation, or it has ended: they are due again."""
+        self.session = session
+        self.tool_use_id = tool_use_id
+        self.transcript = transcript
 
 
 def arrivals(

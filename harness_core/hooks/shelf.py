@@ -5,82 +5,80 @@ Read and written whole under the run's lock. What can't be read raises Broken, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from harness_core.layout import RunDir
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
-T = TypeVar("T", bound="Common | Session")
 
 
 class Broken(Exception):
     """A file of the hooks can't be read. The message says which, and how to mend it."""
 
 
-@dataclass
+# Plain classes: making these dataclasses would take a tenth of a hook's time.
+
+
 class Waiting:
     """A steering message that was handed over and isn't acknowledged yet."""
 
-    id: str
-    session: str
-    tool_use_id: str | None
-    transcript: str
+    def __init__(self, id: str, session: str, tool_use_id: str | None, transcript: str) -> None:
+        self.id = id
+        self.session = session
+        self.tool_use_id = tool_use_id
+        self.transcript = transcript
 
 
-@dataclass
 class Common:
     """What holds for the whole directory."""
 
-    contract: str = ""
-    """The name of the frozen contract; "" while there is none."""
-    marks: list[list[int] | None] = field(default_factory=list)
-    """How the agents' file and the contract of record lay on disk when they last were as they should be."""
-    edits: dict[str, str] = field(default_factory=dict)
-    """By tool_use_id, the sha256 of the contract that an edit on its way will leave behind."""
-    pictures: dict[str, list[int]] = field(default_factory=dict)
-    """The evidence that is known, with time and size."""
-    head: str = ""
-    steer_taken: int = 0
-    """The highest number of a steering message that was queued."""
-    due: list[str] = field(default_factory=list)
-    """When the messages that wait are due: `now` is the next tool boundary, `next` the next session."""
-    waiting: list[Waiting] = field(default_factory=list)
-    stopping: bool = False
-    """Whether AGENT_STOP was told."""
-    guards: dict[str, Any] = field(default_factory=dict)
-    """The shell guard's settings, and of which longwatch.toml."""
+    def __init__(self) -> None:
+        self.contract = ""
+        """The name of the frozen contract; "" while there is none."""
+        self.marks: list[list[int] | None] = []
+        """How the contract of record and the agents' file lay on disk when they last were as they should."""
+        self.edits: dict[str, str] = {}
+        """By tool_use_id, the sha256 of the contract that an edit on its way will leave behind."""
+        self.pictures: dict[str, list[int]] = {}
+        """The evidence that is known, with time and size."""
+        self.head = ""
+        self.steer_taken = 0
+        """The highest number of a steering message that was queued."""
+        self.due: list[str] = []
+        """When the messages that wait are due: `now` is the next tool boundary, `next` the next session."""
+        self.waiting: list[Waiting] = []
+        self.stopping = False
+        """Whether AGENT_STOP was told."""
+        self.guards: dict[str, Any] = {}
+        """The shell guard's settings, and of which longwatch.toml."""
 
 
-@dataclass
 class Running:
-    """A call between its two hooks. `quiet`: it fills no file that could count as evidence."""
+    """A call between its two hooks."""
 
-    since: float
-    cwd: str
-    quiet: bool = True
-    edit: str = ""
-    """For an edit of the contract: what it does, `claim` or `step back`, and the features."""
-    features: list[str] = field(default_factory=list)
+    def __init__(self, since: float, cwd: str) -> None:
+        self.since = since
+        self.cwd = cwd
+        self.edit = ""
+        """For an edit of the contract: what it does, `claim` or `step back`."""
+        self.features: list[str] = []
 
 
-@dataclass
 class Session:
     """One session of Claude Code. `number` is 0 in a run that an engine drives: there it isn't a session."""
 
-    id: str
-    number: int
-    started_ns: int
-    open: bool = True
-    calls: int = 0
-    last: float = 0.0
-    """When it last called, in seconds since the epoch."""
-    running: dict[str, Running] = field(default_factory=dict)
+    def __init__(self, id: str, number: int, started_ns: int) -> None:
+        self.id = id
+        self.number = number
+        self.started_ns = started_ns
+        self.open = True
+        self.running: dict[str, Running] = {}
 
 
 class Shelf:
@@ -91,22 +89,30 @@ class Shelf:
         self.folder.mkdir(exist_ok=True)
 
     def common(self) -> Common:
-        found = self._read(self.folder / "common.json")
-        if found is None:
-            return Common()
-        return self._made(Common, {**found, "waiting": [Waiting(**item) for item in found["waiting"]]})
+        made = Common()
+        path = self.folder / "common.json"
+        found = self._read(path)
+        if found is not None:
+            with _as_expected(path):
+                vars(made).update(found)
+                made.waiting = [Waiting(**item) for item in found["waiting"]]
+        return made
 
     def session(self, session_id: str) -> Session | None:
         """None for a session that never called before."""
-        found = self._read(self.session_file(session_id))
+        path = self.session_file(session_id)
+        found = self._read(path)
         if found is None:
             return None
-        running = {name: Running(**item) for name, item in found["running"].items()}
-        return self._made(Session, {**found, "running": running})
+        with _as_expected(path):
+            made = Session(found["id"], found["number"], found["started_ns"])
+            vars(made).update(found)
+            made.running = {name: _running(item) for name, item in found["running"].items()}
+        return made
 
     def save(self, value: Common | Session) -> None:
         name = self.folder / "common.json" if isinstance(value, Common) else self.session_file(value.id)
-        replace(name, json.dumps(asdict(value), separators=(",", ":")).encode("utf-8", "replace"))
+        replace(name, json.dumps(value, default=vars, separators=(",", ":")).encode("utf-8", "replace"))
 
     def session_file(self, session_id: str, suffix: str = ".json") -> Path:
         if _PLAIN.fullmatch(session_id):
@@ -127,9 +133,20 @@ class Shelf:
             raise _broken(path, "no object")
         return found
 
-    def _made(self, kind: type[T], found: Mapping[str, Any]) -> T:
-        known = {item.name for item in fields(kind)}
-        return kind(**{name: value for name, value in found.items() if name in known})
+
+def _running(item: Mapping[str, Any]) -> Running:
+    made = Running(item["since"], item["cwd"])
+    vars(made).update(item)
+    return made
+
+
+@contextlib.contextmanager
+def _as_expected(path: Path) -> Iterator[None]:
+    """Raises Broken where what a file holds isn't what is written there."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _broken(path, repr(error)) from None
 
 
 def _broken(path: Path, why: object) -> Broken:

@@ -21,7 +21,7 @@ from harness_core.hooks.diary import Diary
 from harness_core.hooks.inbox import Receipts
 from harness_core.hooks.locking import locked
 from harness_core.hooks.marks import digest, digest_of, strayed
-from harness_core.hooks.seen import evidence_now, output_of
+from harness_core.hooks.seen import evidence_now, may_fill, output_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
@@ -90,7 +90,6 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         if self._journal is not None:
             self._journal.close()
-        self.session.last = time.time()
         self.shelf.save(self.common)
         self.shelf.save(self.session)
 
@@ -153,11 +152,9 @@ class Turn:
             denial, running = self._judge_contract(call, running)
         if strayed(self.run, self.common):
             self.books().inspect(None)
-        self.session.calls += 1
         if denial is not None:
             self._tell("guard_decision", **self._of(call), guard=denial.guard, reason=denial.reason)
         else:
-            running.quiet = _quiet(call, self.run.root, running.cwd)
             self.session.running[call.tool_use_id] = running
         text = "" if stopped or self.subagent else self._steered(call.tool_use_id)
         return _denied(denial, text) if denial else self._context(text)
@@ -191,12 +188,14 @@ class Turn:
         running = self.session.running.pop(call.tool_use_id, None)
         if running is None:
             # Its first half was never seen: then nothing is known of it.
-            running = Running(time.time(), str(self.payload.get("cwd") or ""), quiet=False)
+            running = Running(time.time(), str(self.payload.get("cwd") or ""))
         response = self.payload.get("tool_response")
         if ok and call.tool == "Read":
             self._note_read(call, response)
-        if (call.tool == "Bash" and not running.quiet) or (ok and call.tool in FILE_TOOLS):
-            self._note_written(call, running)
+        if ok and call.tool in FILE_TOOLS:
+            self._note_typed(call)
+        elif call.tool == "Bash" and may_fill(str(call.input.get("command", ""))):
+            self._note_filled(call, running)
         expected = self.common.edits.pop(call.tool_use_id, "")
         refused = ""
         if ok and expected and running.edit:
@@ -245,23 +244,24 @@ class Turn:
         books.save_notes(self.shelf, self.session, notes)
         self._tell("evidence_read", path=path, sha256=sha256, tool_use_id=call.tool_use_id)
 
-    def _note_written(self, call: ToolCall, running: Running) -> None:
-        """Take down what was typed. What a file tool wrote goes into a list that needs nothing loaded."""
-        if call.tool in FILE_TOOLS:
-            import hashlib  # noqa: PLC0415
+    def _note_typed(self, call: ToolCall) -> None:
+        """Take down what a file tool wrote, in a list that needs nothing loaded."""
+        import hashlib  # noqa: PLC0415
 
-            from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
+        from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
 
-            path = relative_to(self.run.root, target(call))
-            if path is None:
-                return
-            content = load(self.run.root / path)
-            known = [path, "", 0]
-            if not isinstance(content, str):
-                known = [path, hashlib.sha256(content.data).hexdigest(), len(content.data)]
-            with self.shelf.session_file(self.session.id, ".typed").open("ab") as typed:
-                typed.write(json.dumps(known).encode() + b"\n")
+        path = relative_to(self.run.root, target(call))
+        if path is None:
             return
+        content = load(self.run.root / path)
+        known = [path, "", 0]
+        if not isinstance(content, str):
+            known = [path, hashlib.sha256(content.data).hexdigest(), len(content.data)]
+        with self.shelf.session_file(self.session.id, ".typed").open("ab") as typed:
+            typed.write(json.dumps(known).encode() + b"\n")
+
+    def _note_filled(self, call: ToolCall, running: Running) -> None:
+        """Take down what a command typed or copied."""
         from harness_core.hooks import books  # noqa: PLC0415
         from harness_core.written import note_written  # noqa: PLC0415
 
@@ -368,12 +368,3 @@ def _denied(denial: Denial, more: str = "") -> Answer:
         said["additionalContext"] = more
     stop = {"continue": False, "stopReason": denial.reason} if denial.guard == "stop" else {}
     return {"hookSpecificOutput": said, **stop}
-
-
-def _quiet(call: ToolCall, root: Path, cwd: str) -> bool:
-    """Whether a call is sure to fill no file with words of its own or with copies."""
-    if call.tool != "Bash":
-        return True
-    from harness_core.hooks.seen import fills_nothing  # noqa: PLC0415
-
-    return fills_nothing(str(call.input.get("command", "")), root, Path(cwd) if cwd else root)
