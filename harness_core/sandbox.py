@@ -7,6 +7,7 @@ reaches it under its usual address. The app is boxed by bubblewrap alone, on the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ import msgspec
 import platformdirs
 
 from harness_core.aside import run
+from harness_core.files import read_bounded
 from harness_core.layout import RunDir
 from harness_core.redact import CREDENTIAL_NAMES
 
@@ -42,6 +44,16 @@ REGISTRIES = (
     *("repo.packagist.org", "api.nuget.org"),
 )
 """Hosts that a boxed shell reaches besides this machine, so that package managers work."""
+_INDEX_NAMES = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "GOPROXY"),
+    *("NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_NPM_REGISTRY_SERVER"),
+)
+_INDEX_FILES = (
+    *("/etc/pip.conf", ".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml"),
+    *(".npmrc", ".yarnrc.yml", ".cargo/config.toml"),
+)
+"""Where a machine's own package indexes are named: variables, and files of the home folder."""
+_ADDRESS = re.compile(r"https?://(?:[^/@\s]*@)?([A-Za-z0-9.-]+)")
 _SECRET_PLACES = (
     *(".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker", ".password-store", ".netrc", ".pgpass"),
     *(".git-credentials", ".claude.json", ".vault-token", ".config/gh", ".config/gcloud"),
@@ -116,7 +128,7 @@ def for_shell(
     closed = (
         [place.root] if review is not None else [place.private, *filter(Path.exists, [place.config_file])]
     )
-    hosts = [*LOOPBACK, *REGISTRIES, *box.table.hosts]
+    hosts = dict.fromkeys((*LOOPBACK, *REGISTRIES, *_indexes(environ), *box.table.hosts))
     return {
         "enabled": True,
         # Without it, a CLI that lacks something goes on without a sandbox and says so to nobody.
@@ -127,7 +139,7 @@ def for_shell(
             "denyWrite": [str(path) for path in closed],
             "denyRead": [str(place.private), *(str(path) for path in _secrets(environ))],
         },
-        "network": {"allowedDomains": hosts},
+        "network": {"allowedDomains": list(hosts)},
         "credentials": {
             "envVars": [{"name": name, "mode": "deny"} for name in _credentials(environ, box.table.keep)]
         },
@@ -157,6 +169,16 @@ _LINK = (
     '[ "$n" -ge 100 ]; do n=$((n+1)); sleep 0.01; done; done)'
 )
 """The CLI's proxy listens on port 3128 inside the box and takes CONNECT to the allowed hosts."""
+
+
+def _indexes(environ: Mapping[str, str]) -> list[str]:
+    """The hosts that package managers are sent to by the settings of this machine."""
+    home = Path(environ.get("HOME") or Path.home())
+    texts = [environ.get(name, "") for name in _INDEX_NAMES]
+    for name in _INDEX_FILES:
+        with contextlib.suppress(OSError):
+            texts.append((read_bounded(home / name) or b"").decode(errors="replace"))
+    return [host for text in texts for host in _ADDRESS.findall(text)]
 
 
 def _credentials(environ: Mapping[str, str], keep: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from harness_core.agent import sdk
 from harness_core.app import App
 from harness_core.drill import Found
 from harness_core.errors import Mistake
+from harness_core.layout import RunDir
 from harness_core.run import Run
 from harness_core.sandbox import Sandbox, SandboxTable
 from tests.conftest import OpenRun
@@ -107,6 +108,21 @@ def test_an_evaluators_command_begins_in_its_clone_whatever_that_is_called(tmp_p
     gone = sandbox.linked("echo ran", [], tmp_path / "gone")
     done = subprocess.run(["bash", "-c", gone], capture_output=True, text=True, check=False)
     assert done.stdout == "" and done.returncode != 0
+
+
+def test_a_shell_reaches_the_indexes_that_the_machine_names_and_gets_no_credential(tmp_path: Path) -> None:
+    (tmp_path / ".npmrc").write_text("registry=https://name:word@npm.example.org/all/\n")
+    (tmp_path / ".netrc").write_text("machine example.org login me password secret\n")
+    environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "http://pip.example.org:81/simple"}
+    environ |= {"ANTHROPIC_API_KEY": "a", "GITHUB_TOKEN": "b", "TEST_TOKEN": "c", "PLAIN": "d"}
+    box = Sandbox(on=True, table=SandboxTable(hosts=["db.example.org"], keep=["TEST_TOKEN"]))
+    settings = sandbox.for_shell(box, RunDir(tmp_path / "run"), tmp_path / "scratch", None, environ)
+    hosts = settings["network"]["allowedDomains"]
+    assert {"npm.example.org", "pip.example.org", "db.example.org", "127.0.0.1", "pypi.org"} <= set(hosts)
+    assert not [host for host in hosts if "name" in host]
+    withheld = [item["name"] for item in settings["credentials"]["envVars"]]
+    assert withheld == ["ANTHROPIC_API_KEY", "GITHUB_TOKEN"]
+    assert str(tmp_path / ".netrc") in settings["filesystem"]["denyRead"]
 
 
 def test_a_clone_has_what_is_committed_and_changes_nothing(open_run: OpenRun, tmp_path: Path) -> None:
