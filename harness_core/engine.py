@@ -30,6 +30,7 @@ from harness_core.flow import (
     Plan,
     Propose,
     Review,
+    Revisit,
     Skip,
     Specify,
     StartSprint,
@@ -184,7 +185,10 @@ class Engine:
             case Ask() as question:
                 await self._ask(question)
             case Skip(feature, why):
-                self.ledger.change(feature, Status.SKIPPED, by="engine", note=why)
+                self._skip(feature, why)
+            case Revisit(feature):
+                why = "all else is done: tried once more"
+                self.ledger.change(feature, Status.FAILING, by="engine", note=why)
             case Finish(code, reason):
                 raise EndOfRun(code, reason)
 
@@ -195,12 +199,27 @@ class Engine:
         before = self._progress()
         await self.sessions.hold(self.building.assignment(build, self._round()))
         self._idle = self._idle + 1 if self._progress() == before else 0
-        if self._idle >= self.run.config.max_retries:
+        if self._idle_too_often():
             counts = self.run.state.counts
             left = counts["total"] - counts["passing"]
+            self.run.emit(ev.LoopDetected(what="sessions in a row that changed nothing", times=self._idle))
             raise EndOfRun(
                 Exit.FAILED, f"{self._idle} sessions in a row changed nothing, {left} features left"
             )
+
+    def _idle_too_often(self) -> bool:
+        """What one feature resists, another that is still untried may not."""
+        bound = self.run.config.max_retries
+        features = self.run.state.features.values()
+        untried = any(item.status is Status.FAILING and not item.attempts for item in features)
+        return self._idle >= (2 * bound if untried else bound)
+
+    def _skip(self, feature: str, why: str) -> None:
+        """Give a feature up for now, which is a loop of its own kind where it was tried more than once."""
+        times = self.run.state.features[feature].attempts
+        if times > 1:
+            self.run.emit(ev.LoopDetected(what=f"{feature} failed again and again", times=times))
+        self.ledger.change(feature, Status.SKIPPED, by="engine", note=why)
 
     def _round(self) -> int:
         """Which time round this is, for the costs: of a sprint, of a design, or of mending at the end."""

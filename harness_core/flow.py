@@ -13,7 +13,7 @@ from harness_core import events as ev
 from harness_core.contract import Status
 from harness_core.errors import Exit
 from harness_core.iterations import Decision, best, decide
-from harness_core.state import PASSING, OpenSession, RunState, SprintState
+from harness_core.state import PASSING, FeatureState, OpenSession, RunState, SprintState
 from harness_core.verdicts import refuted
 
 
@@ -119,6 +119,13 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Revisit:
+    """Take up once more, now that all else is done, what was given up."""
+
+    feature: str
+
+
+@dataclass(frozen=True)
 class Finish:
     """End the run."""
 
@@ -128,7 +135,7 @@ class Finish:
 
 Step = (
     Specify | Initialize | StartSprint | Propose | Review | Agree | EndSprint | Build | Evaluate | Choose
-    | Close | Apply | Ask | Skip | Finish
+    | Close | Apply | Ask | Skip | Revisit | Finish
 )  # fmt: skip
 
 
@@ -183,8 +190,9 @@ def next_step(state: RunState, plan: Plan) -> Step:
 
 def _features(state: RunState, plan: Plan) -> Step:
     for name, feature in state.features.items():
-        if feature.status in (Status.FAILING, Status.REGRESSED) and feature.attempts >= plan.max_retries:
-            return Skip(name, f"no accepted claim in {feature.attempts} attempts")
+        bound = 1 if feature.given_up else plan.max_retries
+        if feature.status in (Status.FAILING, Status.REGRESSED) and feature.attempts >= bound:
+            return Skip(name, _tried(feature))
     if (mend := _to_mend(state)) is not None:
         first = [mend, *(name for name in _to_build(state) if name != mend)]
         return _out_of_rounds(state, plan, first) or _build(plan, first)
@@ -199,6 +207,12 @@ def _features(state: RunState, plan: Plan) -> Step:
     if plan.cadence == "end" and (step := _judged(state, plan, state.with_status(Status.CLAIMED))):
         return step
     return _end(state, plan)
+
+
+def _tried(feature: FeatureState) -> str:
+    times = "1 attempt" if feature.attempts == 1 else f"{feature.attempts} attempts"
+    more = " more, after all else" if feature.given_up else ""
+    return f"no accepted claim in {times}{more}{f'; the last: {feature.trouble}' if feature.trouble else ''}"
 
 
 def _to_build(state: RunState) -> list[str]:
@@ -394,6 +408,9 @@ def _by_the_clock(state: RunState, plan: Plan) -> Step | None:
 
 
 def _end(state: RunState, plan: Plan) -> Step:
+    for name, feature in state.features.items():
+        if feature.status is Status.SKIPPED and feature.given_up == 1:
+            return Revisit(name)
     counts = state.counts
     left = counts["total"] - counts["passing"]
     if left:

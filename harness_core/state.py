@@ -20,6 +20,9 @@ PASSING = frozenset((Status.CLAIMED, Status.VERIFIED, Status.APPROVED))
 """The states in which `passes` is true in the agents' file."""
 LONG_WAIT_MS = 60_000
 """An announced wait from which on a run counts as waiting for a limit's end, not as trying again."""
+_FOR_GOOD = 2
+"""Stands for a feature that isn't taken up again by itself."""
+_TROUBLE = 300
 FRUITLESS = frozenset(("done", "timeout", "stalled", "loop"))
 """Ends of a session that count as an attempt when its feature isn't passing afterwards."""
 
@@ -62,6 +65,10 @@ class FeatureState(msgspec.Struct):
     seq: int = 0
     """The event that gave it its present status."""
     note: str = ""
+    trouble: str = ""
+    """What stood in the way of the last attempt: a refusal, a finding, a loop, a clock."""
+    given_up: int = 0
+    """How often the engine gave it up: once more it is taken up again, when all else is done."""
     reworded: int = 0
     """The event that gave it its present text; 0 where that is the one that was first frozen."""
 
@@ -400,6 +407,8 @@ def _contract_changed(state: RunState, event: ev.ContractChanged) -> None:
         feature.reworded = event.seq
         # What was tried was tried at something else.
         feature.attempts = 0
+        if feature.status is not Status.SKIPPED:
+            feature.given_up = 0
 
 
 def _spec_written(state: RunState, event: ev.SpecWritten) -> None:
@@ -465,18 +474,29 @@ def _compacted(state: RunState, event: ev.Compacted) -> None:
 
 def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     feature = state.features.setdefault(event.feature, FeatureState())
-    feature.status = event.to
+    before, feature.status = feature.status, event.to
     feature.since = event.ts
     feature.seq = event.seq
     feature.note = event.note
     if event.to is Status.CLAIMED:
         feature.evidence = event.evidence
     state.regressions += event.to is Status.REGRESSED and event.by == "generator"
+    if event.to is Status.SKIPPED:
+        feature.given_up = feature.given_up + 1 if event.by == "engine" else _FOR_GOOD
+    elif before is Status.SKIPPED and event.by == "engine":
+        _begin_revisit(state, feature)
     if event.to is Status.REGRESSED and event.by == "operator":
         feature.attempts = 0
+        feature.given_up = 0
     elif event.to is Status.REGRESSED and event.by == "evaluator":
         # A verdict on another feature has refuted it: one more claim that didn't hold.
         feature.attempts += 1
+
+
+def _begin_revisit(state: RunState, feature: FeatureState) -> None:
+    feature.attempts = 0
+    # What comes of it is judged, whatever rounds were used up before.
+    state.needs_work = max(0, state.needs_work - 1)
 
 
 def _stop_requested(state: RunState, event: ev.StopRequested) -> None:
@@ -558,6 +578,9 @@ def _verdict(state: RunState, event: ev.Verdict) -> None:
     for feature_id in event.scope:
         if feature_id in state.features and feature_id in wrong:
             state.features[feature_id].attempts += 1
+    for finding in event.findings:
+        if finding.feature in state.features:
+            state.features[finding.feature].trouble = _brief(finding.where)
 
 
 def _cost(state: RunState, event: ev.Cost) -> None:
@@ -601,11 +624,31 @@ def _tampered(state: RunState, event: ev.ContractTampered) -> None:
 
 def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
     state.denials += 1
-    state.refused_claims += event.guard == "evidence"
+    if event.guard == "evidence":
+        state.refused_claims += 1
+        _note_trouble(state, event.reason)
 
 
 def _stalled(state: RunState, event: ev.StallDetected | ev.LoopDetected) -> None:
     state.stalls += 1
+    went_on = f"{event.times} times" if isinstance(event, ev.LoopDetected) else f"{event.seconds:.0f} s"
+    _note_trouble(state, f"{event.what}, {went_on}")
+
+
+def _note_trouble(state: RunState, what: str) -> None:
+    """Of the feature that a builder has in hand."""
+    session = state.open_session
+    if session is None or session.role != "generator":
+        return
+    for name in session.features:
+        if (feature := state.features.get(name)) is not None and feature.status not in PASSING:
+            feature.trouble = _brief(what)
+            return
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TROUBLE else f"{line[: _TROUBLE - 1]}…"
 
 
 def _error(state: RunState, event: ev.Error) -> None:

@@ -25,6 +25,7 @@ from harness_core.flow import (
     Plan,
     Propose,
     Review,
+    Revisit,
     Skip,
     Specify,
     StartSprint,
@@ -248,7 +249,43 @@ def test_a_claim_that_is_refuted_again_and_again_is_given_up(word: str, named: s
         assert next_step(fold(*rounds), JUDGED) == Build(["A"])
         judged = verdict(word, "A", session=number, named=named)
         rounds += [change("A", Status.CLAIMED), judged, change("A", Status.FAILING)]
-    assert next_step(fold(*rounds), JUDGED) == Skip("A", "no accepted claim in 3 attempts")
+    step = next_step(fold(*rounds), JUDGED)
+    assert isinstance(step, Skip) and step.why.startswith("no accepted claim in 3 attempts")
+    assert ("; the last: w" in step.why) == bool(named)
+
+
+def test_what_the_engine_gave_up_is_tried_once_more_when_all_else_is_done() -> None:
+    tries: list[ev.Event] = [frozen("A", "B")]
+    for number in (1, 2, 3):
+        tries += [started(number, "generator", "A"), ended(number)]
+    given_up = [*tries, change("A", Status.SKIPPED, by="engine")]
+    assert next_step(fold(*given_up), BARE) == Build(["B"])
+    rest_done = [*given_up, change("B", Status.CLAIMED)]
+    assert next_step(fold(*rest_done), BARE) == Revisit("A")
+    again = [*rest_done, change("A", Status.FAILING, by="engine")]
+    assert next_step(fold(*again), BARE) == Build(["A"])
+    failed = [*again, started(4, "generator", "A"), ended(4)]
+    step = next_step(fold(*failed), BARE)
+    assert isinstance(step, Skip) and "1 attempt more" in step.why
+    over = next_step(fold(*failed, change("A", Status.SKIPPED, by="engine")), BARE)
+    assert isinstance(over, Finish) and over.code is Exit.FAILED
+    held = fold(*again, change("A", Status.CLAIMED))
+    assert next_step(held, BARE) == Finish(Exit.DONE, "all features pass")
+
+
+def test_what_the_operator_gave_up_is_left_alone() -> None:
+    state = fold(frozen("A"), change("A", Status.SKIPPED, by="operator"))
+    assert isinstance(next_step(state, BARE), Finish)
+
+
+def test_a_reason_for_giving_up_names_what_stood_in_the_way_last() -> None:
+    refusal = ev.GuardDecision(tool_use_id="t", tool="claim", guard="evidence", reason="nobody has read it")
+    tries: list[ev.Event] = [frozen("A")]
+    for number in (1, 2, 3):
+        tries += [started(number, "generator", "A"), refusal, ended(number)]
+    assert next_step(fold(*tries), BARE) == Skip(
+        "A", "no accepted claim in 3 attempts; the last: nobody has read it"
+    )
 
 
 def test_features_that_verdicts_on_each_other_refute_are_given_up() -> None:
@@ -379,7 +416,9 @@ def _done(step: Step, number: int, fate: int, plan: Plan) -> Iterable[ev.Event]:
         case Choose(iteration):
             yield ev.IterationChosen(iteration=iteration, by="engine")
         case Skip(feature, _):
-            yield change(feature, Status.SKIPPED)
+            yield change(feature, Status.SKIPPED, by="engine")
+        case Revisit(feature):
+            yield change(feature, Status.FAILING, by="engine")
         case _:
             raise AssertionError(step)
 
