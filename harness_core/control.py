@@ -24,6 +24,7 @@ from harness_core.layout import RunDir
 SteerMode = Literal["now", "next"]
 Decision = Literal["approve", "reject", "skip"]
 T = TypeVar("T")
+N = TypeVar("N", "SteerMessage", "Checkpoint", "LimitsRequest")
 _STEER_LIMIT = 7 * MAX_TEXT
 """Bytes of the largest message's file: JSON takes six for a control character."""
 
@@ -196,7 +197,7 @@ def check_words(text: str) -> None:
 
 def read_steer(run: RunDir, number: int) -> SteerMessage | None:
     """The message of that number, or None when there is none that can be read."""
-    return _read(numbered(run.steering, number), SteerMessage, _STEER_LIMIT)
+    return _numbered(run.steering, number, SteerMessage, _STEER_LIMIT)
 
 
 def is_queued(run: RunDir, source: str) -> bool:
@@ -206,7 +207,7 @@ def is_queued(run: RunDir, source: str) -> bool:
 
 
 def read_checkpoint(run: RunDir, number: int) -> Checkpoint | None:
-    return _read(numbered(run.checkpoints, number), Checkpoint)
+    return _numbered(run.checkpoints, number, Checkpoint)
 
 
 def decision_path(run: RunDir, checkpoint: str) -> Path:
@@ -261,7 +262,7 @@ def change_limits(run: RunDir, changed: Mapping[str, float | None]) -> str:
 
 
 def read_limits(run: RunDir, number: int) -> LimitsRequest | None:
-    return _read(numbered(run.limits, number), LimitsRequest)
+    return _numbered(run.limits, number, LimitsRequest)
 
 
 def skip(run: RunDir, feature: str, note: str) -> None:
@@ -322,6 +323,12 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> None:
         numbered(run.checkpoints, int(checkpoint.id)),
         msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n",
     )
+
+
+def _numbered(folder: Path, number: int, kind: type[N], limit: int = MAX_TEXT) -> N | None:
+    """What is under that number; None for what calls itself by another, for it was damaged."""
+    found = _read(numbered(folder, number), kind, limit)
+    return found if found is not None and found.id == f"{number:03d}" else None
 
 
 def _read(path: Path, kind: type[T], limit: int = MAX_TEXT) -> T | None:
