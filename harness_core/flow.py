@@ -271,9 +271,13 @@ def _sprint(state: RunState, plan: Plan) -> Step:
 
 def _out_of_rounds(state: RunState, plan: Plan, to_build: Sequence[str]) -> Step | None:
     """No build that nobody would judge: what the last verdict refuted is given up."""
-    if plan.cadence not in ("sprint", "end") or state.needs_work < plan.rounds:
+    if not _rounds_used_up(state, plan):
         return None
     return Skip(to_build[0], f"the evaluator still wanted work after {state.needs_work} rounds")
+
+
+def _rounds_used_up(state: RunState, plan: Plan) -> bool:
+    return plan.cadence in ("sprint", "end") and state.needs_work >= plan.rounds
 
 
 def _negotiated(sprint: SprintState, plan: Plan) -> Step:
@@ -409,7 +413,7 @@ def _by_the_clock(state: RunState, plan: Plan) -> Step | None:
 
 def _end(state: RunState, plan: Plan) -> Step:
     for name, feature in state.features.items():
-        if feature.status is Status.SKIPPED and feature.given_up == 1:
+        if feature.status is Status.SKIPPED and feature.given_up == 1 and not _rounds_used_up(state, plan):
             return Revisit(name)
     counts = state.counts
     left = counts["total"] - counts["passing"]

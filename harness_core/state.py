@@ -484,19 +484,13 @@ def _feature_changed(state: RunState, event: ev.FeatureChanged) -> None:
     if event.to is Status.SKIPPED:
         feature.given_up = feature.given_up + 1 if event.by == "engine" else _FOR_GOOD
     elif before is Status.SKIPPED and event.by == "engine":
-        _begin_revisit(state, feature)
+        feature.attempts = 0
     if event.to is Status.REGRESSED and event.by == "operator":
         feature.attempts = 0
         feature.given_up = 0
     elif event.to is Status.REGRESSED and event.by == "evaluator":
         # A verdict on another feature has refuted it: one more claim that didn't hold.
         feature.attempts += 1
-
-
-def _begin_revisit(state: RunState, feature: FeatureState) -> None:
-    feature.attempts = 0
-    # What comes of it is judged, whatever rounds were used up before.
-    state.needs_work = max(0, state.needs_work - 1)
 
 
 def _stop_requested(state: RunState, event: ev.StopRequested) -> None:
