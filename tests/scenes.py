@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,9 +53,14 @@ class Scene:
             with self.run.journal.open("ab") as journal:
                 journal.write(line)
 
-    def begin(self, number: int, role: str, feature: str | None = None) -> None:
+    def begin(self, number: int, role: str, feature: str | None = None, features: Sequence[str] = ()) -> None:
         self.session, self.role = number, role
-        phase = {"initializer": "initialize", "generator": "build", "evaluator": "evaluate"}[role]
+        phase = {
+            "planner": "plan",
+            "initializer": "initialize",
+            "generator": "build",
+            "evaluator": "evaluate",
+        }[role]
         self.add(ev.PhaseStarted(phase=phase))
         self.add(
             ev.SessionStarted(
@@ -63,6 +68,7 @@ class Scene:
                 model="sonnet",
                 phase=phase,
                 feature=feature,
+                features=list(features),
             )
         )
 
@@ -321,6 +327,59 @@ def hostile(root: Path) -> Scene:
     return scene
 
 
+def sprint(root: Path) -> Scene:
+    """Two features are one sprint: its contract is negotiated, and the second one is judged."""
+    scene = begun(root)
+    criteria = [ev.Agreed("C1", "the flag has three stripes", "run flags.py 1")]
+    finding = ev.Finding(None, "clarity", "C1 names no colours", "read the contract", "major")
+    scene.add(ev.SpecWritten(name="app_spec.txt", sha256="3" * 64, by="planner"))
+    scene.add(ev.SprintStarted(sprint=1, features=["F001", "F002"], path="sprints/01.md"))
+    for proposal, verdict in ((1, "NEEDS_WORK"), (2, "PASS")):
+        found = [finding] if verdict != "PASS" else []
+        scene.add(
+            ev.ContractProposed(sprint=1, round=proposal, path="sprints/01.md", sha256="4" * 64),
+            ev.ContractReviewed(sprint=1, round=proposal, verdict=verdict, criteria=criteria, findings=found),
+        )
+    scene.add(
+        ev.ContractAgreed(sprint=1, path="sprints/01.md", sha256="4" * 64, criteria=criteria, by="both")
+    )
+    scene.begin(2, "generator", features=["F001", "F002"])
+    scene.add(ev.Compacted(trigger="auto", before=167_000, after=21_000))
+    scene.claim("F001", [scene.picture("F001-flag.png")])
+    scene.claim("F002")
+    scene.commit("Draw two flags")
+    scene.end()
+    scene.begin(3, "evaluator", features=["F001", "F002"])
+    scene.add(ev.Verdict(verdict="PASS", scope=["F001", "F002"], scores=[], total=7.5))
+    scene.end()
+    scene.add(ev.SprintEnded(sprint=1))
+    scene.add(ev.FeaturesAdded(features=["F005"], sha256="5" * 64, request="6" * 64))
+    scene.add(ev.CheckpointOpened(id="001", kind="sprint", subject_hash="1" * 64, features=["F001", "F002"]))
+    return scene
+
+
+def design(root: Path) -> Scene:
+    """A design in its third iteration; the second was the best one."""
+    scene = begun(root)
+    for iteration, total in ((1, 5.5), (2, 7.25), (3, 6.0)):
+        scene.begin(2 * iteration, "generator", features=["F001", "F002", "F003", "F004"])
+        scene.add(ev.Text(text=f"Iteration {iteration}: another layout."))
+        sha = scene.commit(f"Lay it out anew, {iteration}")
+        scene.end()
+        scene.begin(2 * iteration + 1, "evaluator")
+        scores = [ev.Score("originality", total, "it is its own"), ev.Score("craft", total + 0.5, "neat")]
+        scene.add(
+            ev.Verdict(
+                verdict="NEEDS_WORK", scope=[], scores=scores, total=total, iteration=iteration, commit=sha
+            )
+        )
+        scene.end()
+    scene.add(ev.GoalJudged(met=False, reason="the page has no footer"))
+    scene.add(ev.IterationChosen(iteration=2, by="engine", commit=sha))
+    scene.add(ev.CheckpointOpened(id="001", kind="end", subject_hash="1" * 64))
+    return scene
+
+
 SCENES: dict[str, Callable[[Path], Scene]] = {
     "empty": empty,
     "running": running,
@@ -333,6 +392,8 @@ SCENES: dict[str, Callable[[Path], Scene]] = {
     "many": many,
     "wide": wide,
     "hostile": hostile,
+    "sprint": sprint,
+    "design": design,
 }
 NOTES = """# Progress
 

@@ -7,7 +7,7 @@ which is safe to draw.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -73,6 +73,10 @@ def in_words(changed: Mapping[str, float | None]) -> str:
     )
 
 
+def _agreed_by(by: str) -> str:
+    return "by generator and evaluator" if by == "both" else f"as the {one_line(by)} put it"
+
+
 def decided(decision: str) -> str:
     """An operator's answer, as something that was done."""
     return _DECIDED.get(decision) or one_line(decision)
@@ -111,7 +115,8 @@ def _ended(event: ev.RunEnded, _: int) -> list[Line]:
 
 
 def _session_started(event: ev.SessionStarted, _: int) -> list[Line]:
-    feature = f" · {one_line(event.feature)}" if event.feature else ""
+    about = [event.feature] if event.feature else event.features
+    feature = f" · {one_line(', '.join(about), _FEATURES)}" if about else ""
     again = " · resumed" if event.resumed else ""
     who = f"{one_line(event.role or 'agent')}{feature} · {one_line(event.model)}{again}"
     return [(Look.PLAIN, ""), (Look.SESSION, f"━━ session {event.session} · {who}")]
@@ -155,13 +160,29 @@ def _verdict(event: ev.Verdict, width: int) -> list[Line]:
     passed = event.verdict == "PASS"
     look, head = (Look.GOOD, Look.GOOD_HEAD) if passed else (Look.WARN, Look.WARN_HEAD)
     found = [(look, f"    {one_line(item.where, width)}") for item in event.findings]
-    return [(head, f"  ⚖ {one_line(event.verdict)} on {one_line(', '.join(event.scope))}"), *found]
+    scope = one_line(", ".join(event.scope)) or "the whole"
+    iteration = f" · iteration {event.iteration}" if event.iteration else ""
+    total = f" · {event.total:.3g} of 10" if event.total is not None else ""
+    return [(head, f"  ⚖ {one_line(event.verdict)} on {scope}{iteration}{total}"), *found]
 
 
 def _reviewed(event: ev.ContractReviewed, width: int) -> list[Line]:
     look = Look.GOOD if event.verdict == "PASS" else Look.WARN
     found = [(look, f"    {one_line(item.where, width)}") for item in event.findings]
-    return [(look, f"  ⚖ {one_line(event.verdict)} on the contract of sprint {event.sprint}"), *found]
+    what = "agrees to" if event.verdict == "PASS" else "wants changes in"
+    proposal = f"proposal {event.round} of sprint {event.sprint}"
+    return [(look, f"  ⚖ the evaluator {what} {proposal}: {_count(event.criteria, 'criterion')}"), *found]
+
+
+def _count(items: Sequence[object], name: str) -> str:
+    """`1 feature`, `2 features`."""
+    more = {"criterion": "criteria"}.get(name, f"{name}s")
+    return f"{len(items)} {name if len(items) == 1 else more}"
+
+
+def _opened(event: ev.CheckpointOpened) -> str:
+    about = one_line(event.summary) or one_line(", ".join(event.features), _FEATURES) or "the whole"
+    return f"? checkpoint {one_line(event.id)} ({one_line(event.kind)}): {about}"
 
 
 def _stopped(event: ev.StopConfirmed, _: int) -> list[Line]:
@@ -191,6 +212,8 @@ def _cut(look: Look, form: Callable[[Any, int], str]) -> _Form:
     return lambda event, width: [(look, f"  {form(event, width)}")]
 
 
+_FEATURES = 120
+"""Characters of a list of features that a line has room for."""
 _DECIDED = {"approve": "approved", "reject": "sent back", "skip": "skipped", "stale": "put again"}
 _SHOWN: dict[type[ev.Event], _Form] = {
     ev.RunStarted: _started,
@@ -207,7 +230,7 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ev.ContractChanged: _contract_changed,
     ev.CheckpointOpened: _one(
         Look.CHECKPOINT,
-        lambda e: f"? checkpoint {one_line(e.id)} ({one_line(e.kind)}): {one_line(e.summary)}",
+        _opened,
     ),
     ev.CheckpointDecided: _cut(
         Look.CHECKPOINT,
@@ -216,7 +239,7 @@ _SHOWN: dict[type[ev.Event], _Form] = {
             + (f" · {one_line(e.note, width)}" if e.note else "")
         ),
     ),
-    ev.ContractFrozen: _one(Look.GOOD, lambda e: f"◆ contract frozen: {len(e.features)} features"),
+    ev.ContractFrozen: _one(Look.GOOD, lambda e: f"◆ contract frozen: {_count(e.features, 'feature')}"),
     ev.ContractTampered: _one(
         Look.ERROR_HEAD, lambda e: f"⚠ contract tampered and restored: {one_line(e.what)}"
     ),
@@ -254,18 +277,24 @@ _SHOWN: dict[type[ev.Event], _Form] = {
         )
     ],
     ev.SpecWritten: _one(Look.GOOD, lambda e: f"◆ specification: {one_line(e.name)} (by {one_line(e.by)})"),
-    ev.FeaturesAdded: _one(Look.GOOD, lambda e: f"◆ contract grown by {len(e.features)} features"),
-    ev.SprintStarted: _one(Look.DIM, lambda e: f"▸ sprint {e.sprint}: {one_line(', '.join(e.features))}"),
+    ev.FeaturesAdded: _one(Look.GOOD, lambda e: f"◆ contract grown by {_count(e.features, 'feature')}"),
+    ev.SprintStarted: _one(
+        Look.DIM, lambda e: f"▸ sprint {e.sprint}: {one_line(', '.join(e.features), _FEATURES)}"
+    ),
     ev.ContractProposed: _one(
-        Look.DIM, lambda e: f"▸ sprint {e.sprint}: proposal {e.round}, {one_line(e.path)}"
+        Look.DIM, lambda e: f"▸ sprint {e.sprint}: contract proposed, round {e.round} ({one_line(e.path)})"
     ),
     ev.ContractReviewed: _reviewed,
     ev.ContractAgreed: _one(
         Look.GOOD,
-        lambda e: f"◆ sprint {e.sprint}: {len(e.criteria)} criteria agreed (by {one_line(e.by)})",
+        lambda e: (
+            f"◆ sprint {e.sprint}: contract agreed, {_count(e.criteria, 'criterion')} ({_agreed_by(e.by)})"
+        ),
     ),
     ev.SprintEnded: _one(Look.DIM, lambda e: f"▸ sprint {e.sprint} is over"),
-    ev.IterationChosen: _one(Look.GOOD, lambda e: f"◆ iteration {e.iteration} stands (by {one_line(e.by)})"),
+    ev.IterationChosen: _one(
+        Look.GOOD, lambda e: f"◆ iteration {e.iteration} is the one that stands (by {one_line(e.by)})"
+    ),
     ev.Compacted: _one(Look.DIM, lambda e: f"▸ conversation summarised: {e.before:,} to {e.after:,} tokens"),
     ev.GoalJudged: lambda event, width: [
         (

@@ -76,4 +76,5 @@ def overridden(criteria: Sequence[str]) -> Content:
 def scores_line(verdict: Verdict) -> Content:
     """The evaluator's scores on one line."""
     listed = " · ".join(f"{score.criterion} {score.score:g}" for score in verdict.scores)
-    return line(f"⚖ {verdict.verdict}  {listed}")
+    total = f" {verdict.total:.3g} of 10" if verdict.total is not None else ""
+    return line(f"⚖ {verdict.verdict}{total}  {listed}")

@@ -71,7 +71,7 @@ class ReviewScreen(Screen[str]):
 
     def _head(self) -> Content:
         asked = self._asked
-        what = f"checkpoint {asked.id} · {asked.kind} · {', '.join(asked.features)}"
+        what = f"checkpoint {asked.id} · {asked.kind} · {', '.join(asked.features) or 'the whole'}"
         if self._gone:
             said = "It was answered elsewhere, or put anew: it waits no more. esc back"
             return Content("\n").join([line(f"✓ {what}", "bold"), words(said)])
@@ -113,7 +113,8 @@ class ReviewScreen(Screen[str]):
 
 def _verdict(verdict: Verdict) -> Content:
     style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
-    rows = [line(f"⚖ {verdict.verdict} on {', '.join(verdict.scope)}", style)]
+    total = f" · {verdict.total:.3g} of 10" if verdict.total is not None else ""
+    rows = [line(f"⚖ {verdict.verdict} on {', '.join(verdict.scope) or 'the whole'}{total}", style)]
     rows.extend(
         words(f"  {one_line(score.criterion):16} {score.score:>4g} of 10   {one_line(score.reason)}")
         for score in verdict.scores

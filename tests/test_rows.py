@@ -1,0 +1,57 @@
+"""What an operator reads of each event: one line that says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness_core import events as ev
+from harness_core.journal import Tail
+from harness_core.reading.rows import is_told, lines
+from tests import scenes
+
+UNTOLD = (ev.Cost, ev.EvidenceRead, ev.PhaseEnded)
+"""What goes into sums, or stands elsewhere."""
+
+
+def test_every_kind_of_event_is_told() -> None:
+    kinds = ev.AnyEvent.__args__  # type: ignore[attr-defined]
+    assert [kind for kind in kinds if not is_told(kind.__new__(kind))] == sorted(UNTOLD, key=kinds.index)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "sprint",
+            [
+                "◆ specification: app_spec.txt (by planner)",
+                "▸ sprint 1: F001, F002",
+                "▸ sprint 1: contract proposed, round 2 (sprints/01.md)",
+                "⚖ the evaluator wants changes in proposal 1 of sprint 1: 1 criterion",
+                "⚖ the evaluator agrees to proposal 2 of sprint 1: 1 criterion",
+                "◆ sprint 1: contract agreed, 1 criterion (by generator and evaluator)",
+                "━━ session 2 · generator · F001, F002 · sonnet",
+                "▸ conversation summarised: 167,000 to 21,000 tokens",
+                "⚖ PASS on F001, F002 · 7.5 of 10",
+                "▸ sprint 1 is over",
+                "◆ contract grown by 1 feature",
+                "? checkpoint 001 (sprint): F001, F002",
+            ],
+        ),
+        (
+            "design",
+            [
+                "⚖ NEEDS_WORK on the whole · iteration 2 · 7.25 of 10",
+                "⚖ the goal is not yet met: the page has no footer",
+                "◆ iteration 2 is the one that stands (by engine)",
+                "? checkpoint 001 (end): the whole",
+            ],
+        ),
+    ],
+)
+def test_each_says_in_a_line_what_happened(tmp_path: Path, name: str, told: list[str]) -> None:
+    scene = scenes.SCENES[name](tmp_path / "run")
+    shown = [text.strip() for event in Tail(scene.run.journal).read_all() for _, text in lines(event)]
+    assert [line for line in told if line not in shown] == []
