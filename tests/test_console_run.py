@@ -25,10 +25,12 @@ from tui.console.app import Console
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard
+from tui.console.hanging import Hanging
 from tui.console.head import Head
 from tui.console.keys import EVIDENCE, LINES, PROGRESS, RUN, STREAM
 from tui.console.panes.pane import Pane
 from tui.console.screens.help import HelpScreen
+from tui.console.screens.picture import PictureScreen
 from tui.console.screens.review import ReviewScreen
 from tui.console.screens.run import TABS, RunScreen
 from tui.console.screens.trace import TraceScreen
@@ -585,6 +587,38 @@ def test_v_shows_verdict_findings_evidence_and_diff_and_answers_from_there(tmp_p
 
     scene = scenes.waiting(tmp_path / "run")
     watch(scene, story)
+
+
+def test_a_review_opens_its_evidence_and_never_answers_by_that(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        await pilot.press("enter", "tab", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PictureScreen))
+        shown = pilot.app.screen.query_one("#picture-head", Static)
+        await until(pilot, lambda: "F002-flag.png" in str(shown.render()))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        assert decision(scene) is None
+
+    scene = scenes.waiting(tmp_path / "run")
+    watch(scene, story)
+
+
+def test_in_a_review_wrapped_lines_keep_their_indent(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: screen(pilot).query(CheckpointCard))
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen))
+        said = [line for item in pilot.app.screen.query(Hanging) for line in str(item.render()).split("\n")]
+        ragged = [line for line in said if "ragged" in line and "craft" not in line]
+        assert len(ragged) > 2 and all(line.startswith("  ragged") for line in ragged)
+
+    scene = scenes.waiting(tmp_path / "run")
+    finding = ev.Finding("F002", "craft", "ragged " * 40, "", "minor")
+    scene.add(ev.Verdict(verdict="NEEDS_WORK", scope=["F002"], findings=[finding]))
+    watch(scene, story, (80, 24))
 
 
 def test_without_a_question_its_keys_do_nothing(tmp_path: Path) -> None:

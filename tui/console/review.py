@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Collection
 
 from harness_core import events as ev
 from harness_core.journal import Tail
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_list import File, Item
 from tui.console.git_log import Repository
 from tui.console.patch import PatchLine, of_commits
 
@@ -33,6 +35,16 @@ def built(run: RunDir, features: Collection[str]) -> list[str]:
         elif isinstance(event, ev.Commit) and event.session == newest and newest is not None:
             commits.append(event.sha)
     return commits
+
+
+def piece(run: RunDir, path: str) -> Item | None:
+    """What was shown as evidence and lies outside the evidence's folder, such as a sprint's contract."""
+    try:
+        found = (run.root / path).lstat()
+    except (OSError, ValueError):
+        return None
+    flaw = "" if stat.S_ISREG(found.st_mode) else "not a regular file"
+    return Item(File(path, found.st_size, found.st_mtime_ns, flaw))
 
 
 def diff(run: RunDir, features: Collection[str], commit: str | None) -> list[PatchLine]:

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from harness_core.control import Checkpoint
 from harness_core.events import Verdict
 from harness_core.layout import RunDir
+from harness_core.reading.evidence_list import Evidence, Listing
 from harness_core.safe import one_line
 from tui.console import keys, review
 from tui.console.cards.checkpoint import overridden
 from tui.console.facts import Facts
 from tui.console.git_log import NoGit
+from tui.console.hanging import Hanging, Rows
 from tui.console.patch import PatchLine
 from tui.console.screens.diff import SIGNS, STYLES
 from tui.console.scroll import Scroll
 from tui.console.sinks import MUTED, line, words
 
 ANSWERS = ("approve", "reject", "override", "skip")
+
+
+class Piece(Static, can_focus=True):
+    """A piece of evidence, with the beginning of its sha256."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "open it")]
+    DEFAULT_CSS = """
+    ReviewScreen Piece { padding: 0 2; margin-bottom: 0; }
+    ReviewScreen Piece:focus { background: $primary 30%; }
+    """
+
+    class Opened(Message):
+        """It is to be shown."""
+
+        def __init__(self, path: str) -> None:
+            super().__init__()
+            self.path = path
+
+    def __init__(self, path: str, digest: str) -> None:
+        self._path = path
+        gone = digest == "gone"
+        shown = f"{one_line(path)}  {'is gone' if gone else digest[:12]}"
+        super().__init__(words(shown, "$error" if gone else ""))
+
+    def action_open(self) -> None:
+        self.post_message(self.Opened(self._path))
+
+    def on_click(self) -> None:
+        self.action_open()
 
 
 class ReviewScreen(Screen[str]):
@@ -39,6 +71,8 @@ class ReviewScreen(Screen[str]):
     DEFAULT_CSS = """
     ReviewScreen > VerticalScroll { padding: 0 2; }
     ReviewScreen Static { margin-bottom: 1; }
+    ReviewScreen .-evidence { margin-bottom: 0; }
+    ReviewScreen #diff { margin-top: 1; }
     ReviewScreen > #asked {
         dock: top; height: 2; padding: 0 1; background: $panel; margin-bottom: 0;
     }
@@ -59,15 +93,43 @@ class ReviewScreen(Screen[str]):
         yield Static(self._head(), id="asked")
         with Scroll():
             if self._verdict is not None:
-                yield Static(_verdict(self._verdict))
-                yield Static(_findings(self._verdict, self._overrides))
-            yield Static(_evidence(self._asked))
-            yield Static(words("reading the changes …", f"italic {MUTED}"), id="diff")
+                yield Hanging(_verdict(self._verdict))
+                yield Hanging(_findings(self._verdict, self._overrides))
+            yield from self._evidence()
+            yield Hanging([("reading the changes …", f"italic {MUTED}")], id="diff")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one(Scroll).focus()
         self._read_diff()
+
+    def _evidence(self) -> Iterator[Static]:
+        shown = self._asked.evidence
+        title = Static(
+            words("Evidence: tab goes to a piece, enter opens it" if shown else "Evidence: none", "bold")
+        )
+        title.add_class("-evidence")
+        yield title
+        for piece in shown:
+            path, _, digest = piece.rpartition(" ")
+            yield Piece(path, digest)
+
+    @on(Piece.Opened)
+    def _open(self, opened: Piece.Opened) -> None:
+        self._look_up(opened.path)
+
+    @work(thread=True, exclusive=True, group="evidence", exit_on_error=False)
+    def _look_up(self, path: str) -> None:
+        listing = Evidence(self._run_dir).look(self._asked.features, {path})
+        if listing.find(key := f"{path}\0") is None:
+            listing = Listing(tuple(item for item in [review.piece(self._run_dir, path)] if item))
+        self.app.call_from_thread(self._show, listing, key)
+
+    def _show(self, listing: Listing, key: str) -> None:
+        from tui.console.screens.picture import PictureScreen  # noqa: PLC0415
+
+        order = [piece.rpartition(" ")[0] + "\0" for piece in self._asked.evidence]
+        self.app.push_screen(PictureScreen(self._run_dir, listing, order, key, lambda _: None))
 
     def _head(self) -> Content:
         asked = self._asked
@@ -95,8 +157,8 @@ class ReviewScreen(Screen[str]):
         try:
             shown = _diff(review.diff(self._run_dir, self._asked.features, self._asked.commit))
         except NoGit as error:
-            shown = words(str(error), MUTED)
-        self.app.call_from_thread(self.query_one("#diff", Static).update, shown)
+            shown = [(str(error), MUTED)]
+        self.app.call_from_thread(self.query_one("#diff", Hanging).show, shown)
 
     def action_approve(self) -> None:
         self.dismiss("approve")
@@ -111,48 +173,42 @@ class ReviewScreen(Screen[str]):
         self.dismiss("skip")
 
 
-def _verdict(verdict: Verdict) -> Content:
-    style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
+def _verdict(verdict: Verdict) -> Rows:
     total = f" · {verdict.total:.3g} of 10" if verdict.total is not None else ""
-    rows = [line(f"⚖ {verdict.verdict} on {', '.join(verdict.scope) or 'the whole'}{total}", style)]
-    rows.extend(
-        words(f"  {one_line(score.criterion):16} {score.score:>4g} of 10   {one_line(score.reason)}")
-        for score in verdict.scores
-    )
-    return Content("\n").join(rows)
+    style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
+    head = f"⚖ {verdict.verdict} on {', '.join(verdict.scope) or 'the whole'}{total}"
+    return [
+        (one_line(head), style),
+        *(
+            (f"  {one_line(score.criterion):16} {score.score:>4g} of 10   {one_line(score.reason)}", "")
+            for score in verdict.scores
+        ),
+    ]
 
 
-def _findings(verdict: Verdict, overrides: Sequence[str]) -> Content:
+def _findings(verdict: Verdict, overrides: Sequence[str]) -> Rows:
     if not verdict.findings:
-        return words("No findings.", MUTED)
-    rows = [words("Findings", "bold")]
+        return [("No findings.", MUTED)]
+    rows = [("Findings", "bold")]
     if overrides:
-        rows.append(overridden(overrides))
+        rows.append((overridden(overrides).plain, "bold $accent"))
     for finding in verdict.findings:
         said = f"{finding.feature or 'the whole'} · {finding.criterion} · {finding.severity}"
         goes = finding.criterion in overrides
-        rows.append(line(f"↷ {said} · overridden" if goes else f"✗ {said}", MUTED if goes else "$warning"))
-        rows.append(words(f"  {finding.where}"))
+        rows.append(
+            (f"↷ {one_line(said)} · overridden", MUTED) if goes else (f"✗ {one_line(said)}", "$warning")
+        )
+        rows.append((f"  {one_line(finding.where)}", ""))
         if finding.reproduce:
-            rows.append(words(f"  to see it: {finding.reproduce}", MUTED))
-    return Content("\n").join(rows)
+            rows.append((f"  to see it: {one_line(finding.reproduce)}", MUTED))
+    return rows
 
 
-def _evidence(asked: Checkpoint) -> Content:
-    rows = [words("Evidence", "bold")]
-    for piece in asked.evidence:
-        path, _, digest = piece.rpartition(" ")
-        gone = digest == "gone"
-        shown = f"  {one_line(path)}  {'is gone' if gone else digest[:12]}"
-        rows.append(words(shown, "$error" if gone else ""))
-    return Content("\n").join(rows if asked.evidence else [*rows, words("  none", MUTED)])
-
-
-def _diff(lines: Sequence[PatchLine]) -> Content:
+def _diff(lines: Sequence[PatchLine]) -> Rows:
     if not lines:
-        return words("No commit belongs to this.", MUTED)
-    rows = [words("Changes", "bold")]
-    rows.extend(words(SIGNS.get(item.kind, "") + item.text, STYLES[item.kind]) for item in lines)
+        return [("No commit belongs to this.", MUTED)]
+    rows = [("Changes", "bold")]
+    rows.extend((SIGNS.get(item.kind, "") + item.text, STYLES[item.kind]) for item in lines)
     if len(lines) == review.DIFF_LINES:
-        rows.append(words("cut here: the git pane has the whole", f"italic {MUTED}"))
-    return Content("\n").join(rows)
+        rows.append(("cut here: the git pane has the whole", f"italic {MUTED}"))
+    return rows
