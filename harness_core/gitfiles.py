@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,13 +85,17 @@ class GitFiles:
             return walk_files(self._root)
         return (path for path in listing.split("\0") if path)
 
+    def untracked(self) -> list[str]:
+        """The files that git doesn't know yet and wouldn't pass over."""
+        listing = self._ask("ls-files", "-o", "--exclude-standard", "-z") or ""
+        return [path for path in listing.split("\0") if path]
+
     def fingerprint(self) -> str:
         """What the project's files hold now, ignored ones aside: the same content gives the same text."""
         digest = hashlib.sha256((self.head() or "").encode())
         changed = self._ask("diff", "--no-ext-diff", "--no-textconv", "--full-index", "-U0", "HEAD") or ""
         digest.update(changed.encode("utf-8", "surrogateescape"))
-        others = self._ask("ls-files", "-o", "--exclude-standard", "-z") or ""
-        for name in filter(None, others.split("\0")[:_OTHERS]):
+        for name in self.untracked()[:_OTHERS]:
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
             digest.update(read_bounded(self._root / name, MAX_TEXT) or b"")
         return digest.hexdigest()
@@ -102,11 +107,12 @@ class GitFiles:
         exclude = self._common_dir / "info" / "exclude"
         exclude.parent.mkdir(exist_ok=True)
         present = exclude.read_bytes() if exclude.exists() else b""
-        missing = [name for name in names if name.encode() not in present.splitlines()]
+        there = present.splitlines()
+        missing = [encoded for name in names if (encoded := os.fsencode(name)) not in there]
         if missing:
-            joint = "" if not present or present.endswith(b"\n") else "\n"
-            with exclude.open("a") as stream:
-                stream.write(joint + "\n".join(missing) + "\n")
+            joint = b"" if not present or present.endswith(b"\n") else b"\n"
+            with exclude.open("ab") as stream:
+                stream.write(joint + b"\n".join(missing) + b"\n")
 
     def _ask(self, *arguments: str) -> str | None:
         """What git answers; None when it refuses."""

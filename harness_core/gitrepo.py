@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness_core import processes
+from harness_core.ballast import ballast
 from harness_core.errors import Mistake
 from harness_core.gitfiles import GitFiles
 from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
@@ -49,6 +50,8 @@ class GitRepo(GitFiles):
                 f"git can't use {run.root} as a repository ({error}): mend or move its .git"
             ) from None
         super().__init__(run.root)
+        self.left_out: list[str] = []
+        """What was kept out of commits, as patterns; for whoever tells of it to take away."""
 
     def prepare(self) -> None:
         """Give the repository an identity where git has none, and keep Longwatch's files out of it.
@@ -86,6 +89,12 @@ class GitRepo(GitFiles):
             return []
         return [path for path in listing.split("\0") if path]
 
+    def leave_out(self) -> list[str]:
+        """Have git pass over what doesn't belong into a commit, and return the patterns that this took."""
+        found = ballast(self.run.root, self.untracked())
+        self.keep_out(found)
+        return found
+
     def commit_all(self, message: str, *paths: str) -> str | None:
         """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.
 
@@ -115,6 +124,7 @@ class GitRepo(GitFiles):
 
     def _commit_all(self, message: str, paths: Sequence[str]) -> str | None:
         only = ["--", *paths] if paths else []
+        self.left_out += self.leave_out()
         self._repo.git.add("-A", *only)
         if not self._repo.git.diff("--cached", "--name-only", *only):
             return None

@@ -261,7 +261,15 @@ class Sessions:
             self._run.git.commit_all(f"longwatch: {what}")
         except OSError as error:
             self._run.emit(ev.Error(message=str(error), kind="git"))
+        self._tell_left_out()
         self._parts.history.note("engine")
+
+    def _tell_left_out(self) -> None:
+        left, self._run.git.left_out = self._run.git.left_out, []
+        if left:
+            names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+            said = f"left out of the engine's commits, and put into .git/info/exclude: {names}"
+            self._run.emit(ev.Error(message=said, kind="left_out"))
 
     def mend(self) -> None:
         """Bring to its end what a killed engine had begun between two sessions."""

@@ -287,3 +287,42 @@ def test_a_missing_git_gets_a_sentence(root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(root))
     with pytest.raises(Mistake, match="git is not installed"):
         GitRepo(RunDir.at(root))
+
+
+def test_what_is_downloaded_built_or_big_stays_out_of_the_engines_commits(root: Path) -> None:
+    repo = prepared(root)
+    commit(repo)
+    files = {
+        "node_modules/left/index.js": 10,
+        "web/node_modules/right/index.js": 10,
+        "tools/venv/pyvenv.cfg": 10,
+        "tools/venv/lib/a.py": 10,
+        "rust/Cargo.toml": 10,
+        "rust/target/debug/a.o": 10,
+        "odd [name]#*.bin": (5 << 20) + 1,
+        "nearly.bin": 5 << 20,
+        "game/target/arrow.js": 10,
+        "venv/notes.md": 10,
+        "odd x.bin": 10,
+    }
+    for name, size in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x" * size)
+    assert repo.commit_all("all of it")
+    took = set(git(root, "show", "--name-only", "--format=", "-z", "HEAD").strip("\0").split("\0"))
+    assert took == {"rust/Cargo.toml", "nearly.bin", "game/target/arrow.js", "venv/notes.md", "odd x.bin"}
+    assert untracked(root) == [], "an agent's `git add -A` passes over it too"
+    told = list(repo.left_out)
+    assert {"/rust/target/", "/tools/venv/"} < set(told) and len(told) == 3
+    assert repo.commit_all("again") is None and repo.left_out == told
+
+
+def test_a_name_that_is_no_text_and_one_of_two_lines_do_no_harm(root: Path) -> None:
+    repo = prepared(root)
+    big = b"x" * ((5 << 20) + 1)
+    for name in (b"\xff.bin", b"a\n*"):
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(big)
+    (root / "a.txt").write_text("work")
+    assert repo.commit_all("all of it")
+    assert "a.txt" in git(root, "show", "--name-only", "--format=", "HEAD")
+    assert ".bin" not in git(root, "ls-files")
