@@ -12,7 +12,6 @@ from harness_core.errors import Mistake, RunLocked
 from harness_core.files import read_bounded, write_whole
 from harness_core.layout import RunDir
 
-
 _HOOKS_WITHIN = 2.0
 """Seconds that an engine waits for hooks, each of which holds the lock while it answers."""
 
@@ -38,6 +37,34 @@ def owner_of(run: RunDir) -> Owner | None:
         return msgspec.json.decode(data or b"", type=Owner)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+class Hold:
+    """An engine's hold on its run, asked before it writes.
+
+    The lock alone doesn't do: where its file was deleted, or on a file system that forgets locks, an engine
+    that was stopped for a while may wake when another has gone on with the run.
+    """
+
+    def __init__(self, run: RunDir, epoch: int) -> None:
+        self._run = run
+        self._epoch = epoch
+        self._known = 0
+
+    def check(self) -> None:
+        """Raises RunLocked when a later engine has the run."""
+        try:
+            found = os.stat(self._run.owner).st_mtime_ns
+        except OSError:
+            return  # Whoever removed that record, it was no engine.
+        if found == self._known:
+            return
+        owner = owner_of(self._run)
+        if owner is not None and owner.epoch > self._epoch:
+            raise RunLocked(
+                f"another engine (pid {owner.pid}) has gone on with {self._run.root}: this one ends"
+            )
+        self._known = found
 
 
 def engine_alive(run: RunDir) -> bool:

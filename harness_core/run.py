@@ -15,6 +15,7 @@ from harness_core.fold import SNAPSHOT_EVERY, save_snapshot
 from harness_core.gitfiles import GitFiles
 from harness_core.journal import Journal
 from harness_core.layout import RunDir
+from harness_core.lock import Hold
 from harness_core.mcp_servers import Servers
 from harness_core.redact import Redactor
 from harness_core.sandbox import Sandbox
@@ -74,6 +75,14 @@ class Run(Logbook):
     sandbox: Sandbox = field(default_factory=Sandbox)
     console: bool = False
     """Whether a console watches: then the engine waits for the operator instead of ending."""
+
+    def __post_init__(self) -> None:
+        self._hold = Hold(self.dir, self.epoch)
+
+    def emit(self, event: E) -> E:
+        """As of a logbook. Raises RunLocked, and writes nothing, when another engine has the run."""
+        self._hold.check()
+        return super().emit(event)
 
     @property
     def mark(self) -> str:

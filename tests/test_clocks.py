@@ -44,3 +44,17 @@ def test_a_session_runs_out_however_lively_it_is() -> None:
         assert run_out(clocks, minute * MINUTE) is None
     clocks.sign(60.1 * MINUTE)
     assert run_out(clocks, 60.1 * MINUTE) == "session"
+
+
+def test_who_was_stopped_has_heard_no_silence() -> None:
+    clocks = Clocks(LIMITS, 0)
+    clocks.absent(20 * MINUTE)
+    assert run_out(clocks, 29 * MINUTE) is None
+    assert run_out(clocks, 30.1 * MINUTE) == "stall"
+
+
+def test_an_announced_wait_outlasts_a_stop() -> None:
+    clocks = Clocks(LIMITS, 0)
+    clocks.sign(0, wait=60 * MINUTE)
+    clocks.absent(20 * MINUTE)
+    assert run_out(clocks, 69 * MINUTE) is None

@@ -35,6 +35,11 @@ class Clocks:
         """A sign of life; one that announces a wait of `wait` seconds is good until the wait is over."""
         self._sign = now + wait
 
+    def absent(self, now: float) -> None:
+        """Nobody has listened until now: who was stopped meanwhile has heard no silence, and done no work."""
+        self._sign = max(self._sign, now)
+        self._looked = now
+
     def overdue(self, now: float, running: Iterable[float]) -> Overdue | None:
         """The clock that has run out, if one has. `running` holds when each open tool call started.
 

@@ -44,6 +44,8 @@ TICK = 0.25
 """Seconds between two looks at the timers."""
 SUBAGENTS = frozenset({"Agent", "Task"})
 """The tool that starts a subagent, by both its names."""
+ABSENT = 5.0
+"""Seconds between two such looks from which on this process must have been stopped."""
 RESULT_WITHIN = 1.5
 """Seconds that an interrupted session has to come to rest before its processes are ended."""
 
@@ -423,7 +425,11 @@ class Session:
         """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not, and
         gives up on a session that doesn't come to rest."""
         assert self._gate is not None
+        looked = time.monotonic()
         while self._ending is None:
+            before, looked = looked, time.monotonic()
+            if looked - before > ABSENT:
+                self._clocks.absent(looked)
             # A subagent gives signs of life of its own.
             running = (item.since for item in self._gate.running.values() if item.call.tool not in SUBAGENTS)
             if self._parts.brake.on:
