@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 
 from harness_core import events as ev
 from harness_core import processes, sandbox
 from harness_core.answer import Answer
-from harness_core.files import read_end
+from harness_core.files import read_end, read_text
 from harness_core.run import Run
 
 READY_WITHIN = 15.0
 """Seconds that a start waits for the script to end or for a port to be listened on."""
 LOG_TAIL = 4000
 """Characters of the log's end that an agent is shown."""
+_IN_USE = re.compile(r"address already in use|EADDRINUSE|\bport\b.{0,40}\b(?:in use|taken)\b", re.IGNORECASE)
+_PORT = re.compile(r"(?<!\d)\d{2,5}(?!\d)")
+_PORTS_TOLD = 3
 _READ = 64 << 10
 """Bytes of it that are searched for secrets: half of one, where a text was cut, isn't known as one."""
 
@@ -79,13 +83,14 @@ class App:
             except OSError as error:
                 return self._journal("start", False, f"init.sh can't be run: {error.strerror}.")
         await self._settle(self._process)
-        code = self._process.returncode
+        code, printed = self._process.returncode, self.log()
+        taken = "".join(f" {said}" for said in self._taken(printed))
         if code:
             return self._journal(
-                "start", False, f"init.sh ended with exit status {code}. Its log:\n{self.log()}"
+                "start", False, f"init.sh ended with exit status {code}.{taken} Its log:\n{printed}"
             )
         what = "init.sh has ended well" if code == 0 else "init.sh is running"
-        return self._journal("start", True, f"{what}. {self._listening()} Its log:\n{self.log()}")
+        return self._journal("start", True, f"{what}. {self._listening()}{taken} Its log:\n{printed}")
 
     async def _settle(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the script has ended or something listens."""
@@ -129,6 +134,27 @@ class App:
     def ports(self) -> list[int]:
         """What it listens on."""
         return sorted({port for member in self._members() for port in processes.listening(member.pid)})
+
+    def _taken(self, log: str) -> list[str]:
+        """Where the log speaks of a port in use: who holds which of the ports that log and script name."""
+        if not _IN_USE.search(log):
+            return []
+        named = _PORT.findall(log + (read_text(self._run.dir.init_script) or ""))
+        held = processes.listeners()
+        own = {member.pid for member in self._members()}
+        ours = {item.pid for item in processes.marked(processes.RUN_MARK, self._run.mark)}
+        said = []
+        for port in [*dict.fromkeys(int(text) for text in named if int(text) in held)][:_PORTS_TOLD]:
+            holder = held[port]
+            if holder is None:
+                said.append(f"Port {port} is held by a process that can't be seen: take another port.")
+            elif holder.pid in ours - own:
+                said.append(
+                    f"Port {port} is held by {holder}, left by a shell of this run: end it by its pid."
+                )
+            elif holder.pid not in own:
+                said.append(f"Port {port} is held by {holder}, none of this run's: take another port.")
+        return [self._run.redact.text(one) for one in said]
 
     def _listening(self) -> str:
         ports = self.ports()

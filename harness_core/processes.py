@@ -133,6 +133,18 @@ def listening(pid: int) -> list[int]:
     return []
 
 
+def listeners() -> dict[int, Found | None]:
+    """Who listens on each TCP port of this machine; None where that can't be seen."""
+    with contextlib.suppress(*_GONE):
+        connections = psutil.net_connections(kind="tcp")
+        return {
+            item.laddr.port: _describe(item.pid) if item.pid else None
+            for item in connections
+            if item.status == psutil.CONN_LISTEN and item.laddr
+        }
+    return {}
+
+
 def told(found: Found) -> str:
     """A process as an operator is told of it: pid, command, and the ports that it keeps open."""
     return " ".join([str(found), *(f":{port}" for port in listening(found.pid))])

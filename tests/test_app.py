@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -111,6 +114,24 @@ def test_a_script_that_fails_is_shown_with_the_end_of_its_log(run: Run) -> None:
     script(run, "seq -f 'line %.0f' 20000; echo the very end >&2; exit 3")
     play(run, story)
     assert journaled(run) == [("start", False)]
+
+
+@pytest.mark.parametrize(("mark", "whose"), [(True, "of this run"), (False, "none of this run's")])
+def test_who_holds_a_port_that_is_taken_is_named(run: Run, mark: bool, whose: str) -> None:
+    async def story(app: App) -> None:
+        started = await app.act("start")
+        assert not started.ok and f"Port {port} is held by {holder.pid} " in started.text
+        assert whose in started.text
+
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+    environment = {**os.environ, processes.RUN_MARK: run.mark} if mark else None
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        port = re.findall(r"port (\d+)", holder.stdout.readline())[0]
+        # Python names no port when it is taken: what is asked for stands in the script.
+        script(run, f"exec python3 -m http.server --bind 127.0.0.1 {port}")
+        play(run, story)
+        holder.terminate()
 
 
 def test_a_log_is_not_cut_through_a_secret(run: Run) -> None:
