@@ -12,7 +12,9 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +65,8 @@ them."""
 _CACHES = {"XDG_CACHE_HOME": "", "npm_config_cache": "npm", "GOMODCACHE": "go", "CARGO_HOME": "cargo"}
 """Variables by which package managers find their caches, each with its folder in the run's own."""
 _START_WITHIN = 8.0
+_LOCKED_FOR = 1.0
+"""Seconds that a git at work may need to write into its lock."""
 _PRIVATE = re.compile(r"ANTHROPIC_|CLAUDE|SSH_AUTH_SOCK$|SSH_AGENT_PID$|DBUS_|GNUPGHOME$|LONGWATCH_")
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -191,6 +195,25 @@ def _secrets(environ: Mapping[str, str]) -> list[Path]:
     config = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
     places = [*(home / name for name in _SECRET_PLACES), config / ".credentials.json"]
     return [place for place in places if place.exists()]
+
+
+def sweep(place: RunDir) -> None:
+    """Take away what a CLI that was killed has left of its covers: empty files that git doesn't know, and an
+    empty lock that would keep git's configuration from being changed. Nothing of the run may be alive."""
+    covers = [name.strip("/") for name in MASKED if _is_empty(place.root / name.strip("/"))]
+    if covers:
+        asked = ["git", "-C", str(place.root), "ls-files", "-z", "--", *covers]
+        known = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False)
+        for name in covers if known.returncode == 0 else ():
+            if name not in known.stdout.split("\0"):
+                (place.root / name).unlink(missing_ok=True)
+    lock = place.root / ".git" / "config.lock"
+    if _is_empty(lock) and time.time() - lock.stat().st_mtime > _LOCKED_FOR:
+        lock.unlink(missing_ok=True)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
 
 
 # --- The app ------------------------------------------------------------------------------------------

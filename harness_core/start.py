@@ -323,6 +323,7 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
     left = processes.marked(processes.RUN_MARK, f"{made.id}:") if plan.info is not None else []
     if left:
         processes.terminate(left, grace=0.2)
+    sandbox.sweep(made.dir)
     limits = made.config.limits.given()
     if made.state.started:
         stopped = made.state.stop_confirmed is not None
@@ -349,6 +350,8 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
         return asyncio.run(_with_signals(made, notifier))
     finally:
         os.close(lifeline)
+        if made.sandbox.on:
+            sandbox.sweep(made.dir)
 
 
 def _end_foreign_session(made: Run) -> None:

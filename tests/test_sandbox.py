@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,8 @@ from harness_core.layout import RunDir
 from harness_core.run import Run
 from harness_core.sandbox import Sandbox, SandboxTable
 from tests.conftest import OpenRun
-from tests.harness import Stage, named, open_stage
+from tests.harness import Stage, named, open_stage, until
+from tests.test_run_faults import is_held
 
 BOXLESS = sandbox.lacks()
 boxed = pytest.mark.skipif(bool(BOXLESS), reason=f"no sandbox here: {BOXLESS}")
@@ -216,6 +218,38 @@ def drilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[An
 
 
 # --- A run --------------------------------------------------------------------------------------------
+
+
+def test_what_a_killed_cli_has_left_is_swept_and_nothing_else(open_run: OpenRun, tmp_path: Path) -> None:
+    run = open_run(tmp_path / "run")
+    root = run.dir.root
+    (root / ".gitmodules").touch()
+    run.git.commit_all("An empty file of the project's own")
+    (root / ".zshrc").write_text("of somebody's\n")
+    for name in (".bashrc", ".mcp.json", ".idea", ".git/config.lock"):
+        (root / name).touch()
+    os.utime(root / ".git/config.lock", (1, 1))
+    sandbox.sweep(run.dir)
+    assert {path.name for path in root.iterdir()} == {".git", ".longwatch", ".gitmodules", ".zshrc"}
+    subprocess.run(["git", "config", "some.key", "value"], cwd=root, check=True)
+
+
+@boxed
+@pytest.mark.slow
+def test_a_kill_in_the_middle_of_a_boxed_command_leaves_no_trace(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        engine = stage.run("--sandbox", "require")
+        stage.wait_for(is_held, 120)
+        until((stage.root / ".bashrc").exists, 60, "the command's covers are there")
+        engine.kill()
+        until(lambda: not stage.alive(), 10, "the guardian has cleaned up")
+        time.sleep(1.1)
+        stage.release()
+        assert stage.run().wait(120) == 0
+        assert stage.passing() == [True]
+        assert not [name for name in sandbox.MASKED if (stage.root / name.strip("/")).is_file()]
+        stage.git("config", "some.key", "value")
 
 
 @boxed
