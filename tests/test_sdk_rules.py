@@ -14,8 +14,9 @@
 8. A failure that calls itself a success is a failure: `test_a_failure_that_says_success_is_a_failure`; with
    other answers in `test_run_faults.py::test_what_trying_again_cannot_mend_ends_the_run_at_once`.
 9. A verdict in words is none: `test_a_verdict_in_words_is_no_verdict`.
-10. A sandbox that isn't there is never taken for one: there is no switch for a sandbox yet, and nothing
-    says that anything runs in one, so there is no test.
+10. A sandbox that isn't there is never taken for one:
+    `test_sandbox.py::test_a_required_sandbox_that_can_not_be_had_refuses_the_start`, and
+    `test_sandbox.py::test_a_sandbox_that_hinders_honest_work_is_found_out`.
 """
 
 from __future__ import annotations

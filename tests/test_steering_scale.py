@@ -97,7 +97,7 @@ def all_arrived(stage: Stage) -> bool:
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(("each", "kills"), [(15, 3), (250, 20)])
 def test_every_message_arrives_once_and_in_order_over_kills(tmp_path: Path, each: int, kills: int) -> None:
-    features = 12 + 3 * kills
+    features = 12 + 8 * kills
     with open_stage(tmp_path, "tiny") as stage:
         stage.lay_out(features)
         run_while_killing(stage, each, kills, features)
