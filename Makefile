@@ -6,7 +6,7 @@ DIR ?= demo-run
 HEADLESS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install dev demo test test-slow test-faults check bench lock clean
+.PHONY: install dev demo test test-slow test-faults soak check bench lock clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -35,6 +35,11 @@ test-slow: dev
 # Kills an engine at every append to the journal: about 20 minutes. APPENDS in tests/test_crash_points.py.
 test-faults: dev
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+# A long run under random faults, and whether the engine's memory stays flat: hours. FEATURES=20 takes minutes.
+FEATURES ?= 300
+soak: dev
+	$(BIN)/python -m tests.soak --features $(FEATURES) $(ARGS)
 
 check: dev
 	$(BIN)/ruff check .
