@@ -7,6 +7,7 @@ large screenshot; the CLI outlives a killed engine unless it asks for a death si
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -95,6 +96,8 @@ def load() -> ModuleType:
         finally:
             for name in absent:
                 sys.modules.pop(name, None)
+        # What it logs is raised too, and else would reach the operator's terminal as it is.
+        logging.getLogger("claude_agent_sdk").addHandler(logging.NullHandler())
     return sys.modules["claude_agent_sdk"]
 
 
