@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from claude_agent_sdk import RateLimitEvent, RateLimitInfo, StreamEvent, SystemMessage, UserMessage
+
 from harness_core.agent.clocks import Clocks
+from harness_core.agent.transcriber import is_progress
 from harness_core.config import Timeouts
 
 LIMITS = Timeouts(session=60.0, stall=10.0, tool=15.0)
@@ -58,3 +62,32 @@ def test_an_announced_wait_outlasts_a_stop() -> None:
     clocks.sign(0, wait=60 * MINUTE)
     clocks.absent(20 * MINUTE)
     assert run_out(clocks, 69 * MINUTE) is None
+
+
+@pytest.mark.parametrize("lively", [False, True])
+@pytest.mark.parametrize(("clock", "runs_out"), [("tool", 15), ("session", 60), ("stall", 10)])
+def test_each_clock_runs_out_at_its_time_whatever_arrives(clock: str, runs_out: int, lively: bool) -> None:
+    clocks = Clocks(LIMITS, 0)
+    found, minute = None, 0
+    while found is None and minute < 200:
+        minute += 1
+        # What keeps a session from being silent: a tool that runs, one call after the other, or words.
+        running = [] if clock == "stall" else [0.0 if clock == "tool" else (minute - 1) * MINUTE]
+        if lively and clock != "stall":
+            clocks.sign(minute * MINUTE)
+        found = run_out(clocks, minute * MINUTE, *running)
+    assert (found, minute) == (clock, runs_out + 1)
+
+
+def test_a_ping_a_notice_and_a_rate_limits_news_are_no_progress() -> None:
+    def stream(kind: str) -> StreamEvent:
+        return StreamEvent(uuid="u", session_id="s", event={"type": kind})
+
+    assert is_progress(stream("content_block_delta")) and is_progress(stream("message_start"))
+    assert is_progress(UserMessage(content="done"))
+    assert is_progress(SystemMessage(subtype="compact_boundary", data={}))
+    assert not is_progress(stream("ping"))
+    assert not is_progress(SystemMessage(subtype="informational", data={}))
+    assert not is_progress(SystemMessage(subtype="api_retry", data={}))
+    news = RateLimitEvent(rate_limit_info=RateLimitInfo(status="allowed"), uuid="u", session_id="s")
+    assert not is_progress(news)

@@ -25,7 +25,7 @@ from harness_core import processes, reviews, sandbox
 from harness_core.agent import connections, sdk, tools
 from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import CLAIM, Gate
-from harness_core.agent.transcriber import Transcriber
+from harness_core.agent.transcriber import Transcriber, is_progress
 from harness_core.answer import Answer
 from harness_core.app import App
 from harness_core.brake import Brake
@@ -365,7 +365,8 @@ class Session:
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
             wait = self._transcriber.take(message)
-            self._clocks.sign(time.monotonic(), wait)
+            if wait or is_progress(message):
+                self._clocks.sign(time.monotonic(), wait)
             if self._transcriber.unguarded:
                 await self.halt(End.UNGUARDED)
             if self._transcriber.refused is not None:

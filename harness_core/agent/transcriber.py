@@ -43,6 +43,18 @@ class Refused:
         return f"{why}: see that the key or login, the model and the gateway are right"
 
 
+def is_progress(message: Message) -> bool:
+    """Whether a message shows that the work goes on, not only that somebody is there: the API's pings and the
+    CLI's notices come from a conversation that hangs, too."""
+    from claude_agent_sdk import RateLimitEvent, StreamEvent, SystemMessage  # noqa: PLC0415
+
+    if isinstance(message, StreamEvent):
+        return message.event.get("type") != "ping"
+    if isinstance(message, SystemMessage):
+        return message.subtype in ("init", "compact_boundary") or message.subtype.startswith("task_")
+    return not isinstance(message, RateLimitEvent)
+
+
 class Transcriber:
     """One session's ear. `unguarded` names a tool that ran without having been judged; `refused` says what
     the API won't take, however often it is tried."""
