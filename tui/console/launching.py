@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,13 +52,12 @@ def attach(run: RunDir) -> None:
 
 def replay(run: RunDir, speed: float) -> None:
     """Play a past run. Raises Mistake where there is nothing to play."""
-    from tui.console import pictures  # noqa: PLC0415
     from tui.console.app import Console  # noqa: PLC0415
     from tui.console.replay import Replay  # noqa: PLC0415
 
     wanted = _settings()
     played = Replay(run, speed)
-    pictures.prepare(wanted.images)
+    _prepare_pictures(wanted)
     console = Console(played.run, wanted, played)
     try:
         with _title_kept(wanted):
@@ -99,6 +99,15 @@ def _settings() -> settings.Settings:
     return wanted
 
 
+def _prepare_pictures(wanted: settings.Settings) -> None:
+    from tui.console import pictures  # noqa: PLC0415
+
+    way = pictures.prepare(wanted.images)
+    if way is pictures.Way.BLOCKS and (wanted.theme == "none" or "NO_COLOR" in os.environ):
+        # They are made of nothing but colours.
+        pictures.prepare("off")
+
+
 @contextlib.contextmanager
 def _title_kept(wanted: settings.Settings) -> Iterator[None]:
     """Give the terminal its title back at the end, where it keeps a stack of them."""
@@ -123,10 +132,9 @@ def load_run() -> None:
 
 def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:
     """Show the console until it is left; returns the run that it showed last."""
-    from tui.console import pictures  # noqa: PLC0415
     from tui.console.app import Console  # noqa: PLC0415
 
-    pictures.prepare(wanted.images)
+    _prepare_pictures(wanted)
     console = Console(opened(run) if run else None, wanted)
     with _title_kept(wanted):
         console.run()
