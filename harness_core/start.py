@@ -256,9 +256,10 @@ def _box(plan: _Plan) -> Sandbox:
         raise Mistake(
             f"a sandbox is required and can't be had: {why}; mend that, or start with --sandbox off"
         )
-    if why:
-        tell(f"the agents' shell runs without a sandbox: {why}")
-    return Sandbox(on=wanted and not why, why=why, table=table)
+    box = Sandbox(on=wanted and not why, why=why, table=table)
+    if table.mode != "off":
+        tell(str(box))
+    return box
 
 
 def _kept(plan: _Plan) -> Iterator[str]:

@@ -130,6 +130,7 @@ def test_many_messages_are_given_in_helpings_that_are_shown_whole(open_run: Open
     assert 10 < len(given) < 60
 
 
+@pytest.mark.slow
 def test_a_long_message_is_whole_in_the_file_that_the_agent_is_told_of(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
