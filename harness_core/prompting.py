@@ -189,6 +189,8 @@ class Hints:
     skipped: Sequence[str] = ()
     contract: str = ""
     """The path of its sprint's contract."""
+    app_trouble: str = ""
+    """How the last start of the app under work failed."""
 
 
 def generator_task(number: int, features: Sequence[Feature], attempts: int, hints: Hints) -> str:
@@ -224,6 +226,11 @@ def generator_task(number: int, features: Sequence[Feature], attempts: int, hint
 
 def _hinted(hints: Hints) -> list[str]:
     parts = []
+    if hints.app_trouble:
+        parts.append(
+            "The app didn't start when that was last tried. Mend first what stands in its way, init.sh or a "
+            f"service that it needs:\n\n{hints.app_trouble.strip()}"
+        )
     if hints.tried:
         parts.append(f"What was tried before:\n\n{hints.tried}")
     if hints.findings:

@@ -202,6 +202,8 @@ class RunState(msgspec.Struct):
     """Silences and loops that were noticed."""
     errors: int = 0
     last_error: str = ""
+    app_trouble: str = ""
+    """How the last start of the app under work failed; "" where it didn't."""
     verdict: ev.Verdict | None = None
     refused_claims: int = 0
     refusals: int = 0
@@ -629,6 +631,11 @@ def _stalled(state: RunState, event: ev.StallDetected | ev.LoopDetected) -> None
     _note_trouble(state, f"{event.what}, {went_on}")
 
 
+def _app_changed(state: RunState, event: ev.AppChanged) -> None:
+    if event.action in ("start", "restart"):
+        state.app_trouble = "" if event.ok else event.detail
+
+
 def _note_trouble(state: RunState, what: str) -> None:
     """Of the feature that a builder has in hand."""
     session = state.open_session
@@ -692,5 +699,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.GuardDecision: _guard_decision,
     ev.StallDetected: _stalled,
     ev.LoopDetected: _stalled,
+    ev.AppChanged: _app_changed,
     ev.Error: _error,
 }

@@ -16,6 +16,8 @@ import pytest
 from harness_core import events as ev
 from harness_core import processes
 from harness_core.app import LOG_TAIL, App
+from harness_core.building import first_message
+from harness_core.flow import Build
 from harness_core.journal import Tail
 from harness_core.redact import Redactor
 from harness_core.run import Run
@@ -168,4 +170,19 @@ def test_a_script_needs_no_mode_and_gets_no_key(run: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "battery-staple")
     run.redact = Redactor({"SHOP_PASSWORD": "correct-horse"})
     script(run, "env; echo correct-horse", executable=False)
+    play(run, story)
+
+
+def test_that_the_app_did_not_start_is_told_to_the_next_builder_until_it_does(run: Run) -> None:
+    def told() -> str:
+        return first_message(run.dir, run.config, run.state, [], 2, Build())
+
+    async def story(app: App) -> None:
+        assert not (await app.act("start")).ok
+        assert "Mend first" in told() and "the database is down" in told()
+        script(run, SERVER)
+        assert (await app.act("restart")).ok
+        assert "Mend first" not in told()
+
+    script(run, "echo the database is down; exit 1")
     play(run, story)
