@@ -116,7 +116,10 @@ def test_a_session_is_told_once_of_a_circle_and_not_of_ever_more_of_them() -> No
 # --- Whole runs -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mischief", "what"), [("loop", "git status"), ("ping-pong", "back and forth")])
+@pytest.mark.parametrize(
+    ("mischief", "what"),
+    [("loop", "git status"), pytest.param("ping-pong", "back and forth", marks=pytest.mark.slow)],
+)
 def test_an_agent_that_goes_round_is_told_once_then_its_session_ends(
     tmp_path: Path, mischief: str, what: str
 ) -> None:
@@ -132,6 +135,7 @@ def test_an_agent_that_goes_round_is_told_once_then_its_session_ends(
         assert stage.journal(named("steer_queued")) == []
 
 
+@pytest.mark.slow
 def test_a_watch_and_a_poll_are_no_loop(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+watch") as stage:
         stage.lay_out()

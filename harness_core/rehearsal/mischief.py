@@ -248,11 +248,11 @@ def _ping_pong(parameter: str | None, feature: str) -> Part:
 
 def _watch(parameter: str | None, feature: str) -> Part:
     """Looks again and again, with reason: what it sees changes, a server isn't up yet, a file is in work."""
-    for _ in range(8):
+    for _ in range(6):
         yield bash("python3 -c 'import time; print(time.time_ns())'")
-    for _ in range(12):
+    for _ in range(6):
         yield bash("sleep 0.01; ls up.pid || true")
-    for number in range(6):
+    for number in range(5):
         yield from put("draft.txt", f"draft {number}\n")
         yield bash("test -s draft.txt && echo well")
     return (yield bash("rm draft.txt"))
