@@ -21,6 +21,7 @@ from syrupy.extensions.image import SVGImageSnapshotExtension
 from textual.pilot import Pilot
 
 from harness_core.layout import RunDir
+from harness_core.lock import RunLock
 from tests import scenes
 from tui.console.app import Console
 from tui.console.screens import doctor, start
@@ -113,6 +114,7 @@ SCREENS = {
     "feature": ["2", "enter"],
     "diff": ["4", "enter"],
     "picture": ["5", "enter"],
+    "compare": ["5", "m"],
 }
 
 
@@ -123,6 +125,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
     @cache
     def of_size(size: tuple[int, int]) -> dict[str, str]:
         run = scenes.waiting(tmp_path_factory.mktemp("waiting") / "run").run
+        run.run_json.write_text("{}")
         return pictures(run, "waiting", size, CARDS | SCREENS)
 
     return of_size
@@ -138,6 +141,19 @@ def test_each_card(waiting: Pictures, looks: SnapshotAssertion, card: str, size:
 @pytest.mark.parametrize("screen", list(SCREENS))
 def test_each_screen(waiting: Pictures, looks: SnapshotAssertion, screen: str, size: tuple[int, int]) -> None:
     assert waiting(size)[screen] == looks
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_card_before_one_leaves(tmp_path: Path, looks: SnapshotAssertion, size: tuple[int, int]) -> None:
+    # One that waits for its operator: its clock stands.
+    scene = scenes.waiting(tmp_path / "run")
+    with RunLock(scene.run):
+        assert pictures(scene.run, "leave", size, {"": ["q"]})[""] == looks
+
+
+@pytest.mark.parametrize("scene", ["running", "stopped"])
+def test_a_terminal_that_is_too_small(tmp_path: Path, looks: SnapshotAssertion, scene: str) -> None:
+    assert picture(tmp_path / "run", scene, (60, 16)) == looks
 
 
 CHECKS = (
@@ -160,6 +176,7 @@ def test_the_start(
     for name in ("waiting", "stopped", "complete", "failed", "running"):
         run = scenes.SCENES[name](tmp_path / "flags" / name).run
         os.utime(run.journal, (scenes.START, scenes.START))
-    shown = pictures(None, "start", size, {"start": [], "doctor": ["c"]})
+    shown = pictures(None, "start", size, {"start": [], "doctor": ["c"], "new": ["n"]})
     assert shown["start"] == looks(name="runs")
     assert shown["doctor"] == looks(name="doctor")
+    assert shown["new"] == looks(name="new run")
