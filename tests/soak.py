@@ -56,8 +56,10 @@ def notation(features: int, seed: int) -> tuple[str, int]:
     return "+".join(["tiny", *faults]), len(faults)
 
 
-def watch(engine: Command, within: float) -> list[tuple[float, int]]:
-    """The engine's memory in MiB and its open descriptors, once a second until it ends."""
+def watch(stage: Stage, engine: Command, within: float) -> list[tuple[float, int]]:
+    """The engine's memory in MiB and its open descriptors, once a second from its first session's end on:
+    what is loaded before isn't growth."""
+    stage.wait_for(named("session_ended"), within)
     process, seen, deadline = psutil.Process(engine.pid), [], time.monotonic() + within
     while not engine.ended and time.monotonic() < deadline:
         with suppress(psutil.Error):
@@ -70,7 +72,7 @@ def play(stage: Stage, features: int, faults: int, within: float) -> Figures:
     stage.lay_out(features)
     started = time.monotonic()
     engine = stage.run(features=features)
-    seen = watch(engine, within)
+    seen = watch(stage, engine, within)
     if not engine.ended:
         engine.interrupt()
     code = engine.wait(60)
