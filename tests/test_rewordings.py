@@ -232,7 +232,9 @@ def test_a_live_run_builds_by_the_new_text(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold@F002") as stage:
         stage.lay_out(2)
         engine = stage.run(features=2)
-        stage.wait_for(lambda event: event["type"] == "tool_use" and "go" in str(event["input"]))
+        stage.wait_for(
+            lambda event: event["type"] == "tool_use" and "exists(" in str(event["input"]), within=90
+        )
         asked = stage.do("contract", str(stage.root), "F001", "--description", "Flag 1 has three stripes")
         assert asked.wait() == 0
         stage.wait_for(named("contract_changed", feature="F001"))
