@@ -76,8 +76,9 @@ def run(request: Request, listeners: list[Listener]) -> Exit:
     for name in _FOREIGN_GIT:
         os.environ.pop(name, None)
     plan = _checked(request)
-    box = _box(plan)
+    lacking = _box_lacks(plan)
     with RunLock(plan.directory) as owner:
+        box = _box(plan, lacking)
         for note in _kept(plan):
             tell(note)
         made = _open_run(plan, owner, box)
@@ -231,17 +232,34 @@ def _check_git(directory: RunDir) -> None:
         raise Mistake(f"git can't work in {root} ({why}): mend what it names, or choose another directory")
 
 
-def _box(plan: _Plan) -> Sandbox:
-    """The sandbox that the run gets. Raises LongwatchError where the guards' hooks don't hold on this
-    machine, Mistake where it has no sandbox and the request requires one."""
+def _box_lacks(plan: _Plan) -> str:
+    """Why this machine can't have the wanted sandbox, in words. Raises Mistake where it is required."""
     table = plan.settings.sandbox
-    if plan.request.rehearsal is not None and table.mode != "require":
+    why = "" if table.mode == "off" or _rehearsed(plan) else sandbox.lacks()
+    if why and table.mode == "require":
+        raise _no_box(why)
+    return why
+
+
+def _rehearsed(plan: _Plan) -> bool:
+    """Whether there is nothing to hold: a rehearsal's agents do what their script says."""
+    return plan.request.rehearsal is not None and plan.settings.sandbox.mode != "require"
+
+
+def _no_box(why: str) -> Mistake:
+    return Mistake(f"a sandbox is required and can't be had: {why}; mend that, or start with --sandbox off")
+
+
+def _box(plan: _Plan, why: str) -> Sandbox:
+    """The sandbox that the run gets, if the machine doesn't lack it (`why`). Raises LongwatchError where the
+    guards' hooks don't hold here, Mistake where a required sandbox fails its trial."""
+    table = plan.settings.sandbox
+    if _rehearsed(plan):
         return Sandbox(table=table)
     from harness_core import drill  # noqa: PLC0415  (loads the SDK)
 
-    why = "" if table.mode == "off" else sandbox.lacks()
     wanted = table.mode != "off" and not why
-    if drill.known(wanted) is None:
+    if sys.stderr.isatty() and drill.known(wanted) is None:
         tell("trying out the guards' hooks and the sandbox, once: some seconds")
     found = drill.find(wanted)
     if found.hooks:
@@ -253,9 +271,7 @@ def _box(plan: _Plan) -> Sandbox:
         tell(f"the guards' hooks could not be tried out: {found.untried}")
     why = why or found.sandbox
     if why and table.mode == "require":
-        raise Mistake(
-            f"a sandbox is required and can't be had: {why}; mend that, or start with --sandbox off"
-        )
+        raise _no_box(why)
     box = Sandbox(on=wanted and not why, why=why, table=table)
     if table.mode != "off":
         tell(str(box))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,11 +20,14 @@ from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.redact import Redactor
 from harness_core.run import Run
+from tests.harness import drill_file
 
 
 def pytest_configure() -> None:
-    """Let commands be interrupted even when the tests run in a shell's background, where that is ignored."""
+    """Let commands be interrupted even when the tests run in a shell's background, where that is ignored.
+    Engines run without a sandbox unless a test asks for one, and try the hooks out once for all tests."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ |= {"LONGWATCH_SANDBOX": "off", "LONGWATCH_DRILL": str(drill_file())}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -310,12 +310,12 @@ def environment(home: Path, config: Path) -> dict[str, str]:
         "GIT_COMMITTER_EMAIL": "agent@localhost",
         "NO_PROXY": "127.0.0.1",
         "LONGWATCH_SANDBOX": "off",
-        "LONGWATCH_DRILL": str(_drill_file()),
+        "LONGWATCH_DRILL": str(drill_file()),
     }
 
 
 @cache
-def _drill_file() -> Path:
+def drill_file() -> Path:
     """What the first engine of these tests finds out about this machine, the others need not try again."""
     folder = tempfile.TemporaryDirectory(prefix="longwatch-drill-")
     atexit.register(folder.cleanup)

@@ -40,7 +40,7 @@ def test_a_call_without_its_guard_ends_the_run_at_once(
         with monkeypatch.context() as patch:
             # The drill's sessions are sound: what breaks, breaks while the run is under way.
             patch.setattr("harness_core.agent.session.sdk.options", without_hooks)
-            patch.setattr("harness_core.start._box", lambda plan: start.Sandbox())
+            patch.setattr("harness_core.start._box", lambda plan, why: start.Sandbox())
             assert start.run(request, []) == 1
         ended = stage.journal(named("session_ended"))
         assert [event["reason"] for event in ended] == ["unguarded"]
