@@ -59,6 +59,21 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+class _Line(msgspec.Struct):
+    """What the kinds of lines in a CLI's record have in common."""
+
+    type: str = ""
+
+
+def _is_said(line: bytes) -> bool:
+    """Whether a line of a record is part of the conversation. A prompt is noted before it is, as one that
+    waits its turn; a CLI that dies in between never says it."""
+    try:
+        return msgspec.json.decode(line, type=_Line).type in ("user", "attachment")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
 class Steering:
     """The engine's side of steering: collects, hands out, keeps receipts."""
 
@@ -273,7 +288,8 @@ class Steering:
             return
         missing = {heading(message.id).encode(): message for message in self._unacknowledged}
         for line in transcript:
-            for mark in [mark for mark in missing if mark in line]:
+            found = [mark for mark in missing if mark in line]
+            for mark in found if found and _is_said(line) else ():
                 del missing[mark]
         self.return_to_queue(missing.values())
 
