@@ -14,7 +14,7 @@ class WireFaultKind(Enum):
     USAGE_LIMIT = "limit"
     """429 with the headers of an exhausted subscription window that resets in an hour."""
     SHORT_USAGE_LIMIT = "limit-short"
-    """The same, but it resets in three seconds."""
+    """The same, but it resets in three seconds, and the CLI is told not to try again by itself."""
     UNAUTHORIZED = "401"
     NO_MODEL = "404"
     TOO_LONG = "long"

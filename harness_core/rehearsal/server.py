@@ -139,7 +139,7 @@ async def _refusal(kind: WireFaultKind) -> Response | None:
             reset = int(time.time()) + wait
             headers = {
                 "retry-after": str(wait),
-                "x-should-retry": "false",
+                **({"x-should-retry": "false"} if kind is WireFaultKind.SHORT_USAGE_LIMIT else {}),
                 "anthropic-ratelimit-unified-status": "rejected",
                 "anthropic-ratelimit-unified-reset": str(reset),
                 "anthropic-ratelimit-unified-representative-claim": "five_hour",
