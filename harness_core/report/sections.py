@@ -64,8 +64,8 @@ def _head(found: Found) -> Iterator[Block]:
     facts += [
         [f"began {when(state.started) or 'unseen'}, last event {when(state.last_ts)}"],
         [
-            f"{clock(report.elapsed_s)} of work, {report.sessions} session{'s' * (report.sessions != 1)}, {report.turns:,} turns, "
-            f"{report.tokens:,} tokens, ${report.cost_usd:,.2f}"
+            f"{clock(report.elapsed_s)} of work, {report.sessions} session{'s' * (report.sessions != 1)}, "
+            f"{report.turns:,} turns, {report.tokens:,} tokens, ${report.cost_usd:,.2f}"
         ],
     ]
     limits = ", ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in state.limits.items())
