@@ -95,6 +95,8 @@ class Journal:
         try:
             here = os.fstat(self._fd)
             if not _is(self.path, here):
+                # A run's directory that is gone stays gone: it isn't made anew around its journal.
+                self.path.parent.parent.stat()
                 self._rewrite()
                 return "the journal was removed or replaced"
             if here.st_size > self.size:

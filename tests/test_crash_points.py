@@ -13,7 +13,7 @@ HERE = Path(__file__).parent / "faultpoints"
 WAYS = ("before", "torn", "after")
 APPENDS = 85
 """A few more than an undisturbed run of one judged feature has; a point past the end kills nothing."""
-SAMPLE = [(4, "torn"), (31, "after")]
+SAMPLE = [pytest.param(4, "torn", marks=pytest.mark.slow), (31, "after")]
 SAID = "Mind the colour blue."
 
 

@@ -19,7 +19,7 @@ from harness_core.brake import Brake
 from harness_core.config import RunConfig, Switches
 from harness_core.contract import Status
 from harness_core.errors import ContractError
-from harness_core.guards import ToolCall
+from harness_core.guards import GuardContext, ToolCall
 from harness_core.guards.contract import Kind
 from harness_core.history import History
 from harness_core.journal import Tail
@@ -533,3 +533,14 @@ def test_a_record_lost_while_no_engine_ran_is_told_and_nothing_is_guessed(
     way(built.run.dir.record)
     with pytest.raises(ContractError, match=r"record|contract\.json"):
         build()
+
+
+def test_a_guard_that_fails_denies_and_is_journaled(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(call: ToolCall, context: GuardContext) -> None:
+        raise RuntimeError("out of order")
+
+    built = build()
+    monkeypatch.setattr("harness_core.agent.gate.GUARDS", (("paths", failing),))
+    denial, _ = gate_of(built).judge(ToolCall("Read", {"file_path": "README.md"}, "t1"))
+    assert denial is not None and "failed" in denial.reason
+    assert [event.kind for event in built.journaled(ev.Error) if isinstance(event, ev.Error)] == ["guard"]

@@ -178,7 +178,7 @@ FOUND = {
 }
 slow = pytest.mark.slow
 faulty = pytest.mark.parametrize(
-    "program", ["paint", pytest.param("menu", marks=slow), pytest.param("api", marks=slow)]
+    "program", ["menu", pytest.param("paint", marks=slow), pytest.param("api", marks=slow)]
 )
 
 

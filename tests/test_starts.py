@@ -31,7 +31,7 @@ def test_a_start_says_what_is_set_each_time(tmp_path: Path) -> None:
         first = stopped(
             stage, "--spec", str(stage.spec), "--model", "evaluator=opus", "--max-turns", "1234567"
         )
-        assert "two-agent" in first and "sonnet (evaluator: opus)" in first
+        assert "continuous" in first and "sonnet (evaluator: opus)" in first
         assert "max-usd 50, max-turns 1,234,567" in first
         assert "session 120 min, silence 10 min, tool call 15 min" in first
         again = stopped(stage, "--max-usd", "7.5", "--stall-timeout", "3", "--session-timeout", "45")
