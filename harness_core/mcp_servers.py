@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from harness_core import browser
 from harness_core.layout import RunDir
 from harness_core.redact import CREDENTIAL_NAMES
 
@@ -112,6 +111,8 @@ def gather(
     within = _within(environ.get("MCP_TIMEOUT", ""))
     if not with_browser or BROWSER in configured:
         return Servers(configured, withheld=withheld, within=within)
+    from harness_core import browser  # noqa: PLC0415  (who only reads settings needs none)
+
     found = browser.find(environ, closed=run.root)
     if found.missing:
         return Servers(configured, {BROWSER: found.missing}, withheld, within)

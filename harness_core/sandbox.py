@@ -23,7 +23,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 import platformdirs
 
-from harness_core.aside import run
 from harness_core.files import read_bounded
 from harness_core.layout import RunDir
 from harness_core.redact import CREDENTIAL_NAMES
@@ -109,6 +108,8 @@ def lacks(environ: Mapping[str, str] = os.environ) -> str:
     if missing:
         return f"{' and '.join(missing)} not installed"
     walls = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net"]
+    from harness_core.aside import run  # noqa: PLC0415  (who only reads settings runs nothing)
+
     tried = run([shutil.which("bwrap", path=path) or "bwrap", *walls, "--", "true"], environ, _START_WITHIN)
     return f"no process starts in one: {tried.why}" if tried.why else ""
 

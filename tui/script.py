@@ -12,7 +12,11 @@ def main() -> None:
     """Run the command that the command line names."""
     if sys.argv[1:2] == ["hook"] and "--help" not in sys.argv:
         _hook(sys.argv[2:])
+    # What is loaded at a start stays: there is no need to look through it for garbage meanwhile.
+    gc.disable()
     from tui import cli  # noqa: PLC0415
+
+    gc.enable()
 
     cli.main()
 

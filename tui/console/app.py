@@ -60,6 +60,8 @@ class Console(App[int]):
     def on_mount(self) -> None:
         # What was made so far stays to the end; there is no need to look through it again and again.
         gc.freeze()
+        if self.run_dir is None:
+            gc.enable()
 
     def get_driver_class(self) -> type[Driver]:
         pasting.install()

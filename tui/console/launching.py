@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -132,6 +133,8 @@ def load_run() -> None:
 
 def _open(run: RunDir | None, wanted: settings.Settings) -> RunDir | None:
     """Show the console until it is left; returns the run that it showed last."""
+    # All that is loaded now stays: the console has garbage looked for once its first picture stands.
+    gc.disable()
     from tui.console.app import Console  # noqa: PLC0415
 
     _prepare_pictures(wanted)

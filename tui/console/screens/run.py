@@ -93,6 +93,7 @@ class RunScreen(AnsweringScreen):
         """Let all panes look: the head and the stream are on the screen."""
         # What the first look has made stays as well: no collection has to go through it, which takes 50 ms.
         gc.freeze()
+        gc.enable()
         self._begun = True
         if self.facts is not None:
             self._show(self.facts)
