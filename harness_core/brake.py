@@ -10,11 +10,11 @@ import asyncio
 import time
 from typing import NoReturn
 
-from harness_core import control, limit_requests
-from harness_core import events as ev
 from harness_core.errors import Exit
-from harness_core.journal import now_iso
 from harness_core.limits import LimitHit, near, reached
+from harness_core.operator import control, limit_requests
+from harness_core.record import events as ev
+from harness_core.record.journal import now_iso
 from harness_core.run import Run
 
 POLL = 0.1

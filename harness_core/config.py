@@ -14,15 +14,15 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from harness_core.agent.mcp_servers import McpServer, ServerName
+from harness_core.box.sandbox import MODES as SANDBOX_MODES
+from harness_core.box.sandbox import SandboxTable
 from harness_core.config_errors import advice, choices, described, explain
 from harness_core.errors import Mistake
-from harness_core.files import MAX_TEXT, read_bounded, write_whole
-from harness_core.journal import check_format
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
-from harness_core.mcp_servers import McpServer, ServerName
+from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.notify.settings import Notify
-from harness_core.sandbox import MODES as SANDBOX_MODES
-from harness_core.sandbox import SandboxTable
+from harness_core.record.journal import check_format
 
 ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
 DEFAULT_MODEL = "sonnet"

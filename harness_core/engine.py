@@ -7,16 +7,24 @@ import contextlib
 
 import msgspec
 
-from harness_core import checkpoints, handoff, processes, rewordings, skips
-from harness_core import events as ev
 from harness_core.agent.session import Casting, End, Parts
-from harness_core.app import App
-from harness_core.attempts import Attempts
 from harness_core.brake import POLL, Brake, EndOfRun
-from harness_core.building import Building
-from harness_core.contract import Status
+from harness_core.contract.ledger import Ledger
+from harness_core.contract.record import Status
 from harness_core.errors import Exit, LongwatchError
-from harness_core.flow import (
+from harness_core.machine import processes
+from harness_core.machine.app import App
+from harness_core.operator import checkpoints, rewordings, skips
+from harness_core.operator.steering import Steering
+from harness_core.operator.watch import watch
+from harness_core.record import events as ev
+from harness_core.record.history import OUTSIDE, History
+from harness_core.run import Run
+from harness_core.sessions import Sessions
+from harness_core.steps import handoff
+from harness_core.steps.attempts import Attempts
+from harness_core.steps.building import Building
+from harness_core.steps.flow import (
     Agree,
     Apply,
     Ask,
@@ -36,16 +44,10 @@ from harness_core.flow import (
     StartSprint,
     next_step,
 )
-from harness_core.goal import Goal
-from harness_core.groundwork import Groundwork, digest
-from harness_core.history import OUTSIDE, History
-from harness_core.judgement import Judgement
-from harness_core.ledger import Ledger
-from harness_core.negotiation import PROPOSER, REVIEWER, Negotiation
-from harness_core.run import Run
-from harness_core.sessions import Sessions
-from harness_core.steering import Steering
-from harness_core.watch import watch
+from harness_core.steps.goal import Goal
+from harness_core.steps.groundwork import Groundwork, digest
+from harness_core.steps.judgement import Judgement
+from harness_core.steps.negotiation import PROPOSER, REVIEWER, Negotiation
 
 
 class Engine:

@@ -9,7 +9,7 @@ import msgspec
 
 from harness_core.config import Limits, limited
 from harness_core.errors import Mistake
-from harness_core.state import RunState
+from harness_core.record.state import RunState
 
 NEAR = 0.8
 """The part of a limit from which on it is told that it comes near."""

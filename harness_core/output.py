@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from harness_core import events
+from harness_core.record import events
 from harness_core.safe import one_line, safe_json
 
 

@@ -10,21 +10,24 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core import browser, config, prompting, rubric, sandbox
-from harness_core import contract as ct
-from harness_core.building import first_message
+from harness_core import config, prompting
+from harness_core.agent import browser
+from harness_core.agent.mcp_servers import BROWSER, USUAL_ROLES
+from harness_core.box import sandbox
 from harness_core.config import FileConfig, RunConfig
-from harness_core.contract import Feature, Status
+from harness_core.contract import record as ct
+from harness_core.contract.record import Feature, Status
 from harness_core.errors import Mistake
-from harness_core.evaluation import Measure
-from harness_core.files import read_bounded
-from harness_core.flow import Build
-from harness_core.fold import fold
-from harness_core.gitfiles import GitFiles
-from harness_core.iterations import decide
+from harness_core.grading import rubric
+from harness_core.grading.evaluation import Measure
 from harness_core.layout import ADDED_NAME, PLANNED_NAME, RunDir
-from harness_core.mcp_servers import BROWSER, USUAL_ROLES
-from harness_core.state import RunState
+from harness_core.machine.files import read_bounded
+from harness_core.machine.gitfiles import GitFiles
+from harness_core.record.fold import fold
+from harness_core.record.state import RunState
+from harness_core.steps.building import first_message
+from harness_core.steps.flow import Build
+from harness_core.steps.iterations import decide
 
 _ROLE_LINE = "# Role: "
 _ASKED = "(what you say with --prompt)"

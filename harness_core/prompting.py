@@ -12,15 +12,15 @@ from string import Template
 
 import msgspec
 
-from harness_core import events as ev
+from harness_core.agent.mcp_servers import BROWSER
 from harness_core.config import RunConfig, Switches
-from harness_core.contract import Feature
+from harness_core.contract.record import Feature
 from harness_core.errors import Mistake
-from harness_core.files import read_text
-from harness_core.handoff import archive_of
+from harness_core.grading.rubric import Rubric
 from harness_core.layout import RunDir
-from harness_core.mcp_servers import BROWSER
-from harness_core.rubric import Rubric
+from harness_core.machine.files import read_text
+from harness_core.record import events as ev
+from harness_core.steps.handoff import archive_of
 
 GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
 _GUIDANCE_LIMIT = 40_000

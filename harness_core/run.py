@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from harness_core import events as ev
+from harness_core.agent.mcp_servers import Servers
+from harness_core.box.sandbox import Sandbox
 from harness_core.config import RunConfig
-from harness_core.fold import SNAPSHOT_EVERY, save_snapshot
-from harness_core.gitfiles import GitFiles
-from harness_core.journal import Journal
 from harness_core.layout import RunDir
-from harness_core.lock import Hold
-from harness_core.mcp_servers import Servers
-from harness_core.redact import Redactor
-from harness_core.sandbox import Sandbox
-from harness_core.state import RunState
+from harness_core.machine.gitfiles import GitFiles
+from harness_core.machine.lock import Hold
+from harness_core.record import events as ev
+from harness_core.record.fold import SNAPSHOT_EVERY, save_snapshot
+from harness_core.record.journal import Journal
+from harness_core.record.state import RunState
+from harness_core.secrets.redact import Redactor
 
 if TYPE_CHECKING:
-    from harness_core.gitrepo import GitRepo
+    from harness_core.machine.gitrepo import GitRepo
 
 E = TypeVar("E", bound=ev.Event)
 

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from harness_core import events as ev
-from harness_core import handoff, prompting
+from harness_core import prompting
 from harness_core.agent import sdk
 from harness_core.agent.session import Casting, End, Outcome, Parts, Session
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.errors import Exit
-from harness_core.gitrepo import GitRepo
 from harness_core.layout import RunDir
+from harness_core.machine.gitrepo import GitRepo
 from harness_core.patience import TRIES, Failures, backoff, until
+from harness_core.record import events as ev
+from harness_core.record.state import OpenSession
 from harness_core.run import Run
-from harness_core.state import OpenSession
+from harness_core.steps import handoff
 
 SENT_BACK_AT_MOST = 3
 USAGE_LIMIT_STATUS = 429

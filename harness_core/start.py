@@ -13,37 +13,32 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core import (
-    __version__,
-    config,
-    control,
-    guardian,
-    limit_requests,
-    mcp_servers,
-    processes,
-    rubric,
-    sandbox,
-)
-from harness_core import contract as ct
-from harness_core import events as ev
-from harness_core.control import LimitsRequest
+from harness_core import __version__, config
+from harness_core.agent import mcp_servers
+from harness_core.agent.mcp_servers import McpServer
+from harness_core.box import sandbox
+from harness_core.box.sandbox import Sandbox
+from harness_core.contract import record as ct
 from harness_core.engine import Engine
 from harness_core.errors import ContractError, Exit, LongwatchError, Mistake
-from harness_core.files import MAX_TEXT, read_bounded, write_whole
-from harness_core.fold import fold
-from harness_core.gitrepo import GitRepo
-from harness_core.journal import Journal, Tail, check_format, now_iso
+from harness_core.grading import rubric
 from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
-from harness_core.lock import Owner, RunLock
-from harness_core.mcp_servers import McpServer
+from harness_core.machine import guardian, processes
+from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
+from harness_core.machine.gitrepo import GitRepo
+from harness_core.machine.lock import Owner, RunLock
 from harness_core.notify.channels import channels
 from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
+from harness_core.operator import control, limit_requests
+from harness_core.operator.control import LimitsRequest
 from harness_core.output import tell
-from harness_core.redact import Redactor
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
+from harness_core.record.journal import Journal, Tail, check_format, now_iso
 from harness_core.request import Request
 from harness_core.run import Run
-from harness_core.sandbox import Sandbox
+from harness_core.secrets.redact import Redactor
 
 _FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Set where git itself starts a run, as in a hook: they would lead to that repository."""
@@ -256,7 +251,7 @@ def _box(plan: _Plan, why: str) -> Sandbox:
     table = plan.settings.sandbox
     if _rehearsed(plan):
         return Sandbox(table=table)
-    from harness_core import drill  # noqa: PLC0415  (loads the SDK)
+    from harness_core.box import drill  # noqa: PLC0415  (loads the SDK)
 
     wanted = table.mode != "off" and not why
     if sys.stderr.isatty() and drill.known(wanted) is None:

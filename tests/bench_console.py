@@ -28,11 +28,11 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.fold import fold
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
-from harness_core.lock import RunLock
+from harness_core.machine.lock import RunLock
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
 from tests import bench_journal as made
 from tests.harness import environment
 from tests.terminal import Terminal, open_terminal

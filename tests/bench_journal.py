@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.fold import Follower, save_snapshot
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
-from harness_core.state import PASSING
+from harness_core.record import events as ev
+from harness_core.record.fold import Follower, save_snapshot
+from harness_core.record.state import PASSING
 from tests import scenes
 
 FEATURES = 200

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import pytest
 
 from harness_core.config import RunConfig
-from harness_core.fold import fold
-from harness_core.gitrepo import GitRepo
-from harness_core.journal import Journal
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
+from harness_core.machine.gitrepo import GitRepo
+from harness_core.record.fold import fold
+from harness_core.record.journal import Journal
 from harness_core.run import Run
+from harness_core.secrets.redact import Redactor
 from tests.harness import drill_file
 
 

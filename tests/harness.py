@@ -26,7 +26,7 @@ from typing import Any
 
 import psutil
 
-from harness_core import processes
+from harness_core.machine import processes
 from harness_core.rehearsal import Rehearsal, start
 from harness_core.rehearsal.scenarios import tiny
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from harness_core import control, events
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.evidence import Kind, fingerprint
+from harness_core.contract.record import Status
+from harness_core.evidence.claim import Kind, fingerprint
 from harness_core.layout import RunDir
+from harness_core.operator import control
+from harness_core.record import events
+from harness_core.record import events as ev
 
 START = 1_790_000_000
 """Seconds since the epoch at which every scene begins, so that its pictures are always the same."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import events as ev
-from harness_core.agreements import Agreements
-from harness_core.journal import Tail
+from harness_core.contract.agreements import Agreements
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from tests.conftest import OpenRun
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import events as ev
-from harness_core import processes
-from harness_core.app import LOG_TAIL, App
-from harness_core.building import first_message
-from harness_core.flow import Build
-from harness_core.journal import Tail
-from harness_core.redact import Redactor
+from harness_core.machine import processes
+from harness_core.machine.app import LOG_TAIL, App
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
+from harness_core.secrets.redact import Redactor
+from harness_core.steps.building import first_message
+from harness_core.steps.flow import Build
 from tests.conftest import OpenRun
 
 SERVER = "exec python3 -m http.server --bind 127.0.0.1 0"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import attempts
-from harness_core import events as ev
-from harness_core.attempts import Attempts, attempts_at, told, tried_in
-from harness_core.contract import Status
+from harness_core.contract.record import Status
+from harness_core.record import events as ev
 from harness_core.run import Run
+from harness_core.steps import attempts
+from harness_core.steps.attempts import Attempts, attempts_at, told, tried_in
 from tests.conftest import OpenRun
 from tests.harness import Stage, named, open_stage, text_of
 

@@ -17,12 +17,13 @@ import psutil
 import pytest
 import uvicorn
 
-from harness_core import browser, config
+from harness_core import config
+from harness_core.agent import browser
+from harness_core.agent.mcp_servers import BROWSER, McpServer, Servers, gather, secrets
 from harness_core.errors import Mistake
 from harness_core.guards import GuardContext, ToolCall
 from harness_core.guards.order import GUARDS
 from harness_core.layout import RunDir
-from harness_core.mcp_servers import BROWSER, McpServer, Servers, gather, secrets
 from harness_core.prompting import system_prompt
 from harness_core.rehearsal.habits import deliver_verdict
 from harness_core.rehearsal.scenario import Scenario

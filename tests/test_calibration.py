@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import calibration, config, rubric
-from harness_core import events as ev
-from harness_core.calibration import _with
+from harness_core import config
 from harness_core.config import RunInfo, save_info
-from harness_core.control import DecisionFile
+from harness_core.contract.ledger import Ledger
+from harness_core.grading import calibration, rubric
+from harness_core.grading.calibration import _with
+from harness_core.grading.rubric import Example
 from harness_core.layout import FORMAT, RunDir
-from harness_core.ledger import Ledger
-from harness_core.rubric import Example
+from harness_core.operator.control import DecisionFile
+from harness_core.record import events as ev
 from harness_core.run import Run
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness_core import checkpoints, control
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.control import DecisionFile
+from harness_core.contract.ledger import Ledger
+from harness_core.contract.record import Status
 from harness_core.errors import Mistake
-from harness_core.evidence import Kind, fingerprint
-from harness_core.journal import Tail
-from harness_core.ledger import Ledger
+from harness_core.evidence.claim import Kind, fingerprint
+from harness_core.operator import checkpoints, control
+from harness_core.operator.control import DecisionFile
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from tests.conftest import OpenRun
 

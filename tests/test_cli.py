@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import checkpoints, control
 from harness_core import config as configuration
-from harness_core import events as ev
-from harness_core.journal import Tail
+from harness_core.operator import checkpoints, control
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from tests.commands import ROOT, from_scratch, longwatch, said, sentence
 from tests.conftest import OpenRun

@@ -18,14 +18,14 @@ from rich.segment import Segment
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.evidence_files import Kind
-from harness_core.journal import Journal
+from harness_core.contract.record import Status
+from harness_core.evidence.files import Kind
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_content import Unseen, content, text_lines
 from harness_core.reading.evidence_journal import Chronicle
 from harness_core.reading.evidence_list import Evidence, File, Item, Listing
+from harness_core.record import events as ev
+from harness_core.record.journal import Journal
 from tui.console import evidence_words, pictures
 from tui.console.app import Console
 from tui.console.panes.evidence import EvidencePane

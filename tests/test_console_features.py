@@ -13,18 +13,18 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from harness_core import contract as ct
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.evidence import Kind
-from harness_core.fold import fold
+from harness_core.contract import record as ct
+from harness_core.contract.record import Status
+from harness_core.evidence.claim import Kind
 from harness_core.layout import RunDir
 from harness_core.reading import burnup, contract_view, costs
 from harness_core.reading.burnup import BurnUp, Point
 from harness_core.reading.contract_view import Standing
 from harness_core.reading.feature_story import Story
 from harness_core.reading.sieve import Sieve
-from harness_core.status import status
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
+from harness_core.record.status import status
 from tests import scenes
 from tests.scenes import Scene
 from tui.console import since

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from harness_core import events as ev
-from harness_core.journal import Journal
 from harness_core.layout import RunDir
+from harness_core.record import events as ev
+from harness_core.record.journal import Journal
 from tui.console import patch
 from tui.console.app import Console
 from tui.console.chronicle import Chronicle, age, groups

@@ -21,7 +21,7 @@ from syrupy.extensions.image import SVGImageSnapshotExtension
 from textual.pilot import Pilot
 
 from harness_core.layout import RunDir
-from harness_core.lock import RunLock
+from harness_core.machine.lock import RunLock
 from tests import scenes
 from tui.console.app import Console
 from tui.console.screens import doctor, start

@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from harness_core.files import write_whole
 from harness_core.layout import RunDir
+from harness_core.machine.files import write_whole
 from tui.console.app import Console
 from tui.console.markdown_lines import rendered
 from tui.console.notes import read_notes

@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
 from textual.widgets._toast import Toast
 
-from harness_core import control
-from harness_core import events as ev
-from harness_core.lock import RunLock
+from harness_core.machine.lock import RunLock
+from harness_core.operator import control
+from harness_core.record import events as ev
 from tests import scenes
 from tests.scenes import Scene
 from tui.console.app import Console

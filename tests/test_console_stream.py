@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from harness_core import events as ev
 from harness_core.errors import Mistake
-from harness_core.journal import Journal
 from harness_core.layout import RunDir
 from harness_core.reading.rows import Look, is_told
+from harness_core.record import events as ev
+from harness_core.record.journal import Journal
 from tui.console.app import Console
 from tui.console.cards.prompt import PromptCard
 from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry

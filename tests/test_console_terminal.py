@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import control
+from harness_core.operator import control
 from tests import scenes
 from tests.harness import environment, named, open_stage, until
 from tests.terminal import open_terminal

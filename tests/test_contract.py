@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import contract as contracts
-from harness_core import contract_text
-from harness_core.contract import Status
+from harness_core.contract import record as contracts
+from harness_core.contract import text as contract_text
+from harness_core.contract.record import Status
 from harness_core.errors import ContractError
-from harness_core.evidence import Kind, Piece
+from harness_core.evidence.claim import Kind, Piece
 
 NAME = "feature_list.json"
 ROWS = """[

@@ -14,22 +14,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness_core import checkpoints, config, control, limit_requests, skips
-from harness_core import events as ev
+from harness_core import config
 from harness_core.config import Options, RunConfig
+from harness_core.contract.ledger import Ledger
 from harness_core.errors import LongwatchError
-from harness_core.flow import next_step
-from harness_core.fold import fold, save_snapshot
-from harness_core.gitrepo import GitRepo
-from harness_core.journal import Journal, Tail
 from harness_core.layout import RunDir
-from harness_core.ledger import Ledger
-from harness_core.redact import Redactor
+from harness_core.machine.gitrepo import GitRepo
+from harness_core.operator import checkpoints, control, limit_requests, skips
+from harness_core.operator.steering import Steering
+from harness_core.record import events as ev
+from harness_core.record.fold import fold, save_snapshot
+from harness_core.record.journal import Journal, Tail
+from harness_core.record.status import status
 from harness_core.report import as_html, as_markdown
 from harness_core.request import Request
 from harness_core.run import Run
-from harness_core.status import status
-from harness_core.steering import Steering
+from harness_core.secrets.redact import Redactor
+from harness_core.steps.flow import next_step
 from tests.commands import engine_alone, longwatch
 from tests.test_checkpoints import CLAIM, piece
 from tests.test_flow import JUDGED

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 from PIL import Image
 
-from harness_core import __version__, config, events
+from harness_core import __version__, config
 from harness_core.errors import Exit
+from harness_core.record import events
 from tui.cli import cli
 from tui.console import keys
 

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from harness_core import events as ev
+from harness_core.agent.mcp_servers import McpServer
 from harness_core.layout import RunDir
-from harness_core.mcp_servers import McpServer
+from harness_core.record import events as ev
 from tests import scenes
 from tests.commands import longwatch
 from tests.harness import until

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness_core import evidence
-from harness_core.evidence import Fingerprint, Kind, Refusal, SessionEvidence, SourceFile
-from harness_core.evidence_content import failing_line, flaw
-from harness_core.evidence_files import is_source
+from harness_core.evidence import claim as evidence
+from harness_core.evidence.claim import Fingerprint, Kind, Refusal, SessionEvidence, SourceFile
+from harness_core.evidence.content import failing_line, flaw
+from harness_core.evidence.files import is_source
 
 START = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

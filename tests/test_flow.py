@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness_core import events as ev
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.errors import Exit
-from harness_core.flow import (
+from harness_core.grading.verdicts import refuted
+from harness_core.record import events as ev
+from harness_core.record.state import PASSING, RunState
+from harness_core.steps.flow import (
     Agree,
     Apply,
     Ask,
@@ -32,8 +34,6 @@ from harness_core.flow import (
     Step,
     next_step,
 )
-from harness_core.state import PASSING, RunState
-from harness_core.verdicts import refuted
 
 BARE = Plan(checkpoints=(), max_retries=3)
 JUDGED = Plan(cadence="feature", checkpoints=(), max_retries=3)

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness_core import events as ev
-from harness_core.fold import fold
-from harness_core.foreign import OUTPUT, Transcript, transcripts_folder
-from harness_core.journal import Tail as JournalTail
 from harness_core.layout import RunDir
-from harness_core.state import Lifecycle
-from harness_core.status import status
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
+from harness_core.record.foreign import OUTPUT, Transcript, transcripts_folder
+from harness_core.record.journal import Tail as JournalTail
+from harness_core.record.state import Lifecycle
+from harness_core.record.status import status
 from tui import foreign, transcripts
 from tui.foreign import ForeignRun, Keeper, watchable
 from tui.transcripts import Tail

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import events as ev
 from harness_core.errors import Mistake
-from harness_core.gitrepo import GitRepo
-from harness_core.history import History
-from harness_core.journal import Tail
 from harness_core.layout import NEVER_COMMITTED, RunDir
+from harness_core.machine.gitrepo import GitRepo
+from harness_core.record import events as ev
+from harness_core.record.history import History
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from tests.conftest import OpenRun
 

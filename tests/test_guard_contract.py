@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness_core.contract import compare, parse, passing_ids
+from harness_core.contract.record import compare, parse, passing_ids
 from harness_core.errors import ContractError
 from harness_core.guards import ToolCall
 from harness_core.guards.contract import ContractCall, Kind, check, is_contract

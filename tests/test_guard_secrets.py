@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.secrets import check
-from harness_core.redact import HIDDEN, Redactor
-from harness_core.secrets import scan
+from harness_core.secrets.redact import HIDDEN, Redactor
+from harness_core.secrets.scan import scan
 
 GITHUB = "ghp_" + "aB3x9Kq2Zy" * 4
 NOWHERE = Path("/srv/somebody/tests/run")

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import handoff, rubric
-from harness_core.handoff import ARCHIVE_HEAD, MOST_BYTES, MOST_SECTIONS, archived, read_notes, shortened
+from harness_core.grading import rubric
 from harness_core.layout import RunDir
 from harness_core.run import Run
+from harness_core.steps import handoff
+from harness_core.steps.handoff import (
+    ARCHIVE_HEAD,
+    MOST_BYTES,
+    MOST_SECTIONS,
+    archived,
+    read_notes,
+    shortened,
+)
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage, text_of
 

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness_core import control
-from harness_core import events as ev
-from harness_core.fold import fold
 from harness_core.layout import RunDir
-from harness_core.lock import RunLock
+from harness_core.machine.lock import RunLock
+from harness_core.operator import control
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
 from harness_core.rehearsal.scenarios import tiny
 from tests.guard_cases import LONGWATCH, Hook, cases, lay_out, read_response
 from tests.guard_cases import run as run_case

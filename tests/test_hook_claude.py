@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness_core import events as ev
 from harness_core.agent.sdk import bundled_cli
-from harness_core.foreign import transcripts_folder
+from harness_core.record import events as ev
+from harness_core.record.foreign import transcripts_folder
 from harness_core.rehearsal import start
 from harness_core.rehearsal.scenarios import plain, tiny
 from tests.guard_cases import LONGWATCH

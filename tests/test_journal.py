@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import events as ev
 from harness_core.errors import JournalError
-from harness_core.journal import Journal, Tail, check_format
+from harness_core.record import events as ev
+from harness_core.record.journal import Journal, Tail, check_format
 
 Spawn = Callable[..., BaseProcess]
 
@@ -159,7 +159,7 @@ def test_damaged_lines_before_the_end_keep_their_seq_and_stay_counted(
 
 
 def test_a_giant_line_costs_itself_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness_core.journal.MAX_LINE", 2000)
+    monkeypatch.setattr("harness_core.record.journal.MAX_LINE", 2000)
     written(path, "one", "x" * 9000, "three").close()
     tail = Tail(path)
     assert [event.seq for event in tail.read_all()] == [1, 3]

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import contract as ct
-from harness_core import events as ev
-from harness_core import evidence as evd
 from harness_core.agent.gate import Gate, Running
 from harness_core.brake import Brake
 from harness_core.config import RunConfig, Switches
-from harness_core.contract import Status
+from harness_core.contract import record as ct
+from harness_core.contract.ledger import Ledger, started_now
+from harness_core.contract.record import Status
 from harness_core.errors import ContractError
+from harness_core.evidence import claim as evd
 from harness_core.guards import GuardContext, ToolCall
 from harness_core.guards.contract import Kind
-from harness_core.history import History
-from harness_core.journal import Tail
-from harness_core.ledger import Ledger, started_now
-from harness_core.redact import Redactor
+from harness_core.operator.steering import Steering
+from harness_core.record import events as ev
+from harness_core.record.history import History
+from harness_core.record.journal import Tail
 from harness_core.run import Run
-from harness_core.steering import Steering
+from harness_core.secrets.redact import Redactor
 from tests.conftest import OpenRun
 
 FEATURES = [{"id": f"F{number}", "description": f"number {number}", "passes": False} for number in (1, 2, 3)]

@@ -9,16 +9,16 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from harness_core import control
-from harness_core import events as ev
 from harness_core import limits as lim
 from harness_core.brake import Brake
 from harness_core.config import Limits, RunConfig, RunInfo, load_info, save_info
 from harness_core.errors import Mistake
 from harness_core.guards import GuardContext, ToolCall, paths, shell
 from harness_core.layout import FORMAT
+from harness_core.operator import control
+from harness_core.record import events as ev
+from harness_core.record.state import RunState
 from harness_core.run import Run
-from harness_core.state import RunState
 from tests import scenes
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
@@ -157,7 +157,7 @@ def test_a_change_waits_for_the_next_engine_and_stays(tmp_path: Path) -> None:
 
 def test_what_the_next_command_says_outranks_what_was_asked_before_it(run: Run) -> None:
     from harness_core.config import Options  # noqa: PLC0415
-    from harness_core.limit_requests import on_top, pending  # noqa: PLC0415
+    from harness_core.operator.limit_requests import on_top, pending  # noqa: PLC0415
 
     control.change_limits(run.dir, {"max_usd": 50.0, "max_turns": None})
     control.change_limits(run.dir, {"max_usd": 60.0})

@@ -14,12 +14,12 @@ import pytest
 from textual.pilot import Pilot
 
 from harness_core import config
-from harness_core import events as ev
 from harness_core.errors import Mistake
 from harness_core.notify import channels as ways
 from harness_core.notify.messages import EVERY, Kind, Throttle, message, of_event
 from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
+from harness_core.record import events as ev
 from tests import scenes
 from tests.harness import named, open_stage, until
 from tests.test_console_run import screen, watch

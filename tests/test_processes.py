@@ -18,11 +18,11 @@ import msgspec
 import psutil
 import pytest
 
-from harness_core import alive, guardian, processes
 from harness_core.errors import RunLocked
 from harness_core.layout import RunDir
-from harness_core.lock import Owner, RunLock, engine_alive, owner_of
-from harness_core.processes import CLI_MARK, RUN_MARK, SESSION_MARK, Found
+from harness_core.machine import alive, guardian, processes
+from harness_core.machine.lock import Owner, RunLock, engine_alive, owner_of
+from harness_core.machine.processes import CLI_MARK, RUN_MARK, SESSION_MARK, Found
 
 Spawn = Callable[..., BaseProcess]
 Start = Callable[..., subprocess.Popen[bytes]]

@@ -11,8 +11,8 @@ import pytest
 
 from harness_core import config, preview, prompting
 from harness_core.config import PRESETS, RunConfig, RunInfo, save_info
+from harness_core.contract.ledger import Ledger
 from harness_core.layout import FORMAT, RunDir
-from harness_core.ledger import Ledger
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
 from tests.harness import open_stage, text_of

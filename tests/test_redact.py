@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.redact import HIDDEN, Redactor
+from harness_core.contract.record import Status
+from harness_core.record import events as ev
+from harness_core.secrets.redact import HIDDEN, Redactor
 
 PEM = (
     "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEowIBAAKCAQEAx+/=\nq83vEjRWeJ\n"

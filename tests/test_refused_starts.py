@@ -18,7 +18,7 @@ import pytest
 from harness_core import config
 from harness_core.config import Options
 from harness_core.layout import RunDir
-from harness_core.lock import RunLock
+from harness_core.machine.lock import RunLock
 from harness_core.request import Request
 from tests.commands import Done, engine_alone, environment, longwatch, sentence
 from tests.harness import LONGWATCH

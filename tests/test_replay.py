@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from harness_core import events as ev
 from harness_core.errors import Mistake
-from harness_core.fold import fold
 from harness_core.reading import contract_view
 from harness_core.reading.evidence_list import scan
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
 from tests import scenes
 from tests.commands import longwatch, sentence
 from tests.scenes import Scene

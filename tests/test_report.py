@@ -13,16 +13,16 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from harness_core import events as ev
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
+from harness_core.record import events as ev
 from harness_core.report import as_html, as_markdown
 from harness_core.report.album import SIDE, Album
 from harness_core.report.document import Door
 from harness_core.report.gather import gather
 from harness_core.report.html import page
 from harness_core.report.sections import document
+from harness_core.secrets.redact import Redactor
 from tests import scenes
 from tests.commands import longwatch, said, sentence
 from tests.scenes import Scene

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import checkpoints, control, rewordings
-from harness_core import contract as ct
-from harness_core import events as ev
 from harness_core.config import RunInfo, save_info
-from harness_core.contract import Status
+from harness_core.contract import record as ct
+from harness_core.contract.ledger import Ledger
+from harness_core.contract.record import Status
 from harness_core.errors import Mistake
-from harness_core.journal import Tail
 from harness_core.layout import FORMAT
-from harness_core.ledger import Ledger
+from harness_core.operator import checkpoints, control, rewordings
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun

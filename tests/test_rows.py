@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from harness_core import events as ev
-from harness_core.journal import Tail
 from harness_core.reading.rows import _TOLD, lines
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from tests import scenes
 
 UNTOLD = (ev.Cost, ev.EvidenceRead, ev.PhaseEnded)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import processes
+from harness_core.machine import processes
 from tests.harness import Event, Stage, gapless, named, open_stage, until
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ import pytest
 from harness_core.agent.session import ABSENT
 from harness_core.errors import RunLocked
 from harness_core.layout import RunDir
-from harness_core.lock import Hold, RunLock
+from harness_core.machine.lock import Hold, RunLock
 from tests.harness import gapless, named, open_stage, until
 from tests.test_run_faults import cli, is_held
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import processes
-from harness_core.alive import start_time
 from harness_core.guards import GuardContext, ToolCall, stop
+from harness_core.machine import processes
+from harness_core.machine.alive import start_time
 from tests.harness import Event, Stage, named, open_stage, until
 
 BROOD = ("child", "loner", "orphan", "stranger")
@@ -61,7 +61,7 @@ def brood(stage: Stage) -> list[processes.Found]:
 
 
 def boxless() -> str:
-    from harness_core import sandbox  # noqa: PLC0415
+    from harness_core.box import sandbox  # noqa: PLC0415
 
     return sandbox.lacks()
 

@@ -12,11 +12,11 @@ from harness_core.agent import sdk
 from harness_core.agent.gate import Gate
 from harness_core.agent.transcriber import Transcriber
 from harness_core.brake import Brake
+from harness_core.contract.ledger import Ledger, started_now
 from harness_core.guards import ToolCall
-from harness_core.history import History
-from harness_core.ledger import Ledger, started_now
+from harness_core.operator.steering import Steering
+from harness_core.record.history import History
 from harness_core.request import Request
-from harness_core.steering import Steering
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness_core import events as ev
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
+from harness_core.record import events as ev
 from harness_core.safe import one_line, safe, safe_json
 from tui.stream import StreamPrinter
 

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
-from harness_core import config, drill, processes, reviews, sandbox
+from harness_core import config
 from harness_core.agent import sdk
-from harness_core.app import App
-from harness_core.drill import Found
+from harness_core.box import drill, reviews, sandbox
+from harness_core.box.drill import Found
+from harness_core.box.sandbox import Sandbox, SandboxTable
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
+from harness_core.machine import processes
+from harness_core.machine.app import App
 from harness_core.run import Run
-from harness_core.sandbox import Sandbox, SandboxTable
 from tests.conftest import OpenRun
 from tests.harness import Stage, named, open_stage, until
 from tests.test_run_faults import is_held
@@ -155,7 +157,7 @@ def test_a_sound_machine_passes_the_drill_once_and_is_remembered(
     found = drill.find(True)
     assert found == Found(at=found.at)
     assert drill.find(True) == drill.known(True) == found
-    monkeypatch.setattr("harness_core.sandbox.PACKAGES", {"bwrap": "bubblewrap"})
+    monkeypatch.setattr("harness_core.box.sandbox.PACKAGES", {"bwrap": "bubblewrap"})
     assert drill.known(True) is None
 
 

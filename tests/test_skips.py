@@ -8,17 +8,17 @@ from typing import cast
 
 import pytest
 
-from harness_core import control, skips
-from harness_core import events as ev
 from harness_core.config import RunInfo, save_info
-from harness_core.contract import Status
+from harness_core.contract.ledger import Ledger
+from harness_core.contract.record import Status
 from harness_core.errors import Mistake
-from harness_core.journal import Tail
-from harness_core.judgement import Judgement
 from harness_core.layout import FORMAT
-from harness_core.ledger import Ledger
+from harness_core.operator import control, skips
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.run import Run
 from harness_core.sessions import Sessions
+from harness_core.steps.judgement import Judgement
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
 from tests.harness import named, open_stage

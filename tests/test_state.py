@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core import events as ev
 from harness_core.config import Limits
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.errors import JournalError
-from harness_core.evaluation import read_verdict
-from harness_core.evidence import Kind
-from harness_core.fold import Follower, fold, save_snapshot
-from harness_core.journal import Journal
+from harness_core.evidence.claim import Kind
+from harness_core.grading.evaluation import read_verdict
 from harness_core.layout import RunDir
 from harness_core.limits import reached
-from harness_core.lock import RunLock
-from harness_core.state import Lifecycle, RunState
-from harness_core.status import status
+from harness_core.machine.lock import RunLock
+from harness_core.record import events as ev
+from harness_core.record.fold import Follower, fold, save_snapshot
+from harness_core.record.journal import Journal
+from harness_core.record.state import Lifecycle, RunState
+from harness_core.record.status import status
 
 names = st.sampled_from(["F1", "F2", "F3"])
 phases = st.sampled_from(["initialize", "build", "evaluate"])

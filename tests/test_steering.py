@@ -15,15 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness_core import control
-from harness_core import events as ev
-from harness_core.control import SteerMessage
 from harness_core.errors import Mistake
-from harness_core.fold import Follower
-from harness_core.journal import Tail
 from harness_core.layout import RunDir
+from harness_core.operator import control
+from harness_core.operator.control import SteerMessage
+from harness_core.operator.steering import LATE, Steering, heading
+from harness_core.record import events as ev
+from harness_core.record.fold import Follower
+from harness_core.record.journal import Tail
 from harness_core.run import Run
-from harness_core.steering import LATE, Steering, heading
 from tests.conftest import OpenRun
 
 Spawn = Callable[..., BaseProcess]
@@ -354,7 +354,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, run: Run, step: int) -> None:
 
         return wrapped
 
-    monkeypatch.setattr("harness_core.steering.os.rename", breaking(__import__("os").rename))
+    monkeypatch.setattr("harness_core.operator.steering.os.rename", breaking(__import__("os").rename))
     monkeypatch.setattr(control, "steer", breaking(control.steer))
     monkeypatch.setattr(control, "save_receipt", breaking(control.save_receipt))
     monkeypatch.setattr(run, "emit", breaking(run.emit))
@@ -373,7 +373,7 @@ def one_round(steering: Steering, conversation: list[str]) -> None:
 def test_a_crash_at_any_step_loses_no_message_and_gives_none_twice(
     open_run: OpenRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness_core.steering.LATE", 0.0)
+    monkeypatch.setattr("harness_core.operator.steering.LATE", 0.0)
     step, crashed = 0, True
     while crashed:
         step += 1
@@ -505,7 +505,7 @@ def test_every_message_reaches_the_agent_once_and_in_order(
     open_run: OpenRun, tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str] | str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness_core.steering.LATE", 0.0)
+        patch.setattr("harness_core.operator.steering.LATE", 0.0)
         talk = Conversation(open_run, tmp_path_factory.mktemp("talk"))
         written: dict[str, list[str]] = {channel: [] for channel in CHANNELS}
         for number, step in enumerate(story):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import control
+from harness_core.operator import control
+from harness_core.operator.steering import HOOK_ROOM, Steering, heading
 from harness_core.run import Run
-from harness_core.steering import HOOK_ROOM, Steering, heading
 from tests.conftest import OpenRun
 from tests.harness import LONGWATCH, Command, Stage, named, open_stage, text_of, until
 from tests.test_run_faults import is_held

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import watch
 from harness_core.layout import RunDir
+from harness_core.operator import watch
 
 
 async def looks(run: RunDir, change: Callable[[], object]) -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core import events as ev
-from harness_core.foreign import Transcript, transcripts_folder
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
+from harness_core.record import events as ev
+from harness_core.record.foreign import Transcript, transcripts_folder
+from harness_core.secrets.redact import Redactor
 from tui.outside import Changes, Commits, Contract
 from tui.transcripts import Lines, Sessions
 

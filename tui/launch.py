@@ -14,11 +14,11 @@ from collections.abc import Callable
 import msgspec
 
 from harness_core import config
-from harness_core import events as ev
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.layout import RunDir
-from harness_core.lock import owner_of
+from harness_core.machine.lock import owner_of
 from harness_core.output import tell
+from harness_core.record import events as ev
 from harness_core.request import Request
 
 Listener = Callable[[ev.Event], None]
@@ -110,7 +110,7 @@ END_WITHIN = 15.0
 
 def end_engine(run: RunDir) -> list[str]:
     """End a run's engine and every process that it has started; returns what survived even that."""
-    from harness_core import processes  # noqa: PLC0415  (psutil costs 10 ms)
+    from harness_core.machine import processes  # noqa: PLC0415  (psutil costs 10 ms)
 
     owner = owner_of(run)
     info = config.load_info(run)

@@ -12,9 +12,9 @@ from typing import TypeVar
 from harness_core.config import DEFAULT_PRESET, PRESETS, FileConfig, Options, load_file
 from harness_core.errors import LongwatchError, Mistake
 from harness_core.layout import SPEC_NAMES, RunDir
+from harness_core.record.state import Lifecycle
+from harness_core.record.status import status
 from harness_core.request import Request
-from harness_core.state import Lifecycle
-from harness_core.status import status
 
 N = TypeVar("N", int, float)
 TYPED = "what-you-typed.txt"

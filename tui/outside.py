@@ -10,13 +10,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness_core import contract as ct
-from harness_core import events as ev
-from harness_core.contract import Status
+from harness_core.contract import record as ct
+from harness_core.contract.record import Status
 from harness_core.errors import ContractError
-from harness_core.evidence import fingerprint
-from harness_core.foreign import moment, now, stamp
+from harness_core.evidence.claim import fingerprint
 from harness_core.layout import EVIDENCE_DIR, OPERATOR_NAMES, RunDir
+from harness_core.record import events as ev
+from harness_core.record.foreign import moment, now, stamp
 from harness_core.safe import one_line
 
 BY = "outside"

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 
 from harness_core.layout import RunDir
-from harness_core.status import being_written
+from harness_core.record.status import being_written
 from tui.stream import StreamPrinter
 
 LOOK_EVERY = 0.2

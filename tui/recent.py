@@ -12,10 +12,10 @@ import platformdirs
 
 from harness_core import config
 from harness_core.errors import LongwatchError
-from harness_core.files import read_bounded, write_whole
-from harness_core.journal import now_iso
 from harness_core.layout import CONTRACT_NAMES, NOTES_NAMES, RunDir
-from harness_core.status import status
+from harness_core.machine.files import read_bounded, write_whole
+from harness_core.record.journal import now_iso
+from harness_core.record.status import status
 
 MOST = 50
 """Opened runs that are kept."""

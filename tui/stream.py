@@ -12,10 +12,10 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from harness_core import config
-from harness_core import events as ev
-from harness_core.fold import Follower
 from harness_core.layout import RunDir
 from harness_core.reading.rows import Look, lines, short_input, tool_name
+from harness_core.record import events as ev
+from harness_core.record.fold import Follower
 from harness_core.safe import one_line, safe
 from tui.summary import setup
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness_core.config import RunConfig
 from harness_core.reading.burnup import clock
+from harness_core.record.status import Report
 from harness_core.safe import one_line
-from harness_core.status import Report
 
 
 def summary(report: Report) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core.files import read_bounded
-from harness_core.foreign import Transcript
+from harness_core.machine.files import read_bounded
+from harness_core.record.foreign import Transcript
 
 TAIL = 4 << 20
 """Bytes of a transcript's end that are read when it is opened."""

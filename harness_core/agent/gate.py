@@ -18,22 +18,24 @@ from typing import Any
 
 import msgspec
 
-from harness_core import events as ev
-from harness_core import evidence as evd
-from harness_core import loops, processes, sandbox
+from harness_core import loops
 from harness_core.agent.subagents import Subagents
+from harness_core.box import sandbox
 from harness_core.brake import Brake
-from harness_core.files import write_whole
+from harness_core.contract.ledger import Ledger
+from harness_core.evidence import claim as evd
+from harness_core.evidence.written import FILE_TOOLS, note_written, target
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.order import GUARDS, failure
-from harness_core.history import History
-from harness_core.ledger import Ledger
 from harness_core.limits import LimitHit
+from harness_core.machine import processes
+from harness_core.machine.files import write_whole
+from harness_core.operator.steering import Steering
+from harness_core.record import events as ev
+from harness_core.record.history import History
+from harness_core.record.shorten import shortened
 from harness_core.run import Run
-from harness_core.shorten import shortened
-from harness_core.steering import Steering
-from harness_core.written import FILE_TOOLS, note_written, target
 
 CLAIM = "mcp__longwatch__claim_feature"
 _PASS: dict[str, Any] = {}

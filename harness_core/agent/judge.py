@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness_core import events as ev
 from harness_core.agent import sdk
 from harness_core.prompting import page_text
+from harness_core.record import events as ev
 from harness_core.run import Run
 
 PHASE = "goal"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness_core.files import write_whole
+from harness_core.machine.files import write_whole
 
 if TYPE_CHECKING:
     from harness_core.run import Run
@@ -72,7 +72,7 @@ class LiveText:
 
     def _show(self, text: str) -> None:
         # Who only reads the file, as a console does, needn't load an engine.
-        from harness_core.ledger import count_written  # noqa: PLC0415
+        from harness_core.contract.ledger import count_written  # noqa: PLC0415
 
         self._shown_at = time.monotonic()
         self._shows = bool(text)

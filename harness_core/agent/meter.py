@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness_core import events as ev
 from harness_core.agent.sdk import TOKENS
 from harness_core.pricing import Usage, price
+from harness_core.record import events as ev
 from harness_core.run import Run
 
 if TYPE_CHECKING:

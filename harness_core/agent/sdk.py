@@ -17,8 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from harness_core import processes, sandbox
-from harness_core.mcp_servers import BROWSER
+from harness_core.agent.mcp_servers import BROWSER
+from harness_core.box import sandbox
+from harness_core.machine import processes
 from harness_core.run import Run
 
 if TYPE_CHECKING:

@@ -19,23 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness_core import events as ev
-from harness_core import evidence as evd
-from harness_core import processes, reviews, sandbox
 from harness_core.agent import connections, sdk, tools
 from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import CLAIM, Gate
 from harness_core.agent.transcriber import Transcriber, is_progress
 from harness_core.answer import Answer
-from harness_core.app import App
+from harness_core.box import reviews, sandbox
 from harness_core.brake import Brake
 from harness_core.config import Timeouts
-from harness_core.files import read_bounded
-from harness_core.history import History
-from harness_core.ledger import Ledger, started_now
+from harness_core.contract.ledger import Ledger, started_now
+from harness_core.evidence import claim as evd
+from harness_core.machine import processes
+from harness_core.machine.app import App
+from harness_core.machine.files import read_bounded
+from harness_core.operator.steering import Steering
 from harness_core.prompting import boxed_in, not_there, system_prompt
+from harness_core.record import events as ev
+from harness_core.record.history import History
 from harness_core.run import Run
-from harness_core.steering import Steering
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient, Message, ResultMessage

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness_core import events as ev
 from harness_core.agent.gate import Gate, blob
 from harness_core.agent.live import LiveText
 from harness_core.agent.meter import Meter
-from harness_core.files import write_all
 from harness_core.guards import ToolCall
+from harness_core.machine.files import write_all
+from harness_core.record import events as ev
 from harness_core.run import Run
 
 if TYPE_CHECKING:

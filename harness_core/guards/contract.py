@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness_core.contract import Contract, compare, describe, parse
+from harness_core.contract.record import Contract, compare, describe, parse
 from harness_core.errors import ContractError
 from harness_core.guards import Denial, ToolCall
 

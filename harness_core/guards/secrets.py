@@ -12,8 +12,8 @@ from pathlib import Path
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import MCP_PREFIX, OWN_SERVER, WRITERS
 from harness_core.guards.patterns import lazy
-from harness_core.redact import known_values
-from harness_core.shapes import HINTS
+from harness_core.secrets.redact import known_values
+from harness_core.secrets.shapes import HINTS
 
 GUARD = "secrets"
 INSTEAD = (
@@ -100,7 +100,7 @@ def commit_denial(root: Path, *, everything: bool) -> Denial | None:
     """Why what is staged (with `everything`: all that is uncommitted) may not be committed, or None."""
     import subprocess  # noqa: PLC0415
 
-    from harness_core.secrets import scan_commit  # noqa: PLC0415
+    from harness_core.secrets.scan import scan_commit  # noqa: PLC0415
 
     try:
         found = scan_commit(root, everything=everything, known=known_values())
@@ -119,7 +119,7 @@ def _scan(text: str, path: str, first: int, before: str = "", typed: bool = Fals
     if typed and not HINTS.search(text) and not any(value in text for value in known):
         # In a command only known shapes are looked for, and there is a sign of none.
         return None
-    from harness_core.secrets import scan  # noqa: PLC0415
+    from harness_core.secrets.scan import scan  # noqa: PLC0415
 
     found = scan(text, path, known=known, first=first, shapes_only=typed)
     if found and before:

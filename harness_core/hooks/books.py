@@ -12,25 +12,25 @@ from typing import Any
 import msgspec
 
 from harness_core import config
-from harness_core import events as ev
-from harness_core import evidence as evd
-from harness_core.fold import fold
-from harness_core.gitfiles import GitFiles
+from harness_core.contract.ledger import Ledger
+from harness_core.evidence import claim as evd
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.paths import path_values, resolve
-from harness_core.history import History
 from harness_core.hooks.inbox import SETTLED, Receipts, let_settle
 from harness_core.hooks.marks import marks_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf, Waiting, replace
-from harness_core.journal import Journal
 from harness_core.layout import NEVER_COMMITTED, RunDir
-from harness_core.ledger import Ledger
-from harness_core.redact import Redactor
+from harness_core.machine.gitfiles import GitFiles
+from harness_core.operator.steering import Steering
+from harness_core.record import events as ev
+from harness_core.record.fold import fold
+from harness_core.record.history import History
+from harness_core.record.journal import Journal
+from harness_core.record.shorten import shortened
+from harness_core.record.state import OpenSession
 from harness_core.run import Logbook
-from harness_core.shorten import shortened
-from harness_core.state import OpenSession
-from harness_core.steering import Steering
+from harness_core.secrets.redact import Redactor
 
 ROLE = "agent"
 

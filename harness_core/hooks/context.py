@@ -57,20 +57,20 @@ def _shell_settings(run: RunDir, common: Common) -> Mapping[str, Any]:
 def _remotes(run: RunDir, call: ToolCall) -> frozenset[str]:
     if call.tool != "Bash" or "git" not in str(call.input.get("command", "")):
         return frozenset()
-    from harness_core.gitfiles import GitFiles  # noqa: PLC0415
+    from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
 
     return GitFiles(run.root).remotes()
 
 
 def _own(session: str) -> list[Process]:
     """The processes that this session's shell started, which the CLI marks. It carries no mark itself."""
-    from harness_core import processes  # noqa: PLC0415
+    from harness_core.machine import processes  # noqa: PLC0415
 
     found = processes.marked(_MARK, session) if session else []
     return [Process(item.pid, item.command) for item in found if item.pid != os.getppid()]
 
 
 def _everyone() -> list[Process]:
-    from harness_core import processes  # noqa: PLC0415
+    from harness_core.machine import processes  # noqa: PLC0415
 
     return [Process(item.pid, item.command) for item in processes.everyone()]

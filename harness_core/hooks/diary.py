@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
-from harness_core.shorten import shortened
+from harness_core.record.shorten import shortened
+from harness_core.secrets.redact import Redactor
 
 _TAIL = 64 << 10
 ROLE = "agent"
@@ -35,7 +35,7 @@ class Diary:
         try:
             last = _last_seq(descriptor)
             if last is None:
-                from harness_core.journal import Journal  # noqa: PLC0415
+                from harness_core.record.journal import Journal  # noqa: PLC0415
 
                 journal = Journal(self._path)
                 last = journal.last_seq

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness_core.files import read_end
 from harness_core.hooks.shelf import Common, Session, Waiting
 from harness_core.layout import RunDir
+from harness_core.machine.files import read_end
 
 SETTLED = 0.1
 """Seconds without a change after which a message without an end of line counts as whole."""

@@ -39,7 +39,7 @@ def _acquire(descriptor: int, run: RunDir) -> bool:
         if now - started > WITHIN:
             raise TimeoutError(f"{run.lock} was held for {WITHIN:.0f} s")
         if now - asked > _ASK_AFTER:
-            from harness_core.lock import engine_alive  # noqa: PLC0415
+            from harness_core.machine.lock import engine_alive  # noqa: PLC0415
 
             if engine_alive(run):
                 return False

@@ -56,8 +56,8 @@ def evidence_now(run: RunDir, common: Common) -> Iterator[tuple[str, str, int]]:
         return
     import hashlib  # noqa: PLC0415
 
-    from harness_core.evidence_bytes import load  # noqa: PLC0415
-    from harness_core.evidence_files import evidence_kind  # noqa: PLC0415
+    from harness_core.evidence.files import evidence_kind  # noqa: PLC0415
+    from harness_core.evidence.fingerprint import load  # noqa: PLC0415
 
     for path in new:
         content = load(run.root / path) if evidence_kind(path) is not None else ""

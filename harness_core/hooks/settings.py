@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness_core.errors import Mistake
-from harness_core.files import read_bounded, write_whole
 from harness_core.layout import RunDir
+from harness_core.machine.files import read_bounded, write_whole
 
 EVENTS: Mapping[str, str | None] = {
     "SessionStart": None,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness_core.evidence.written import FILE_TOOLS, target
 from harness_core.guards import Denial, GuardContext, ToolCall, paths
 from harness_core.guards.order import GUARDS, failure
 from harness_core.hooks import inbox
@@ -24,12 +25,11 @@ from harness_core.hooks.marks import digest, digest_of, strayed
 from harness_core.hooks.seen import evidence_now, may_fill, output_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
-from harness_core.written import FILE_TOOLS, target
+from harness_core.secrets.redact import Redactor
 
 if TYPE_CHECKING:
     from harness_core.hooks.books import Books
-    from harness_core.journal import Journal
+    from harness_core.record.journal import Journal
 
 Answer = dict[str, Any]
 Payload = Mapping[str, Any]
@@ -97,7 +97,7 @@ class Turn:
         """The whole run, opened when it is first needed."""
         if self._books is None:
             from harness_core.hooks.books import Books  # noqa: PLC0415
-            from harness_core.journal import Journal  # noqa: PLC0415
+            from harness_core.record.journal import Journal  # noqa: PLC0415
 
             self._journal = Journal(self.run.journal)
             self._books = Books(self.run, self.common, self._journal)
@@ -225,8 +225,8 @@ class Turn:
                 self.books().settle(running, self.session, self.shelf)
 
     def _note_read(self, call: ToolCall, response: object) -> None:
-        from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
-        from harness_core.evidence_files import evidence_kind  # noqa: PLC0415
+        from harness_core.evidence.files import evidence_kind  # noqa: PLC0415
+        from harness_core.evidence.fingerprint import load, relative_to  # noqa: PLC0415
 
         path = relative_to(self.run.root, str(call.input.get("file_path", "")))
         if path is None or evidence_kind(path) is None:
@@ -248,7 +248,7 @@ class Turn:
         """Take down what a file tool wrote, in a list that needs nothing loaded."""
         import hashlib  # noqa: PLC0415
 
-        from harness_core.evidence_bytes import load, relative_to  # noqa: PLC0415
+        from harness_core.evidence.fingerprint import load, relative_to  # noqa: PLC0415
 
         path = relative_to(self.run.root, target(call))
         if path is None:
@@ -262,15 +262,15 @@ class Turn:
 
     def _note_filled(self, call: ToolCall, running: Running) -> None:
         """Take down what a command typed or copied."""
+        from harness_core.evidence.written import note_written  # noqa: PLC0415
         from harness_core.hooks import books  # noqa: PLC0415
-        from harness_core.written import note_written  # noqa: PLC0415
 
         notes = books.notes(self.shelf, self.session)
         if note_written(call, self.run.root, Path(running.cwd) if running.cwd else None, notes):
             books.save_notes(self.shelf, self.session, notes)
 
     def _note_commits(self) -> None:
-        from harness_core.gitfiles import GitFiles  # noqa: PLC0415
+        from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
 
         head = GitFiles(self.run.root).head() or ""
         if head != self.common.head:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness_core.aside import Ran, run
+from harness_core.machine.aside import Ran, run
 from harness_core.notify.messages import Message
 from harness_core.notify.settings import Notify
 

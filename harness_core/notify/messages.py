@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness_core import events as ev
 from harness_core.errors import Exit
+from harness_core.record import events as ev
 from harness_core.safe import one_line
 
 EVERY = 60.0

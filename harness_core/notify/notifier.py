@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from types import TracebackType
 
-from harness_core import events as ev
 from harness_core.errors import LongwatchError
 from harness_core.notify.channels import WITHIN, Channel
 from harness_core.notify.messages import Kind, Message, Throttle, message, of_event
+from harness_core.record import events as ev
 
 FAILURES_EVERY = 0.5
 """Seconds between two looks at what didn't leave."""

@@ -11,7 +11,7 @@ import msgspec
 import platformdirs
 
 from harness_core.errors import Mistake
-from harness_core.files import read_bounded
+from harness_core.machine.files import read_bounded
 
 
 class Notify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

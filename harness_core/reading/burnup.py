@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from harness_core import events as ev
 from harness_core.layout import RunDir
 from harness_core.reading.sieve import Sieve
-from harness_core.state import PASSING
+from harness_core.record import events as ev
+from harness_core.record.state import PASSING
 
 MOST = 500
 """Points that are kept; with more, every second one goes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness_core.state import RunState
+from harness_core.record.state import RunState
 
 _PHASES = {
     "planner": "plan",

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness_core import contract as ct
-from harness_core.contract import Contract, Feature, Status
+from harness_core.contract import record as ct
+from harness_core.contract.record import Contract, Feature, Status
 from harness_core.errors import ContractError, ContractMissing
-from harness_core.files import read_bounded
 from harness_core.layout import RunDir
-from harness_core.state import PASSING, RunState
+from harness_core.machine.files import read_bounded
+from harness_core.record.state import PASSING, RunState
 
 _RECORD_LIMIT = 64 << 20
 ORDER = (

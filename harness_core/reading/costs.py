@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness_core.reading.burnup import clock
+from harness_core.record.state import PhaseCost, RunState
+from harness_core.record.status import Report
 from harness_core.safe import one_line
-from harness_core.state import PhaseCost, RunState
-from harness_core.status import Report
 
 HEADS = ("phase", "role", "round", "time", "turns", "tokens", "cost", "share")
 LEFT = 2

@@ -8,8 +8,8 @@ import re
 import stat
 import subprocess
 
-from harness_core.evidence import MAX_BYTES
-from harness_core.evidence_files import Kind
+from harness_core.evidence.claim import MAX_BYTES
+from harness_core.evidence.files import Kind
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_list import File, Item
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 
 _CHUNK = 256 << 10
 _AT_ONCE = 128

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness_core.evidence import carries, evidence_kind, fingerprint
-from harness_core.evidence_files import Kind
+from harness_core.evidence.claim import carries, evidence_kind, fingerprint
+from harness_core.evidence.files import Kind
 from harness_core.layout import EVIDENCE_DIR, RunDir
 from harness_core.reading.evidence_journal import Chronicle, Claim
 

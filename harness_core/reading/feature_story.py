@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from harness_core import events as ev
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
 from harness_core.reading.sieve import Sieve
+from harness_core.record import events as ev
 
 MOST = 200
 """Of each sort, this many of the newest are kept."""

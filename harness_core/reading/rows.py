@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness_core import events as ev
-from harness_core.journal import MAX_LINE
+from harness_core.record import events as ev
+from harness_core.record.journal import MAX_LINE
 
 _BLOCK = 1 << 20
 _REST = 0.001

@@ -9,13 +9,13 @@ import os
 from pathlib import Path
 
 from harness_core.layout import RunDir
-from harness_core.redact import Redactor
 from harness_core.report.album import Album
 from harness_core.report.document import Door
 from harness_core.report.gather import gather
 from harness_core.report.html import page
 from harness_core.report.markdown import markdown
 from harness_core.report.sections import document
+from harness_core.secrets.redact import Redactor
 
 
 def as_markdown(run: RunDir, folder: Path | None = None) -> str:

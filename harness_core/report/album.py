@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness_core.events import BoundPiece
-from harness_core.evidence_content import MAX_PIXELS
-from harness_core.evidence_files import Kind
+from harness_core.evidence.content import MAX_PIXELS
+from harness_core.evidence.files import Kind
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_content import Unseen, content, text_lines
 from harness_core.reading.evidence_list import File, Item
+from harness_core.record.events import BoundPiece
 
 if TYPE_CHECKING:
     from PIL.Image import Image

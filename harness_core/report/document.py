@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-from harness_core.events import BoundPiece
 from harness_core.reading.burnup import Point
-from harness_core.redact import Redactor
+from harness_core.record.events import BoundPiece
 from harness_core.safe import safe
+from harness_core.secrets.redact import Redactor
 
 
 class Look(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness_core.contract import Feature, Status
+from harness_core.contract.record import Feature, Status
 from harness_core.reading import contract_view
 from harness_core.reading.burnup import clock, seconds
 from harness_core.reading.contract_view import Standing

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from harness_core import events as ev
-from harness_core.journal import Tail
 from harness_core.layout import RunDir
 from harness_core.reading import contract_view, rows
 from harness_core.reading.burnup import BurnUp
 from harness_core.reading.contract_view import View
 from harness_core.reading.evidence_journal import Chronicle
 from harness_core.reading.feature_story import Story
-from harness_core.state import RunState
-from harness_core.status import Report, report
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
+from harness_core.record.state import RunState
+from harness_core.record.status import Report, report
 
 FIRST_MOMENTS = 60
 LAST_MOMENTS = 240

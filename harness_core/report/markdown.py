@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from harness_core.evidence_files import Kind
+from harness_core.evidence.files import Kind
 from harness_core.report.document import (
     Block,
     Bullets,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.reading.burnup import clock
+from harness_core.record.state import Lifecycle
 from harness_core.report.document import Words, code, count, status
 from harness_core.report.gather import Found
-from harness_core.state import Lifecycle
 
 NAMED = 20
 """So many of a sort are named one by one."""

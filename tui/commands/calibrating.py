@@ -11,7 +11,7 @@ from harness_core.safe import one_line
 from tui.commands.common import directory_argument, known_run, say
 
 if TYPE_CHECKING:
-    from harness_core.calibration import Case
+    from harness_core.grading.calibration import Case
 
 
 @click.command()
@@ -24,7 +24,7 @@ def calibration(directory: str, number: str | None, promote: bool, why: str) -> 
 
     An example goes into your own version of the run's rubric, and holds from the next evaluation on.
     """
-    from harness_core import calibration as kept  # noqa: PLC0415
+    from harness_core.grading import calibration as kept  # noqa: PLC0415
 
     run_dir = known_run(directory)
     if number is None:

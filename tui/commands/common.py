@@ -15,7 +15,7 @@ from harness_core.layout import RunDir
 from harness_core.safe import safe
 
 if TYPE_CHECKING:
-    from harness_core.fold import Follower
+    from harness_core.record.fold import Follower
     from tui.stream import StreamPrinter
 
 directory_argument = click.argument("directory", metavar="DIR")

@@ -7,14 +7,15 @@ import time
 import click
 import msgspec
 
-from harness_core import config, control
+from harness_core import config
 from harness_core.errors import Mistake
-from harness_core.fold import fold
 from harness_core.layout import RunDir
-from harness_core.limit_requests import on_top, pending
 from harness_core.limits import changes, in_words, usage
-from harness_core.lock import engine_alive
-from harness_core.state import RunState
+from harness_core.machine.lock import engine_alive
+from harness_core.operator import control
+from harness_core.operator.limit_requests import on_top, pending
+from harness_core.record.fold import fold
+from harness_core.record.state import RunState
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
 
 TAKEN_WITHIN = 3.0

@@ -10,7 +10,7 @@ import click
 
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
-from harness_core.lock import engine_alive
+from harness_core.machine.lock import engine_alive
 from harness_core.safe import one_line, safe_json
 from tui.commands.common import (
     directory_argument,
@@ -67,9 +67,9 @@ def _only_run() -> RunDir:
 
 def _stream(run_dir: RunDir) -> None:
     """Print where a run stands, then what happens in it."""
-    from harness_core.fold import Follower  # noqa: PLC0415
-    from harness_core.state import Lifecycle  # noqa: PLC0415
-    from harness_core.status import report  # noqa: PLC0415
+    from harness_core.record.fold import Follower  # noqa: PLC0415
+    from harness_core.record.state import Lifecycle  # noqa: PLC0415
+    from harness_core.record.status import report  # noqa: PLC0415
     from tui.summary import summary  # noqa: PLC0415
 
     follower = Follower(run_dir)
@@ -88,7 +88,7 @@ def status(directory: str, as_json: bool) -> None:
     """Say where a run stands."""
     import msgspec  # noqa: PLC0415
 
-    from harness_core.status import status as read_status  # noqa: PLC0415
+    from harness_core.record.status import status as read_status  # noqa: PLC0415
     from tui.summary import summary  # noqa: PLC0415
 
     report = read_status(known_run(directory))
@@ -105,9 +105,9 @@ def status(directory: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As they stand in the journal, one a line.")
 def trace(directory: str, grep: str | None, role: str | None, as_json: bool) -> None:
     """Show the whole journal."""
-    from harness_core import events  # noqa: PLC0415
-    from harness_core.journal import Tail  # noqa: PLC0415
     from harness_core.output import json_line  # noqa: PLC0415
+    from harness_core.record import events  # noqa: PLC0415
+    from harness_core.record.journal import Tail  # noqa: PLC0415
     from tui.foreign import seen  # noqa: PLC0415
 
     run_dir, _keeper = seen(known_run(directory))

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from harness_core import control
 from harness_core.errors import Mistake
-from harness_core.files import MAX_TEXT
-from harness_core.lock import engine_alive
+from harness_core.machine.files import MAX_TEXT
+from harness_core.machine.lock import engine_alive
+from harness_core.operator import control
 from harness_core.safe import one_line
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
 
@@ -110,8 +110,8 @@ def skip(directory: str, feature: str, note: str) -> None:
 
     Nothing more is built or judged of it; an agent that is at work on it is told.
     """
-    from harness_core import skips  # noqa: PLC0415
-    from harness_core.fold import fold  # noqa: PLC0415
+    from harness_core.operator import skips  # noqa: PLC0415
+    from harness_core.record.fold import fold  # noqa: PLC0415
 
     run_dir = known_run(directory)
     skips.ask(run_dir, fold(run_dir), feature, note)
@@ -127,7 +127,7 @@ def _decide(
     note: str,
     overrides: tuple[str, ...] = (),
 ) -> None:
-    from harness_core.fold import fold  # noqa: PLC0415
+    from harness_core.record.fold import fold  # noqa: PLC0415
 
     run_dir = known_run(directory)
     state = fold(run_dir)

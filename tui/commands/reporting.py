@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness_core.errors import Mistake
-from harness_core.files import write_whole
+from harness_core.machine.files import write_whole
 from harness_core.safe import one_line
 from tui.commands.common import directory_argument, for_console, known_run, say
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from harness_core.errors import Mistake
-from harness_core.files import MAX_TEXT
-from harness_core.lock import engine_alive
+from harness_core.machine.files import MAX_TEXT
+from harness_core.machine.lock import engine_alive
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
 
 _STEP = re.compile(r"^\s*(?:[-*]|\d+[.)])\s+")
@@ -31,7 +31,7 @@ def contract(
 
     The contract is frozen anew with that text; a feature that passes has to be built and proved again.
     """
-    from harness_core import rewordings  # noqa: PLC0415
+    from harness_core.operator import rewordings  # noqa: PLC0415
 
     run_dir = known_run(directory)
     known = rewordings.present(run_dir, feature)

@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 import click
 
-from harness_core import config, control
+from harness_core import config
 from harness_core.errors import Exit, LongwatchError, Mistake
 from harness_core.layout import RunDir
-from harness_core.lock import engine_alive
+from harness_core.machine.lock import engine_alive
+from harness_core.operator import control
 from harness_core.request import Request
 from tui.commands.common import (
     directory_argument,
@@ -222,7 +223,7 @@ def _headless_run(request: Request, as_json: bool, fast: bool) -> Exit:
 
 
 def _watched(request: Request, fast: bool) -> Exit:
-    from harness_core.fold import Follower  # noqa: PLC0415
+    from harness_core.record.fold import Follower  # noqa: PLC0415
     from tui import launch  # noqa: PLC0415
 
     run_dir = RunDir.at(request.directory)

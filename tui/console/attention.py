@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.app import App
 
 from harness_core.errors import Exit
+from harness_core.record.state import Lifecycle
 from harness_core.safe import one_line
-from harness_core.state import Lifecycle
 from tui.console.facts import Facts
 from tui.console.head import PILLS
 from tui.settings import Settings

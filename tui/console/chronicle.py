@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness_core import events as ev
-from harness_core.history import OUTSIDE
 from harness_core.layout import RunDir
 from harness_core.reading.sieve import Sieve
+from harness_core.record import events as ev
+from harness_core.record.history import OUTSIDE
 from tui.console.git_log import Commit
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from harness_core.evidence_files import Kind
+from harness_core.evidence.files import Kind
 from harness_core.layout import EVIDENCE_DIR
 from harness_core.reading.evidence_list import File, Item
 from harness_core.safe import one_line

@@ -11,14 +11,14 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from harness_core import events as ev
 from harness_core.agent.live import Live
-from harness_core.control import numbers
-from harness_core.files import read_bounded
-from harness_core.fold import Follower
 from harness_core.layout import RunDir
-from harness_core.state import RunState
-from harness_core.status import Report, report
+from harness_core.machine.files import read_bounded
+from harness_core.operator.control import numbers
+from harness_core.record import events as ev
+from harness_core.record.fold import Follower
+from harness_core.record.state import RunState
+from harness_core.record.status import Report, report
 from tui.console.weather import Weather
 
 REPORT_EVERY = 0.5

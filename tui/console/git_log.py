@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core.files import read_bounded
+from harness_core.machine.files import read_bounded
 
 SECONDS = 20.0
 """How long one git may take."""

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from textual.content import Content
 from textual.widget import Widget
 
-from harness_core import events as ev
 from harness_core.layout import FINISH_NAME, STOP_NAME
 from harness_core.reading.burnup import clock
+from harness_core.record import events as ev
+from harness_core.record.state import Lifecycle
+from harness_core.record.status import Report
 from harness_core.safe import one_line
-from harness_core.state import Lifecycle
-from harness_core.status import Report
 from tui.console.facts import Facts, Past
 from tui.console.operator import READ_BY_OTHERS, READ_LATER
 from tui.console.sinks import MUTED

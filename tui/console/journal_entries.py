@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 from tui.console.journal_lines import CHUNK, Line, Piece, Step, opened, piece_at, seq_in
 
 KEPT = 64 << 10

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness_core import events as ev
 from harness_core.errors import Mistake
+from harness_core.record import events as ev
 from tui.console.journal_entries import Entry
 
 KINDS: dict[str, tuple[type[ev.Event], ...]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 from tui.console.journal_entries import Accept, entry_of
 from tui.console.journal_filter import may_say, sure_of, words_of
 from tui.console.journal_lines import CHUNK, Line, Piece, Step, line_end, opened, piece_at, whole_end

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from pathlib import Path
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 from tui.console.journal_entries import Accept, Entry, EntryReader, entry_of
 from tui.console.journal_lines import CHUNK, LONG, Piece, Step, opened, piece_at, whole_end
 

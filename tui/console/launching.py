@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness_core.errors import Exit, LongwatchError
-from harness_core.fold import fold
 from harness_core.layout import RunDir
-from harness_core.lock import engine_alive
+from harness_core.machine.lock import engine_alive
+from harness_core.record.fold import fold
 from harness_core.request import Request
 from tui import recent, settings
 from tui.commands.common import say

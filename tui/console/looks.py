@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from tui.console.sinks import MUTED
 
 

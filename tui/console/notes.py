@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness_core.files import read_bounded, read_end
 from harness_core.layout import RunDir
+from harness_core.machine.files import read_bounded, read_end
 from harness_core.safe import safe
 from tui.console.paper import Block, split
 

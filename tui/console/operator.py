@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness_core import config, control, skips
+from harness_core import config
 from harness_core.layout import FINISH_NAME, STOP_NAME, RunDir
-from harness_core.lock import engine_alive
+from harness_core.machine.lock import engine_alive
+from harness_core.operator import control, skips
+from harness_core.record.state import RunState
 from harness_core.request import Request
-from harness_core.state import RunState
 from tui.launch import Detached, end_engine
 
 READ_LATER = "read when an engine works on the run"

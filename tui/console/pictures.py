@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from harness_core.evidence_content import MAX_PIXELS
+from harness_core.evidence.content import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from harness_core.evidence_files import Kind
+from harness_core.evidence.files import Kind
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_content import Unseen, content, text_lines
 from harness_core.reading.evidence_list import Item

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from harness_core import events as ev
 from harness_core.errors import Mistake
-from harness_core.journal import MAX_LINE, seq_before
 from harness_core.layout import RunDir
 from harness_core.reading.burnup import seconds
 from harness_core.reading.sieve import Sieve
+from harness_core.record import events as ev
+from harness_core.record.journal import MAX_LINE, seq_before
 from tui.console.facts import Past
 from tui.console.replay_stage import Stage
 

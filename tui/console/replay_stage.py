@@ -16,10 +16,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness_core import events as ev
-from harness_core.evidence import fingerprint
+from harness_core.evidence.claim import fingerprint
 from harness_core.layout import CONTRACT_NAMES, EVIDENCE_DIR, FINDINGS_NAMES, NOTES_NAMES, SPEC_NAMES, RunDir
 from harness_core.reading.burnup import seconds
+from harness_core.record import events as ev
 
 SHOWN = (*NOTES_NAMES, *CONTRACT_NAMES, *SPEC_NAMES, *FINDINGS_NAMES)
 """Files of a commit that panes read; all others stay in the repository."""

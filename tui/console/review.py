@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection
 
-from harness_core import events as ev
-from harness_core.journal import Tail
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_list import File, Item
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from tui.console.git_log import Repository
 from tui.console.patch import PatchLine, of_commits
 

@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
-from harness_core import events as ev
-from harness_core.contract import Status
-from harness_core.files import read_bounded, write_whole
-from harness_core.journal import seq_before
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
+from harness_core.machine.files import read_bounded, write_whole
 from harness_core.reading.rows import decided
 from harness_core.reading.sieve import Sieve
+from harness_core.record import events as ev
+from harness_core.record.journal import seq_before
 from tui import recent
 
 KEPT = 5

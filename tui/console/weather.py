@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness_core import events as ev
+from harness_core.record import events as ev
 
 _WINDOWS = (("[1m]", 1_000_000), ("opus", 200_000), ("sonnet", 200_000), ("haiku", 200_000))
 """Part of a model's name, and the tokens that its context holds; the first that fits holds."""

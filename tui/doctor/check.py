@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core.aside import Ran, run
 from harness_core.layout import RunDir
+from harness_core.machine.aside import Ran, run
 
 WITHIN = 8.0
 """Seconds that a program has."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from harness_core import config
 from harness_core.errors import LongwatchError
-from harness_core.fold import fold
-from harness_core.journal import Tail
 from harness_core.layout import RunDir
-from harness_core.lock import owner_of
+from harness_core.machine.lock import owner_of
+from harness_core.record.fold import fold
+from harness_core.record.journal import Tail
 from tui.doctor.check import Check, Patient, fail, ok, warn
 
 

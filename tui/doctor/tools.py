@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core import browser, config
-from harness_core.aside import beside
+from harness_core import config
+from harness_core.agent import browser
+from harness_core.agent.mcp_servers import McpServer
 from harness_core.errors import LongwatchError
-from harness_core.mcp_servers import McpServer
+from harness_core.machine.aside import beside
 from tui.doctor.check import Check, Patient, ok, warn
 
 MCP_WITHIN = 10.0

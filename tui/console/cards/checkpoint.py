@@ -9,8 +9,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from harness_core.control import Checkpoint
-from harness_core.events import Verdict
+from harness_core.operator.control import Checkpoint
+from harness_core.record.events import Verdict
 from tui.console.sinks import MUTED, line, words
 
 _FINDINGS = 3

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
 from harness_core.reading import burnup, contract_view
 from harness_core.reading.burnup import BurnUp

@@ -9,9 +9,9 @@ from pathlib import Path
 from textual import events, work
 from textual.app import ComposeResult
 
-from harness_core import events as ev
 from harness_core.layout import RunDir
 from harness_core.reading.rows import Look, is_told, lines, short_input, took, tool_name
+from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 from tui.console.facts import Facts
 from tui.console.journal_entries import Entry

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from textual.screen import Screen
 
-from harness_core import control
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
+from harness_core.operator import control
 from harness_core.reading.rows import decided
 from harness_core.safe import one_line
 from tui.console.cards.card import Card

@@ -9,10 +9,10 @@ from textual import work
 from textual.content import Content
 from textual.message import Message
 
-from harness_core.contract import Status
+from harness_core.contract.record import Status
 from harness_core.layout import RunDir
 from harness_core.reading import burnup
-from harness_core.state import PASSING, Lifecycle
+from harness_core.record.state import PASSING, Lifecycle
 from tui.console import since
 from tui.console.facts import Facts
 from tui.console.head import PILLS, amount

@@ -9,13 +9,13 @@ from textual import work
 from textual.content import Content
 from textual.message import Message
 
-from harness_core import events as ev
-from harness_core.contract import Feature
+from harness_core.contract.record import Feature
 from harness_core.layout import RunDir
 from harness_core.reading import burnup
 from harness_core.reading.burnup import clock, seconds
 from harness_core.reading.contract_view import Standing
 from harness_core.reading.feature_story import Bound, Story, Work, findings_on
+from harness_core.record import events as ev
 from tui.console.evidence_words import size_of
 from tui.console.looks import LOOKS
 from tui.console.screens.page import Page

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from textual.binding import BindingType
 
-from harness_core.status import stop_of
+from harness_core.record.status import stop_of
 from tui.console import keys
 from tui.console.facts import Facts, Feed, Past
 from tui.console.replay import Replay

@@ -14,10 +14,10 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from harness_core.control import Checkpoint
-from harness_core.events import Verdict
 from harness_core.layout import RunDir
+from harness_core.operator.control import Checkpoint
 from harness_core.reading.evidence_list import Evidence, Listing
+from harness_core.record.events import Verdict
 from harness_core.safe import one_line
 from tui.console import keys, review
 from tui.console.cards.checkpoint import overridden

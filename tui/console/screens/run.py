@@ -14,10 +14,10 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from harness_core.control import SteerMode
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.limits import usage
+from harness_core.operator.control import SteerMode
 from harness_core.safe import one_line
 from tui.console import keys
 from tui.console.attention import Attention

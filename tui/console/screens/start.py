@@ -18,9 +18,9 @@ from textual.widgets import Footer, Static
 from harness_core import __version__
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
+from harness_core.record.state import Lifecycle
 from harness_core.request import Request
 from harness_core.safe import one_line
-from harness_core.state import Lifecycle
 from tui import new_run, recent
 from tui.console import keys, launching
 from tui.console.cards.prompt import PromptCard

@@ -12,9 +12,9 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from harness_core import events as ev
 from harness_core.layout import RunDir
 from harness_core.reading.rows import Look
+from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 from tui.console.journal_entries import DAMAGED, TOO_LONG, Entry
 from tui.console.journal_layout import Laid

@@ -1,0 +1,1 @@
+"""The contract: its forms, its frozen text, and the ledger, the one writer of what passes."""

@@ -1,0 +1,164 @@
+"""The run's git repository, through GitPython: made ready before the first session, read cheaply after."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness_core.errors import Mistake
+from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
+from harness_core.machine import processes
+from harness_core.machine.ballast import ballast
+from harness_core.machine.gitfiles import GitFiles
+
+# GitPython looks for git when it is imported and raises; a missing git is told in our own words.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import git
+
+NAME = "Longwatch"
+EMAIL = "longwatch@localhost"
+_BROWSER_NOTES = (f"{EVIDENCE_DIR}/page-*.yml", f"{EVIDENCE_DIR}/console-*.log")
+"""What the agents' browser writes down by itself with each page that it opens."""
+_LOCAL_EXCLUDES = (*NEVER_COMMITTED, *_BROWSER_NOTES, "node_modules/", "__pycache__/", ".venv/")
+
+ABANDONED_AFTER = 1.0
+"""Seconds after which a lock may be one that a killed git has left behind."""
+_LOCKS_AT_MOST = 5
+_LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+
+
+class GitRepo(GitFiles):
+    """The repository at a run's root."""
+
+    def __init__(self, run: RunDir) -> None:
+        """Open the repository, or make one on `main`. Raises Mistake when git is missing or refuses."""
+        self.run = run
+        try:
+            git.refresh()
+            if (run.root / ".git").exists():
+                self._repo = git.Repo(run.root)
+            else:
+                self._repo = git.Repo.init(run.root, initial_branch="main")
+        except (git.GitCommandNotFound, ImportError) as error:
+            raise Mistake("git is not installed or not on PATH: install git and run this again") from error
+        except git.GitError as error:
+            raise Mistake(
+                f"git can't use {run.root} as a repository ({error}): mend or move its .git"
+            ) from None
+        super().__init__(run.root)
+        self.left_out: list[str] = []
+        """What was kept out of commits, as patterns; for whoever tells of it to take away."""
+
+    def prepare(self) -> None:
+        """Give the repository an identity where git has none, and keep Longwatch's files out of it.
+
+        Raises Mistake when git can't read its configuration.
+        """
+        if not self._has_identity():
+            try:
+                self._repo.git.config("user.name", NAME)
+                self._repo.git.config("user.email", EMAIL)
+            except git.GitError as error:
+                raise Mistake(
+                    f"git's configuration can't be used ({error}): mend {self._repo.git_dir}/config"
+                ) from None
+        self.keep_out(_LOCAL_EXCLUDES)
+
+    def _has_identity(self) -> bool:
+        # Asked of git itself: what GitPython reads of the configuration isn't all that git does.
+        try:
+            self._repo.git.config("--get", "user.name")
+            self._repo.git.config("--get", "user.email")
+        except git.GitError:
+            names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+            return all(name in os.environ for name in names)
+        return True
+
+    def changed_since(self, sha: str | None) -> list[str]:
+        """Paths that differ between `sha` and HEAD (all tracked ones when `sha` is None)."""
+        try:
+            if sha is None:
+                listing: str = self._repo.git.ls_tree("-r", "--name-only", "-z", "HEAD")
+            else:
+                listing = self._repo.git.diff("--name-only", "--no-renames", "-z", sha, "HEAD")
+        except git.GitError:
+            return []
+        return [path for path in listing.split("\0") if path]
+
+    def leave_out(self) -> list[str]:
+        """Have git pass over what doesn't belong into a commit, and return the patterns that this took."""
+        found = ballast(self.run.root, self.untracked())
+        self.keep_out(found)
+        return found
+
+    def commit_all(self, message: str, *paths: str) -> str | None:
+        """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.
+
+        A lock that a killed git has left behind is taken away. Raises OSError, in a sentence, when git
+        refuses.
+        """
+        for _ in range(_LOCKS_AT_MOST):
+            try:
+                return self._commit_all(message, paths)
+            except git.GitError as error:
+                held = _LOCKED.search(str(error))
+                if held is None or not self._abandoned(Path(held[1])):
+                    raise OSError(f"git could not commit: {_reason(error)}") from None
+                Path(held[1]).unlink(missing_ok=True)
+        raise OSError("git could not commit: its locks come back as often as they are taken away")
+
+    def bring_back(self, sha: str, message: str) -> str | None:
+        """Make the tree what it was at `sha`, as a new commit; nothing of the history is lost.
+
+        Raises OSError, in a sentence, when git refuses.
+        """
+        try:
+            self._repo.git.read_tree("-u", "--reset", sha)
+        except git.GitError as error:
+            raise OSError(f"git could not bring {sha[:10]} back: {_reason(error)}") from None
+        return self.commit_all(message)
+
+    def _commit_all(self, message: str, paths: Sequence[str]) -> str | None:
+        only = ["--", *paths] if paths else []
+        self.left_out += self.leave_out()
+        self._repo.git.add("-A", *only)
+        if not self._repo.git.diff("--cached", "--name-only", *only):
+            return None
+        # --no-verify leaves some hooks on, and what an agent has put there would run unguarded.
+        self._repo.git(c=f"core.hooksPath={os.devnull}").commit(
+            "-q", "--no-verify", "--no-gpg-sign", "-m", message, *only
+        )
+        return self.head()
+
+    def _abandoned(self, lock: Path) -> bool:
+        """Whether a lock of this repository has no git any more that would take it away."""
+        if Path(self._repo.common_dir).resolve() not in lock.resolve().parents:
+            return False
+        try:
+            young = ABANDONED_AFTER - (time.time() - lock.stat().st_mtime)
+        except FileNotFoundError:
+            return True
+        # What isn't git's own program holds a lock for an instant only.
+        time.sleep(min(max(young, 0.0), ABANDONED_AFTER))
+        return not any(_is_git(found) and self._may_be_here(found) for found in processes.everyone())
+
+    def _may_be_here(self, found: processes.Found) -> bool:
+        folder = processes.folder(found.pid)
+        inside = folder is None or folder == self.run.root or self.run.root in folder.parents
+        return inside or str(self.run.root) in found.command
+
+
+def _is_git(found: processes.Found) -> bool:
+    name = Path(found.command.partition(" ")[0]).name
+    return name == "git" or name.startswith("git-")
+
+
+def _reason(error: git.GitError) -> str:
+    """What git itself says, in one line."""
+    said = str(getattr(error, "stderr", "") or error).strip()
+    line = said.removeprefix("stderr: '").strip("' \n").partition("\n")[0]
+    return line.removeprefix("fatal: ").removeprefix("error: ")

@@ -1,0 +1,72 @@
+"""Texts of features that the operator changes: at once where an engine works, else by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness_core.contract import record as ct
+from harness_core.contract.record import Feature
+from harness_core.errors import ContractError, Mistake
+from harness_core.layout import RunDir
+from harness_core.machine.files import read_bounded
+from harness_core.operator import control
+from harness_core.operator.skips import tell_builder
+from harness_core.record import events as ev
+
+if TYPE_CHECKING:
+    from harness_core.contract.ledger import Ledger
+    from harness_core.run import Run
+
+MOST = 20_000
+"""Characters of a feature's text."""
+
+
+def present(run: RunDir, feature: str) -> Feature:
+    """A feature with its text as it is frozen now. Raises Mistake where there is none of that name."""
+    if not run.run_json.exists():
+        raise Mistake(f"{run.root} isn't run by Longwatch: edit {run.contract.name} itself")
+    data = read_bounded(run.record, 64 << 20)
+    features = ct.document(ct.decode(data)).features if data is not None else ()
+    found = next((item for item in features if item.id == feature), None)
+    if found is None:
+        known = ", ".join(item.id for item in features[:5]) or "none before the contract is frozen"
+        raise Mistake(f"there is no feature {feature} in the contract: there are {known}")
+    return found
+
+
+def ask(run: RunDir, feature: str, description: str | None, steps: Sequence[str] | None) -> None:
+    """Have a feature's text changed; None leaves a part as it is. Raises Mistake for what is no text."""
+    known = present(run, feature)
+    if description is not None and not description.strip():
+        raise Mistake(f"the description of {feature} is empty: say what must be true")
+    if steps is not None and not any(step.strip() for step in steps):
+        raise Mistake(f"{feature} has no steps left: say at least one by which a person checks it")
+    if len(description or "") + sum(len(step) for step in steps or ()) > MOST:
+        raise Mistake(f"that text of {feature} is over {MOST} characters: make several features of it")
+    same = description in (None, known.description) and (steps is None or tuple(steps) == known.steps)
+    if same and not control.reword_requests(run):
+        raise Mistake(f"{feature} says that already: nothing to change")
+    control.reword(run, feature, description, steps)
+
+
+def take_up(run: Run, ledger: Ledger) -> None:
+    """Change what was asked for since the last look. Doing that twice is harmless: a kill loses nothing."""
+    if not ledger.frozen:
+        return
+    for path in control.reword_requests(run.dir):
+        request = control.read_reword(path)
+        if request is None or request.feature not in run.state.features:
+            said = f"{path.name} asks for no feature of the contract to be changed: it is left out"
+            run.emit(ev.Error(message=said, kind="control"))
+        else:
+            said = (
+                f"The operator has changed the text of {request.feature}: read it again in "
+                f"{ledger.path.name}, and build what it says now."
+            )
+            tell_builder(run, request.feature, said, request.by, f"reword-{path.stem}")
+            try:
+                ledger.reword(request.feature, request.description, request.steps, request.by)
+            except ContractError as error:
+                run.emit(ev.Error(message=str(error), kind="control"))
+        path.unlink(missing_ok=True)

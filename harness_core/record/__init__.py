@@ -1,0 +1,1 @@
+"""The record: what can happen, where it is written, and what it makes of a run."""

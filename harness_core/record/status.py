@@ -1,0 +1,174 @@
+"""The answer to "what is happening": a run's fold with the few facts that only the outside knows."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import msgspec
+
+from harness_core.contract import record as ct
+from harness_core.errors import ContractError, ContractMissing
+from harness_core.layout import RunDir
+from harness_core.machine.files import read_bounded
+from harness_core.machine.lock import owner_of
+from harness_core.reading.components import Component, components
+from harness_core.record.fold import fold
+from harness_core.record.state import PhaseCost, RunState
+
+
+class Stop(msgspec.Struct):
+    requested: str | None
+    confirmed: str | None
+    survivors: list[str]
+
+
+class SteeringCounts(msgspec.Struct):
+    queued: int
+    delivered: int
+    acknowledged: int
+
+
+class CheckpointShown(msgspec.Struct):
+    id: str
+    kind: str
+    opened: str
+    summary: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    """How far an agent is with the contract that it is writing: features, and how many were asked for."""
+
+    written: int
+    of: int
+
+
+class EngineFacts(msgspec.Struct):
+    pid: int | None
+    alive: bool
+
+
+class Report(msgspec.Struct):
+    """What `status --json` prints. Money is US dollars, `ms` milliseconds, `elapsed_s` seconds of work."""
+
+    run_id: str
+    preset: str
+    lifecycle: str
+    reason: str
+    phase: str
+    role: str
+    session: int
+    features: dict[str, int]
+    contract_error: str
+    """Why a contract that no engine has frozen can't be counted; "" when nothing is wrong."""
+    writing: Written | None
+    stop: Stop
+    steering: SteeringCounts
+    checkpoint: CheckpointShown | None
+    cost_usd: float
+    tokens: int
+    turns: int
+    sessions: int
+    context: int
+    elapsed_s: float
+    limits: dict[str, float]
+    phases: list[PhaseCost]
+    components: list[Component]
+    """What each part of the harness cost and caught."""
+    waiting_until: str | None
+    tampered: int
+    denials: int
+    errors: int
+    damaged: int
+    last_seq: int
+    engine: EngineFacts
+
+
+def status(run: RunDir) -> Report:
+    """Where a run stands now. Raises LongwatchError for one that can't be read."""
+    return report(run, fold(run))
+
+
+def report(run: RunDir, state: RunState) -> Report:
+    """`state` as a report, with what the outside adds: the engine, the stop file, a foreign contract."""
+    owner = owner_of(run)
+    alive = owner is not None and owner.alive
+    works = alive and not state.waits_for_operator
+    stop_file = os.path.lexists(run.stop_file)
+    asked = state.checkpoint
+    features, contract_error = _features(run, state, alive)
+    return Report(
+        run_id=state.run_id,
+        preset=state.preset,
+        lifecycle=state.lifecycle(alive=alive, stop_file=stop_file).value,
+        reason=state.reason,
+        phase=state.phase,
+        role=state.role,
+        session=state.open_session.number if state.open_session else state.sessions,
+        features=features,
+        contract_error=contract_error,
+        writing=being_written(run) if alive else None,
+        stop=stop_of(state, alive=alive, stop_file=stop_file),
+        steering=SteeringCounts(state.steer_queued, state.steer_delivered, state.steer_acknowledged),
+        checkpoint=CheckpointShown(asked.id, asked.kind, asked.opened, asked.summary) if asked else None,
+        cost_usd=round(state.usd, 6),
+        tokens=state.tokens,
+        turns=state.turns,
+        sessions=state.sessions,
+        context=state.context,
+        elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if works else 0.0), 1),
+        limits=state.limits,
+        phases=state.phases,
+        components=components(state),
+        waiting_until=state.waiting_until,
+        tampered=state.tampered,
+        denials=state.denials,
+        errors=state.errors,
+        damaged=state.damaged,
+        last_seq=state.last_seq,
+        engine=EngineFacts(owner.pid if owner else None, alive),
+    )
+
+
+def stop_of(state: RunState, *, alive: bool, stop_file: bool = False) -> Stop:
+    """What was asked of a run's brake, and what is so.
+
+    Where the engine is gone nothing of the run is left, and so a stop holds; only a feature in hand isn't
+    finished by that, unless the run had come to its end.
+    """
+    requested = state.stop_requested or ("pause" if stop_file else None)
+    over = bool(state.started) and not alive and (state.ended or requested != "finish")
+    return Stop(requested, state.stop_confirmed or (requested if over else None), state.survivors)
+
+
+def being_written(run: RunDir) -> Written | None:
+    """How far a contract is that an agent is writing right now."""
+    try:
+        return msgspec.json.decode(read_bounded(run.live) or b"", type=Written)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _features(run: RunDir, state: RunState, alive: bool) -> tuple[dict[str, int], str]:
+    """Features by status, and what is wrong with the agents' file where no engine looks after it."""
+    counts = state.counts
+    if alive or not run.contract.is_file():
+        return counts, ""
+    try:
+        found = ct.read(run.contract)
+    except ContractMissing:
+        return counts, ""
+    except ContractError as error:
+        return counts, str(error)
+    if state.started:
+        return counts, ""
+    passing = len(ct.passing_ids(found))
+    total = len(found.features)
+    return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}, ""
+
+
+def _since(ts: str) -> float:
+    try:
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(ts)).total_seconds())
+    except ValueError:
+        return 0.0

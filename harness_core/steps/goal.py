@@ -1,0 +1,53 @@
+"""A goal in words: judged after each turn of a run without a contract, which goes on until it is met."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from harness_core.agent.judge import NoAnswer, judge
+from harness_core.agent.session import Outcome
+from harness_core.brake import Brake, EndOfRun
+from harness_core.errors import Exit
+from harness_core.record import events as ev
+from harness_core.run import Run
+
+TURNS = 100
+"""How often a session may be told that the goal isn't met yet."""
+_REMEMBERED = 60
+"""Events that a judge is shown: what was said, and what calls brought."""
+_EACH = 1500
+"""Characters of each."""
+
+
+class Goal:
+    """Keeps what was said and done lately, and asks a judge about it."""
+
+    def __init__(self, run: Run, brake: Brake) -> None:
+        self._run = run
+        self._brake = brake
+        self._lately: deque[str] = deque(maxlen=_REMEMBERED)
+        run.listeners.append(self._hear)
+
+    def _hear(self, event: ev.Event) -> None:
+        match event:
+            case ev.Text(text=text):
+                self._lately.append(f"agent: {text[:_EACH]}")
+            case ev.ToolUse(tool=tool, input=given):
+                self._lately.append(f"call: {tool} {str(given)[:_EACH]}")
+            case ev.ToolResult(ok=ok, output=output):
+                self._lately.append(f"{'result' if ok else 'failed'}: {output[-_EACH:]}")
+
+    async def check(self, outcome: Outcome) -> str | None:
+        """What keeps the goal from being met, in words for the agent; None when it is met.
+
+        Raises EndOfRun where a limit is reached, or nobody can be brought to judge.
+        """
+        if (hit := self._brake.limit(new_session=False)) is not None:
+            self._brake.end_at(hit)
+        happened = "\n".join(self._lately)[-40_000:]
+        try:
+            ruling = await judge(self._run, self._run.config.goal, happened)
+        except NoAnswer as error:
+            raise EndOfRun(Exit.FAILED, f"the goal could not be judged: {error}") from error
+        self._run.emit(ev.GoalJudged(met=ruling.met, reason=ruling.reason[:2000]))
+        return None if ruling.met else f"the goal isn't met yet: {ruling.reason}"
