@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from harness_core.errors import Exit
@@ -35,6 +36,7 @@ class Brake:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._place = _identity(run.dir.private)
         self.ending: Exit | None = None
         """The exit code of a run that a signal has told to end."""
 
@@ -50,8 +52,9 @@ class Brake:
 
     def note_requests(self) -> bool:
         """Journal what the operator's files ask for; True when that has just become a stop."""
-        if self.ending is None and not self._run.dir.private.is_dir():
-            # Without its directory a run has neither a brake nor a journal that anybody could read.
+        if self.ending is None and _identity(self._run.dir.private) != self._place:
+            # Without its directory a run has neither a brake nor a journal that anybody could read; one that
+            # was made anew under the old name is another.
             return self.end(Exit.FAILED, "now")
         requested = self._run.state.stop_requested
         if control.stop_mode(self._run.dir) is not None and requested not in ("pause", "now"):
@@ -136,3 +139,12 @@ class Brake:
         """Raises EndOfRun for a limit that is reached."""
         self._run.emit(ev.LimitReached(limit=hit.name, value=hit.value, cap=hit.cap))
         raise EndOfRun(Exit.LIMIT, str(hit))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which directory this is, whatever its name; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -25,9 +25,9 @@ import resvg_py
 from PIL import Image, ImageDraw, ImageFont
 from textual.pilot import Pilot
 
-from harness_core import control
 from harness_core.layout import RunDir
-from harness_core.lock import engine_alive
+from harness_core.machine.lock import engine_alive
+from harness_core.operator import control
 from tui.console.app import Console
 from tui.console.facts import Facts
 from tui.console.screens.run import RunScreen

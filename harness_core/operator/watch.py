@@ -40,6 +40,6 @@ async def _hints(run: RunDir, changed: asyncio.Event) -> None:
     # RuntimeError is what watchfiles makes of any other trouble; the sweeps go on without it.
     with contextlib.suppress(OSError, RuntimeError):
         for folder in folders[1:]:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         async for _ in awatch(*folders, watch_filter=None, recursive=False, step=_STEP_MS, debounce=100):
             changed.set()
