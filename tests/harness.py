@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -106,13 +106,15 @@ class Stage:
 
     # What the operator does
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> Command:
-        """Start `longwatch ARGUMENTS` in a session of its own."""
+    def start(
+        self, *arguments: str, cwd: Path | None = None, program: Sequence[str | Path] = (LONGWATCH,)
+    ) -> Command:
+        """Start `longwatch ARGUMENTS`, or those of another program, in a session of its own."""
         number = len(self.commands)
         out, err = self.scratch / f"{number}.out", self.scratch / f"{number}.err"
         with out.open("wb") as out_stream, err.open("wb") as err_stream:
             process = subprocess.Popen(
-                [LONGWATCH, *arguments],
+                [*program, *arguments],
                 env=self.env,
                 cwd=cwd or self.scratch,
                 stdin=subprocess.DEVNULL,
@@ -272,13 +274,16 @@ class Stage:
 
 
 @contextlib.contextmanager
-def open_stage(scratch: Path, scenario: str | None = "tiny", pace: str = "fast") -> Iterator[Stage]:
-    """A directory for a run and, where a scenario is named, a scripted model for it."""
+def open_stage(
+    scratch: Path, scenario: str | None = "tiny", pace: str = "fast", record: bool = True
+) -> Iterator[Stage]:
+    """A directory for a run and, where a scenario is named, a scripted model for it, which keeps what it was
+    asked where that is to be recorded."""
     home, config = scratch / "home", scratch / "claude"
     home.mkdir(parents=True)
     config.mkdir()
     (scratch / "spec.txt").write_text("A program that draws flags as PNG files.\n")
-    server = start(scenario, pace=pace, record=scratch / "bodies") if scenario else None
+    server = start(scenario, pace=pace, record=scratch / "bodies" if record else None) if scenario else None
     stage = Stage(scratch / "run", scratch, environment(home, config), server)
     stage.env |= server.env() if server else {}
     try:

@@ -1,113 +1,260 @@
-"""A long rehearsal under random faults of the wire: does it end well, and does the engine stay as it was?
+"""A long rehearsal under random faults: does it end well, and do its processes stay as they were?
 
-python -m tests.soak --features 300: some hundred sessions; prints figures as JSON, exit 1 where one is bad.
+python -m tests.soak --features 155: over 300 sessions and 100,000 events, a console on them all the time.
+Prints a table; exit 1 where a figure is bad.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
+import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 
 import psutil
 
-from tests.harness import Command, Stage, gapless, named, open_stage
+from harness_core import events as ev
+from harness_core.config import Options
+from harness_core.journal import Tail
+from harness_core.request import Request
+from tests.harness import Command, Stage, named, open_stage
+from tests.havoc import DEEDS, ON_THE_WIRE, Havoc
+from tests.terminal import Terminal, open_terminal
 
-FAULTS = ("429", "500", "529", "cut", "limit-short", "long")
 GROWTH = 0.10
-"""The part by which the engine's memory may grow after the first tenth of the time."""
+"""The part by which memory may grow after the first tenth of a process's life."""
+SPARE = 8
+"""Open descriptors by which one look may differ from another."""
+SESSIONS = 2.2
+"""Sessions a feature: one builds it, one judges it, and every tenth comes back."""
+SESSION_EVENTS = 304
+SESSION_REQUESTS = 16
+"""What a session comes to, to foresee how long the run will be."""
+REQUESTS_A_FAULT = 50
+EVENTS_A_DEED = 900
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A process at one time: its memory in MiB, its open descriptors."""
+
+    rss: float
+    descriptors: int
 
 
 @dataclass
-class Figures:
-    """What one soak came to. Memory is in MiB; `growth` compares the last tenth with the second."""
+class Life:
+    """What was seen of one process, once a second."""
 
-    features: int
-    faults: int
-    exit: int
-    seconds: float
-    events: int
-    sessions: int
-    gapless: bool
-    rss_early: float
-    rss_late: float
-    growth: float
-    descriptors_early: int
-    descriptors_late: int
-    processes_left: int
+    samples: list[Sample] = field(default_factory=list)
+
+    def look(self, pid: int) -> None:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            # One that has just ended has none.
+            if memory := process.memory_info().rss:
+                self.samples.append(Sample(memory / (1 << 20), process.num_fds()))
+
+    @property
+    def early(self) -> Sequence[Sample]:
+        """A twentieth of its time, right after the first tenth."""
+        tenth = len(self.samples) // 10
+        return self.samples[tenth : tenth + max(1, tenth // 2)]
+
+    @property
+    def late(self) -> Sequence[Sample]:
+        """The last twentieth of its time."""
+        return self.samples[-max(1, len(self.samples) // 20) :]
+
+    @property
+    def growth(self) -> float:
+        return _rss(self.late) / _rss(self.early) - 1
 
     @property
     def good(self) -> bool:
-        steady = self.growth < GROWTH and self.descriptors_late <= self.descriptors_early + 8
-        return self.exit == 0 and self.gapless and steady and self.processes_left == 0
+        return self.growth < GROWTH and _descriptors(self.late) <= _descriptors(self.early) + SPARE
+
+    def __str__(self) -> str:
+        memory = f"{_rss(self.early):.1f} → {_rss(self.late):.1f} MiB ({self.growth:+.1%})"
+        return f"{memory}, {_descriptors(self.early)} → {_descriptors(self.late)} descriptors"
 
 
-def notation(features: int, seed: int) -> tuple[str, int]:
-    """A scenario of so many features, with a fault at about each twelfth request."""
-    chance = random.Random(seed)
-    places = range(4, features * 9, 12)
-    faults = [f"{chance.choice(FAULTS)}:1:{place + chance.randrange(6)}" for place in places]
-    return "+".join(["tiny", *faults]), len(faults)
+def _rss(samples: Sequence[Sample]) -> float:
+    return mean(sample.rss for sample in samples)
 
 
-def watch(stage: Stage, engine: Command, within: float) -> list[tuple[float, int]]:
-    """The engine's memory in MiB and its open descriptors, once a second from its first session's end on:
-    what is loaded before isn't growth."""
-    stage.wait_for(named("session_ended"), within)
-    process, seen, deadline = psutil.Process(engine.pid), [], time.monotonic() + within
-    while not engine.ended and time.monotonic() < deadline:
-        with suppress(psutil.Error):
-            seen.append((process.memory_info().rss / (1 << 20), process.num_fds()))
-        time.sleep(1)
-    return seen
+def _descriptors(samples: Sequence[Sample]) -> int:
+    return max(sample.descriptors for sample in samples)
 
 
-def play(stage: Stage, features: int, faults: int, within: float) -> Figures:
-    stage.lay_out(features)
-    started = time.monotonic()
-    engine = stage.run(features=features)
-    seen = watch(stage, engine, within)
-    if not engine.ended:
-        engine.interrupt()
-    code = engine.wait(60)
-    tenth = max(1, len(seen) // 10)
-    early, late = seen[tenth : 2 * tenth] or seen, seen[-tenth:]
-    rss = [sum(memory for memory, _ in part) / len(part) for part in (early, late)]
-    events = stage.journal()
-    return Figures(
-        features=features,
-        faults=faults,
-        exit=code,
-        seconds=round(time.monotonic() - started, 1),
-        events=len(events),
-        sessions=len(stage.journal(named("session_ended"))),
-        gapless=gapless(events),
-        rss_early=round(rss[0], 1),
-        rss_late=round(rss[1], 1),
-        growth=round(rss[1] / rss[0] - 1, 4),
-        descriptors_early=max(count for _, count in early),
-        descriptors_late=max(count for _, count in late),
-        processes_left=len(stage.alive()),
-    )
+@dataclass
+class Seen:
+    """What has come into the journal, read on as it grows."""
+
+    tail: Tail
+    last_seq: int = 0
+    sessions: int = 0
+    gaps: int = 0
+    stopped: bool = False
+
+    def read_on(self) -> None:
+        for event in self.tail.read_all():
+            self.gaps += event.seq != self.last_seq + 1
+            self.last_seq = event.seq
+            self.sessions += isinstance(event, ev.SessionEnded)
+            if isinstance(event, ev.StopConfirmed | ev.StopCleared):
+                self.stopped = isinstance(event, ev.StopConfirmed)
+
+
+class Soak:
+    """One run, its engines, a console on it, and what is done to them."""
+
+    def __init__(self, stage: Stage, features: int, chance: random.Random) -> None:
+        self.stage = stage
+        self.features = features
+        self.havoc = Havoc(stage, chance)
+        self.seen = Seen(Tail(stage.private / "journal.jsonl"))
+        self.engines: list[Life] = []
+        self.console = Life()
+        foreseen = round(features * SESSIONS * SESSION_EVENTS)
+        places = range(SESSION_EVENTS, foreseen, EVENTS_A_DEED)
+        names = [*DEEDS]
+        self._deeds = [
+            (place + chance.randrange(EVENTS_A_DEED), names[number % len(names)])
+            for number, place in enumerate(places)
+        ]
+        parts = (chance.uniform(0.02, 0.06), chance.uniform(0.94, 0.98))
+        self._kills = [round(foreseen * part) for part in parts]
+
+    def play(self, within: float) -> int | None:
+        """Start engines until one ends by itself; its exit code, or None where none has in that time."""
+        self.stage.lay_out(self.features)
+        deadline = time.monotonic() + within
+        engine = self._start()
+        self.stage.wait_for(named("session_started"), 60)
+        attach = ("attach", str(self.stage.root))
+        with open_terminal(*attach, env=self.stage.env, cwd=self.stage.scratch) as console:
+            while time.monotonic() < deadline:
+                self._accompany(engine, console, deadline)
+                if engine.ended and engine.process.returncode != -signal.SIGKILL:
+                    return engine.process.returncode
+                engine = self._start()
+        return None
+
+    def _start(self) -> Command:
+        """An engine as a console starts it: while the run is stopped, it waits."""
+        options = Options(
+            preset="two-agent", features=self.features, sets=["evaluator=feature", "checkpoints=never"]
+        )
+        request = Request(
+            directory=str(self.stage.root), spec=str(self.stage.spec), options=options, console=True
+        )
+        return self.stage.start(request.encoded(), "1", program=(sys.executable, "-P", "-m", "tui.launch"))
+
+    def _accompany(self, engine: Command, console: Terminal, deadline: float) -> None:
+        """Look at an engine once a second until it has ended, and do what is due."""
+        life, before = Life(), self.seen.sessions
+        self.engines.append(life)
+        while not engine.ended and time.monotonic() < deadline:
+            time.sleep(1)
+            self.seen.read_on()
+            # What is loaded before the first session has ended isn't growth.
+            if self.seen.sessions > before:
+                life.look(engine.pid)
+                self.console.look(console.process.pid)
+                self._do_what_is_due(engine)
+                self._tell(life)
+            console.forget()
+        self.seen.read_on()
+
+    def _do_what_is_due(self, engine: Command) -> None:
+        if self.stage.stop_file.exists():
+            if self.seen.stopped:
+                self.stage.stop_file.unlink()
+        elif self._kills and self.seen.last_seq > self._kills[0]:
+            self._kills.pop(0)
+            self.havoc.kill(engine)
+        elif self._deeds and self.seen.last_seq > self._deeds[0][0]:
+            self.havoc.strike(self._deeds.pop(0)[1])
+
+    # What is told
+
+    def _tell(self, life: Life) -> None:
+        """Once a minute, how far it has come."""
+        if len(self.console.samples) % 60 == 1:
+            memory = " ".join(f"{_rss(one.samples[-1:]):.1f}" for one in (life, self.console))
+            print(
+                f"{self.seen.sessions} sessions, {self.seen.last_seq} events, MiB: {memory}", file=sys.stderr
+            )
+
+    def good(self, code: int | None) -> bool:
+        whole = code == 0 and self.seen.gaps == self.seen.tail.damaged == 0 and all(self.stage.passing())
+        return whole and self.engine.good and self.console.good and not self.stage.alive()
+
+    @property
+    def engine(self) -> Life:
+        """The engine that lived longest."""
+        return max(self.engines, key=lambda life: len(life.samples))
+
+    def faults(self) -> Counter[str]:
+        """What was done to it, by kind."""
+        assert self.stage.server is not None
+        wire = Counter(f"API: {one.fault}" for one in self.stage.server.requests if one.fault)
+        return wire + self.havoc.done
+
+    def table(self, code: int | None) -> Iterator[tuple[str, str]]:
+        passing = self.stage.passing()
+        yield "features that pass", f"{sum(passing)} of {len(passing)}"
+        yield "sessions", f"{self.seen.sessions}"
+        yield "events", f"{self.seen.last_seq:,}, {self.seen.gaps} gaps, {self.seen.tail.damaged} damaged"
+        yield "exit", "none in time" if code is None else str(code)
+        yield "engine, from the first tenth on", str(self.engine)
+        yield "console, from the first tenth on", str(self.console)
+        yield "processes left", str(len(self.stage.alive()))
+        for name, count in sorted(self.faults().items()):
+            yield name, str(count)
+
+
+def notation(features: int, chance: random.Random) -> str:
+    """A chatty scenario with a fault of the wire every now and then."""
+    foreseen = round(features * SESSIONS * SESSION_REQUESTS)
+    places = range(SESSION_REQUESTS, foreseen, REQUESTS_A_FAULT)
+    faults = [
+        f"{chance.choice(ON_THE_WIRE)}:1:{place + chance.randrange(REQUESTS_A_FAULT)}" for place in places
+    ]
+    return "+".join(["chatter", *faults])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=int, default=300, help="about one session each")
+    parser.add_argument("--features", type=int, default=155, help="about two sessions each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=240, help="stop and judge after that")
     given = parser.parse_args()
-    scenario, faults = notation(given.features, given.seed)
-    with tempfile.TemporaryDirectory(prefix="soak-") as scratch, open_stage(Path(scratch), scenario) as stage:
-        found = play(stage, given.features, faults, given.minutes * 60)
-    print(json.dumps({**asdict(found), "good": found.good}, indent=1))
-    return 0 if found.good else 1
+    chance, began = random.Random(given.seed), time.monotonic()
+    scenario = notation(given.features, chance)
+    scratch = Path(tempfile.mkdtemp(prefix="soak-"))
+    with open_stage(scratch / "stage", scenario, record=False) as stage:
+        soak = Soak(stage, given.features, chance)
+        code = soak.play(given.minutes * 60)
+        minutes = (time.monotonic() - began) / 60
+        rows = [("seed", str(given.seed)), ("minutes", f"{minutes:.0f}"), *soak.table(code)]
+        good = soak.good(code)
+    for name, value in rows:
+        print(f"{name:36}{value}")
+    if good:
+        shutil.rmtree(scratch)
+    print("good" if good else f"bad: what is left is in {scratch}")
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
+    def forget(self) -> None:
+        """Let go of what was drawn so far: hours of it fill the memory."""
+        self.bytes.clear()
+        self.arrivals.clear()
+
     @property
     def text(self) -> str:
         """All that was ever drawn, without what steers the terminal."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness_core.reading.sieve import Sieve
 from harness_core.record import events as ev
-from harness_core.record.journal import Tail
 
 if TYPE_CHECKING:
     from harness_core.machine.gitfiles import CommitInfo
@@ -41,6 +41,6 @@ class History:
         """Those that aren't journaled: HEAD may have come back to another branch's."""
         if not came:
             return []
-        events = Tail(self._run.dir.journal).read_all()
+        events = Sieve(self._run.dir.journal, ev.Commit).read()
         known = {event.sha for event in events if isinstance(event, ev.Commit)}
         return [commit for commit in came if commit.sha not in known]
