@@ -190,7 +190,7 @@ class Soak:
 
     def _tell(self, life: Life) -> None:
         """Once a minute, how far it has come."""
-        if len(self.console.samples) % 60 == 1:
+        if life.samples and len(self.console.samples) % 60 == 1:
             memory = " ".join(f"{_rss(one.samples[-1:]):.1f}" for one in (life, self.console))
             print(
                 f"{self.seen.sessions} sessions, {self.seen.last_seq} events, MiB: {memory}", file=sys.stderr
