@@ -22,9 +22,9 @@ from statistics import mean
 
 import psutil
 
-from harness_core import events as ev
 from harness_core.config import Options
-from harness_core.journal import Tail
+from harness_core.record import events as ev
+from harness_core.record.journal import Tail
 from harness_core.request import Request
 from tests.harness import Command, Stage, named, open_stage
 from tests.havoc import DEEDS, ON_THE_WIRE, Havoc

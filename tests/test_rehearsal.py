@@ -520,6 +520,16 @@ def test_a_session_of_overhead_has_twelve_calls() -> None:
     assert len(calls(play(load("overhead:300"), "generator"))) == 12
 
 
+def test_a_session_of_chatter_says_much_and_makes_no_call_twice() -> None:
+    for role in ("generator", "evaluator"):
+        replies = play(load("chatter"), role)
+        made = [
+            repr(block.call) for reply in replies for block in reply.blocks if isinstance(block, PlacedCall)
+        ]
+        assert len(made) == len(set(made)) > 40
+        assert sum(len(reply.blocks) for reply in replies) > 200
+
+
 @pytest.mark.parametrize("name", sorted(MISCHIEF))
 def test_every_mischief_changes_exactly_one_role(name: str) -> None:
     good, bad = load("tiny"), load(f"tiny+{name}")
