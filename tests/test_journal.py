@@ -213,8 +213,8 @@ def test_a_full_disk_takes_no_half_event_and_goes_on_when_there_is_room(small_di
 SYNC_FAILS = """
 import sys
 from pathlib import Path
-from harness_core import events as ev
-from harness_core.journal import Journal
+from harness_core.record import events as ev
+from harness_core.record.journal import Journal
 
 journal = Journal(Path(sys.argv[1]))
 for reason in ("first", "second", "third"):

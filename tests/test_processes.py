@@ -101,7 +101,7 @@ def test_a_mark_fits_whole_or_up_to_its_colon(start: Start, mark: str) -> None:
 
 
 def test_a_process_never_finds_itself_marked(mark: str) -> None:
-    code = f"from harness_core import processes; print(processes.marked({RUN_MARK!r}, {mark!r}))"
+    code = f"from harness_core.machine import processes; print(processes.marked({RUN_MARK!r}, {mark!r}))"
     out = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, RUN_MARK: mark},
@@ -188,7 +188,7 @@ def test_an_ended_child_keeps_its_exit_status_for_its_parent(
 
 def test_when_an_engine_is_killed_nothing_of_it_stays_behind(start: Start, mark: str) -> None:
     engine = start(
-        f"exec {sys.executable} -c 'import os, time; from harness_core import guardian; "
+        f"exec {sys.executable} -c 'import os, time; from harness_core.machine import guardian; "
         f'guardian.start("{mark}"); print("up", flush=True); time.sleep(60)\''
     )
     up(engine)
@@ -203,7 +203,7 @@ def test_when_an_engine_is_killed_nothing_of_it_stays_behind(start: Start, mark:
 
 def test_a_guardian_ends_a_cli_before_what_it_runs(start: Start, mark: str, tmp_path: Path) -> None:
     engine = start(
-        f"exec {sys.executable} -c 'import os, time; from harness_core import guardian; "
+        f"exec {sys.executable} -c 'import os, time; from harness_core.machine import guardian; "
         f'guardian.start("{mark}"); print("up", flush=True); time.sleep(60)\''
     )
     up(engine)

@@ -13,9 +13,9 @@ APPENDS = """
 import os
 import sys
 from pathlib import Path
-from harness_core import events as ev
-from harness_core.files import write_whole
-from harness_core.journal import Journal
+from harness_core.record import events as ev
+from harness_core.machine.files import write_whole
+from harness_core.record.journal import Journal
 
 journal = Journal(Path(sys.argv[1]) / "journal.jsonl")
 for event in (

@@ -73,7 +73,7 @@ _WITHOUT_INOTIFY = """
 import asyncio, pathlib, sys
 from watchfiles import watch as kernel_tells
 from harness_core.layout import RunDir
-from harness_core.watch import watch
+from harness_core.operator.watch import watch
 
 run = RunDir.at(pathlib.Path(sys.argv[1]))
 try:
