@@ -16,6 +16,7 @@ from harness_core.layout import RunDir
 from harness_core.machine.gitfiles import GitFiles
 from harness_core.machine.lock import Hold
 from harness_core.record import events as ev
+from harness_core.record import reduce
 from harness_core.record.fold import SNAPSHOT_EVERY, save_snapshot
 from harness_core.record.journal import Journal
 from harness_core.record.state import RunState
@@ -53,7 +54,7 @@ class Logbook:
         if event.session is None and session is not None:
             event = msgspec.structs.replace(event, session=session.number, role=event.role or session.role)
         written = self.journal.append(self.redact.event(event))
-        self.state.apply(written)
+        reduce.apply(self.state, written)
         for listener in self.listeners:
             listener(written)
         if written.seq % SNAPSHOT_EVERY == 0:

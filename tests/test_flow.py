@@ -12,6 +12,7 @@ from harness_core.contract.record import Status
 from harness_core.errors import Exit
 from harness_core.grading.verdicts import refuted
 from harness_core.record import events as ev
+from harness_core.record import reduce
 from harness_core.record.state import PASSING, RunState
 from harness_core.steps.flow import (
     Agree,
@@ -43,7 +44,7 @@ TS = "2026-01-01T00:00:00.000Z"
 def fold(*events: ev.Event) -> RunState:
     state = RunState()
     for seq, event in enumerate(events, 1):
-        state.apply(type(event)(**{**_fields(event), "seq": seq, "ts": TS}))
+        reduce.apply(state, type(event)(**{**_fields(event), "seq": seq, "ts": TS}))
     return state
 
 

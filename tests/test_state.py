@@ -19,6 +19,7 @@ from harness_core.layout import RunDir
 from harness_core.limits import reached
 from harness_core.machine.lock import RunLock
 from harness_core.record import events as ev
+from harness_core.record import reduce
 from harness_core.record.fold import Follower, fold, save_snapshot
 from harness_core.record.journal import Journal
 from harness_core.record.state import Lifecycle, RunState
@@ -107,7 +108,7 @@ def folded(*events: ev.Event) -> RunState:
     state = RunState()
     for seq, event in enumerate(events, 1):
         ts = f"2026-01-01T00:{seq // 60:02d}:{seq % 60:02d}.000Z"
-        state.apply(msgspec.structs.replace(event, seq=seq, ts=ts))
+        reduce.apply(state, msgspec.structs.replace(event, seq=seq, ts=ts))
     return state
 
 
@@ -317,7 +318,7 @@ def test_work_time_counts_neither_pauses_between_engines_nor_a_clock_that_goes_b
     times = ["10:00:00", "10:00:05", "09:00:00", "09:00:01", "15:00:00", "15:00:02"]
     for seq, clock in enumerate(times, 1):
         event = {1: started, 5: ev.RunResumed(pid=1)}.get(seq, ev.Text(text=""))
-        state.apply(msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T{clock}.000Z"))
+        reduce.apply(state, msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T{clock}.000Z"))
     assert state.active_ms == 8000
 
 
@@ -335,7 +336,8 @@ def test_work_time_does_not_count_what_waits_for_the_operator() -> None:
     ]
     for seq, (second, event) in enumerate(story, 1):
         minute, rest = divmod(second, 60)
-        state.apply(msgspec.structs.replace(event, seq=seq, ts=f"2026-01-01T10:{minute:02}:{rest:02}.000Z"))
+        ts = f"2026-01-01T10:{minute:02}:{rest:02}.000Z"
+        reduce.apply(state, msgspec.structs.replace(event, seq=seq, ts=ts))
     assert state.active_ms == 9000
 
 

@@ -11,6 +11,7 @@ import msgspec
 from harness_core.layout import FORMAT, RunDir
 from harness_core.machine.files import write_whole
 from harness_core.record import events as ev
+from harness_core.record import reduce
 from harness_core.record.journal import Tail, seq_before
 from harness_core.record.state import RunState
 
@@ -60,7 +61,7 @@ class Follower:
         damaged = self.tail.damaged
         new = list(self.tail.read(limit))
         for event in new:
-            self.state.apply(event)
+            reduce.apply(self.state, event)
         self.state.damaged += self.tail.damaged - damaged
         return new
 

@@ -18,6 +18,7 @@ from harness_core.reading.contract_view import View
 from harness_core.reading.evidence_journal import Chronicle
 from harness_core.reading.feature_story import Story
 from harness_core.record import events as ev
+from harness_core.record import reduce
 from harness_core.record.journal import Tail
 from harness_core.record.state import RunState
 from harness_core.record.status import Report, report
@@ -296,7 +297,7 @@ def gather(run: RunDir) -> Found:
     state, gatherer = RunState(), Gatherer(run)
     tail = Tail(run.journal)
     for event in tail.read_all():
-        state.apply(event)
+        reduce.apply(state, event)
         gatherer.take(event)
     state.damaged = tail.damaged
     return Found(run, state, report(run, state), contract_view.read(run), gatherer)
