@@ -182,8 +182,8 @@ class Engine:
                 await self.judgement.evaluate(scope, self._round())
             case Apply(verdict):
                 self.judgement.apply(verdict)
-            case Choose(number):
-                self._choose(number)
+            case Choose(number, by):
+                self._choose(number, by)
             case Ask() as question:
                 await self._ask(question)
             case Skip(feature, why):
@@ -232,15 +232,15 @@ class Engine:
             return len(state.iterations) + 1
         return state.needs_work + 1 if plan.cadence == "end" else 1
 
-    def _choose(self, number: int) -> None:
-        """Put the best iteration's files back where another is the newest, as a commit of its own."""
+    def _choose(self, number: int, by: str) -> None:
+        """Put an iteration's files back where another is the newest, as a commit of its own."""
         chosen = next(one for one in self.run.state.iterations if one.number == number)
         newest = self.run.state.iterations[-1]
         commit = None
         if chosen.number != newest.number and chosen.commit:
             commit = self.run.git.bring_back(chosen.commit, f"longwatch: iteration {number} stands")
             self.history.note("engine")
-        self.run.emit(ev.IterationChosen(iteration=number, by="engine", commit=commit))
+        self.run.emit(ev.IterationChosen(iteration=number, by=by, commit=commit))
 
     async def _ask(self, question: Ask) -> None:
         """Open a checkpoint, or take up the open one, and wait for the answer that counts."""

@@ -183,6 +183,52 @@ def test_overruling_a_part_leaves_the_rest_to_mend(run: Run) -> None:
     assert "wrong by functionality" in page and "wrong by craft" not in page
 
 
+# --- Which iteration of a design stands -----------------------------------------------------------------
+
+
+def design(run: Run, *totals: float) -> control.Checkpoint:
+    """The question at the end of a design whose iterations scored so."""
+    for number, total in enumerate(totals, 1):
+        (run.dir.root / "poster.txt").write_text(f"poster {number}\n")
+        commit = run.git.commit_all(f"iteration {number}")
+        run.emit(ev.Verdict(verdict="PASS", scope=[], iteration=number, total=total, commit=commit))
+    return checkpoints.open_checkpoint(run, "end", [], "which one?")
+
+
+def test_any_iteration_of_a_design_can_be_chosen_and_the_journal_has_what_was_shown(run: Run) -> None:
+    shown = design(run, 5.0, 9.0, 7.0)
+    assert [(one.number, one.total) for one in shown.iterations] == [(1, 5.0), (2, 9.0), (3, 7.0)]
+    assert shown.iterations[2].commit == run.git.head()
+    control.decide(run.dir, shown, "approve", choice=1)
+    assert follow(run)
+    answer = answers(run)[-1]
+    assert (answer.choice, answer.iterations) == (1, shown.iterations)
+    assert run.state.choice == 1
+
+
+def test_only_an_iteration_that_was_shown_can_be_chosen(run: Run) -> None:
+    with pytest.raises(Mistake, match=r"no iteration 3: choose one of 1 \(5.0\), 2 \(9.0\)"):
+        control.decide(run.dir, design(run, 5.0, 9.0), "approve", choice=3)
+    with pytest.raises(Mistake, match="isn't the end of a design"):
+        control.decide(run.dir, refuse(run, "craft"), "approve", choice=1)
+
+
+def test_an_answer_that_chooses_what_is_not_there_is_void(run: Run) -> None:
+    asked = design(run, 5.0, 9.0)
+    said = {"decision": "approve", "by": "x", "note": "", "decided": "now", "choice": 9}
+    forged = {"id": asked.id, "subject_hash": asked.subject_hash, **said}
+    control.decision_path(run.dir, asked.id).write_bytes(msgspec.json.encode(forged))
+    assert not follow(run)
+    assert (decisions(run), open_id(run)) == (["stale"], "002")
+
+
+def test_a_choice_is_bound_to_the_iterations_that_were_shown(run: Run) -> None:
+    control.decide(run.dir, design(run, 5.0, 9.0), "approve", choice=1)
+    run.emit(ev.Verdict(verdict="PASS", scope=[], iteration=2, total=4.0, commit=run.git.head()))
+    assert not follow(run)
+    assert (decisions(run), run.state.choice) == (["stale"], None)
+
+
 # --- Only an answer answers ----------------------------------------------------------------
 
 

@@ -297,6 +297,24 @@ def test_only_the_open_checkpoint_can_be_decided_and_only_once(run: Run) -> None
     assert "nothing waits for you" in sentence(longwatch("approve", root))
 
 
+def test_an_iteration_is_chosen_where_a_design_has_ended_and_nowhere_else(run: Run) -> None:
+    root = str(run.dir.root)
+    checkpoints.open_checkpoint(run, "pass", ["F1"], "good?")
+    assert "isn't the end of a design" in sentence(longwatch("approve", root, "--choose", "1"))
+    run.emit(ev.CheckpointDecided(id="001", decision="approve", by="operator"))
+    for number, total in ((1, 5.0), (2, 9.0)):
+        run.emit(ev.Verdict(verdict="PASS", scope=[], iteration=number, total=total))
+    checkpoints.open_checkpoint(run, "end", [], "which one?")
+    for number in ("0", "3", "-1"):
+        assert "choose one of 1 (5.0), 2 (9.0)" in sentence(longwatch("approve", root, "--choose", number))
+    for number in ("best", "1.5", "", "9" * 5000):
+        assert "not a valid integer" in sentence(longwatch("approve", root, "--choose", number))
+    assert control.read_decision(run.dir, "002") is None
+    assert "Checkpoint 002: approve, iteration 1 stands." in said(longwatch("approve", root, "--choose", "1"))
+    answer = control.read_decision(run.dir, "002")
+    assert answer is not None and answer.choice == 1
+
+
 # --- Trace ----------------------------------------------------------------
 
 

@@ -93,8 +93,8 @@ def asked(kind: str, *features: str) -> ev.Event:
     return ev.CheckpointOpened(id="001", kind=kind, subject_hash="h", features=list(features), summary="?")
 
 
-def decided(word: str) -> ev.Event:
-    return ev.CheckpointDecided(id="001", decision=word, by="me")
+def decided(word: str, choice: int | None = None) -> ev.Event:
+    return ev.CheckpointDecided(id="001", decision=word, by="me", choice=choice)
 
 
 def test_a_run_without_a_contract_is_initialized() -> None:
@@ -374,6 +374,60 @@ def test_a_run_is_done_only_when_every_feature_passes(found: list[Status], plan:
         )
 
 
+# --- Iterations of a design ----------------------------------------------------------------------------
+
+
+def iterated(*totals: float) -> list[ev.Event]:
+    """A run in iterations that scored so."""
+    events: list[ev.Event] = []
+    for number, total in enumerate(totals, 1):
+        events += [started(2 * number - 1, "generator"), ended(2 * number - 1)]
+        judged = verdict("NEEDS_WORK", session=2 * number, iteration=number, total=total)
+        events += [started(2 * number, "evaluator"), judged, ended(2 * number)]
+    return events
+
+
+def designed(count: int) -> Plan:
+    end = dict(min_iterations=count, max_iterations=count)
+    return Plan(contract=False, cadence="end", checkpoints=["end"], max_retries=3, **end)
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=6), st.integers(0, 6))
+def test_the_iteration_that_the_operator_chose_stands_else_the_best_one(
+    totals: list[float], chosen: int
+) -> None:
+    plan, events = designed(len(totals)), iterated(*totals)
+    assert isinstance(next_step(fold(*events), plan), Ask)
+    choice = min(chosen, len(totals)) or None
+    events += [asked("end"), decided("approve", choice)]
+    step = next_step(fold(*events), plan)
+    assert isinstance(step, Choose) and step.by == ("operator" if choice else "engine")
+    assert step.iteration == choice or (not choice and totals[step.iteration - 1] == max(totals))
+    # Done twice, as after a kill, it comes to the same.
+    assert next_step(fold(*events), plan) == step
+    events.append(ev.IterationChosen(iteration=step.iteration, by=step.by))
+    stands = Finish(Exit.DONE, f"iteration {step.iteration} of {len(totals)} stands")
+    assert next_step(fold(*events), plan) == stands
+    assert next_step(fold(*events, events[-1]), plan) == stands
+
+
+def test_what_was_chosen_among_fewer_iterations_does_not_outlive_another_one() -> None:
+    events = [*iterated(5, 7), asked("end"), decided("approve", 1)]
+    events.append(ev.IterationChosen(iteration=1, by="operator"))
+    longer = designed(3)
+    assert isinstance(next_step(fold(*events), longer), Build)
+    events += [started(5, "generator"), ended(5), started(6, "evaluator")]
+    events += [verdict("PASS", session=6, iteration=3, total=9), ended(6)]
+    assert isinstance(next_step(fold(*events), longer), Ask)
+    events += [asked("end"), decided("approve")]
+    assert next_step(fold(*events), longer) == Choose(3)
+
+
+def test_a_design_that_is_sent_back_is_asked_about_anew() -> None:
+    events = [*iterated(5, 7), asked("end"), decided("reject")]
+    assert isinstance(next_step(fold(*events), designed(2)), Build)
+
+
 @given(st.lists(st.integers(0, 5), max_size=60), plans | wholes)
 def test_every_path_through_a_run_ends(choices: list[int], plan: Plan) -> None:
     """Whatever the sessions bring, within the attempts and rounds that there are the run comes to its end."""
@@ -414,8 +468,8 @@ def _done(step: Step, number: int, fate: int, plan: Plan) -> Iterable[ev.Event]:
                 yield from (change(name, Status.VERIFIED) for name in judged.scope if name not in wrong)
         case Ask(kind, features, _):
             yield from _answered(kind, list(features), number, fate)
-        case Choose(iteration):
-            yield ev.IterationChosen(iteration=iteration, by="engine")
+        case Choose(iteration, by):
+            yield ev.IterationChosen(iteration=iteration, by=by)
         case Skip(feature, _):
             yield change(feature, Status.SKIPPED, by="engine")
         case Revisit(feature):

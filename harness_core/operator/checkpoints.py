@@ -21,6 +21,7 @@ from harness_core.record import events as ev
 from harness_core.record.journal import now_iso
 from harness_core.record.state import PASSING, OpenCheckpoint
 from harness_core.run import Run
+from harness_core.steps.iterations import Iteration
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ class Subject:
     """`path sha256` of each piece as it lies there, `path gone` where it doesn't."""
     texts: Sequence[int]
     """By which event each feature got its text."""
+    iterations: Sequence[Iteration] = ()
+    """At the end of a design: those of which one is to stand."""
 
     @property
     def hash(self) -> str:
         verdict = None if self.verdict is None else (self.verdict.verdict, self.verdict.findings)
         texts = list(self.texts)
-        shown = (self.kind, list(self.features), self.commit, verdict, list(self.evidence), texts)
+        about = (self.kind, list(self.features), self.commit, verdict, list(self.evidence), texts)
+        shown = (*about, list(self.iterations)) if self.iterations else about
         return hashlib.sha256(msgspec.json.encode(shown, order="deterministic")).hexdigest()
 
 
@@ -53,7 +57,8 @@ def subject_of(run: Run, kind: str, features: Sequence[str]) -> Subject:
     shown = [*(piece.path for piece in pieces), *_contract_shown(run, kind)]
     evidence = [f"{path} {_digest(run, path)}" for path in shown]
     texts = [run.state.features[feature].reworded for feature in features]
-    return Subject(kind, features, run.git.head(), about, evidence, texts)
+    iterations = run.state.iterations if kind == "end" else ()
+    return Subject(kind, features, run.git.head(), about, evidence, texts, iterations)
 
 
 def _contract_shown(run: Run, kind: str) -> list[str]:
@@ -81,6 +86,7 @@ def open_checkpoint(run: Run, kind: str, features: Sequence[str], summary: str) 
         verdict=subject.verdict.verdict if subject.verdict else "",
         findings=[f"{finding.feature or 'the whole'}: {finding.where}" for finding in findings],
         evidence=list(subject.evidence),
+        iterations=list(subject.iterations),
     )
     control.save_checkpoint(run.dir, checkpoint)
     run.emit(
@@ -110,7 +116,8 @@ def follow_decision(run: Run, ledger: Ledger) -> bool:
     if asked is None or answer is None:
         return False
     now = subject_of(run, asked.kind, asked.features)
-    if answer.subject_hash != asked.subject_hash or now.hash != asked.subject_hash:
+    unknown = answer.choice is not None and answer.choice not in {one.number for one in now.iterations}
+    if unknown or answer.subject_hash != asked.subject_hash or now.hash != asked.subject_hash:
         run.emit(ev.CheckpointDecided(id=asked.id, decision="stale", by=answer.by, note=answer.note))
         open_checkpoint(run, asked.kind, asked.features, asked.summary)
         return False
@@ -122,6 +129,8 @@ def follow_decision(run: Run, ledger: Ledger) -> bool:
             by=answer.by,
             note=answer.note,
             overrides=answer.overrides,
+            iterations=list(now.iterations),
+            choice=answer.choice if answer.decision == "approve" else None,
         )
     )
     return True

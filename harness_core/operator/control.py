@@ -20,6 +20,7 @@ from harness_core.errors import Mistake
 from harness_core.layout import RunDir
 from harness_core.machine.files import MAX_TEXT, clear_way, create_once, read_bounded, write_whole
 from harness_core.record.journal import now_iso
+from harness_core.steps.iterations import Iteration
 
 SteerMode = Literal["now", "next"]
 Decision = Literal["approve", "reject", "skip"]
@@ -59,6 +60,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     findings: list[str] = []
     evidence: list[str] = []
+    iterations: list[Iteration] = []
+    """At the end of a design: those of which one is to stand."""
 
 
 class DecisionFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,8 @@ class DecisionFile(msgspec.Struct, frozen=True, kw_only=True):
     decided: str
     overrides: list[str] = []
     """Criteria on which the operator disagrees with the evaluator."""
+    choice: int | None = None
+    """The iteration of a design that is to stand; None leaves the best one."""
 
 
 class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,12 +224,20 @@ def read_decision(run: RunDir, checkpoint: str) -> DecisionFile | None:
 
 
 def decide(
-    run: RunDir, checkpoint: Checkpoint, decision: Decision, note: str = "", overrides: Sequence[str] = ()
+    run: RunDir,
+    checkpoint: Checkpoint,
+    decision: Decision,
+    note: str = "",
+    overrides: Sequence[str] = (),
+    choice: int | None = None,
 ) -> None:
-    """Answer a checkpoint, once. `overrides` are criteria on which the evaluator was wrong.
+    """Answer a checkpoint, once. `overrides` are criteria on which the evaluator was wrong, `choice` is the
+    iteration of a design that is to stand.
 
-    Raises Mistake when it has an answer or a needed note is missing.
+    Raises Mistake when it has an answer, a needed note is missing or there is nothing like that to choose.
     """
+    if choice is not None:
+        _check_choice(checkpoint, choice)
     if decision != "approve" and not note.strip():
         raise Mistake(
             f"say why with --note: the agents work from it ({decision} of checkpoint {checkpoint.id})"
@@ -237,6 +250,7 @@ def decide(
         subject_hash=checkpoint.subject_hash,
         decided=now_iso(),
         overrides=[_characters(criterion) for criterion in overrides],
+        choice=choice,
     )
     path, data = decision_path(run, checkpoint.id), msgspec.json.encode(answer)
     if create_once(path, data):
@@ -247,6 +261,14 @@ def decide(
     # What lies there answers nothing that was asked: somebody else's file must not lock the operator out.
     clear_way(path)
     write_whole(path, data)
+
+
+def _check_choice(checkpoint: Checkpoint, choice: int) -> None:
+    shown = ", ".join(f"{one.number} ({one.total:.1f})" for one in checkpoint.iterations)
+    if not shown:
+        raise Mistake(f"checkpoint {checkpoint.id} isn't the end of a design: nothing is there to choose")
+    if all(one.number != choice for one in checkpoint.iterations):
+        raise Mistake(f"there is no iteration {choice}: choose one of {shown}")
 
 
 def change_limits(run: RunDir, changed: Mapping[str, float | None]) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from harness_core.contract.record import Status
 from harness_core.evidence.claim import Piece
+from harness_core.steps.iterations import Iteration
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -322,6 +323,10 @@ class CheckpointDecided(Event, frozen=True, kw_only=True, tag="checkpoint_decide
     note: str = ""
     overrides: list[str] = []
     """Criteria on which the operator disagrees with the evaluator: their findings count no more."""
+    iterations: list[Iteration] = []
+    """Of a design that was asked about: those that were shown."""
+    choice: int | None = None
+    """Which of them the operator chose; None leaves the best one."""
 
 
 class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):

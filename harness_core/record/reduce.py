@@ -301,6 +301,7 @@ def _checkpoint_decided(state: RunState, event: ev.CheckpointDecided) -> None:
                 state.sprint.accepted = "operator"
             elif event.decision == "reject":
                 state.sprint.rounds_granted = state.sprint.reviewed
+        state.choice = event.choice
         whole = asked.kind == "end" or not asked.features
         state.sent_back = whole and event.decision == "reject"
 
@@ -312,6 +313,8 @@ def _verdict(state: RunState, event: ev.Verdict) -> None:
     if len(event.scope) != 1 or state.sprint is not None:
         state.needs_work = 0 if passed else state.needs_work + 1
     if event.iteration:
+        # What was chosen before was chosen among fewer.
+        state.choice = state.chosen = None
         judged = Iteration(event.iteration, event.total or 0.0, passed, event.commit)
         state.iterations = [*state.iterations, judged]
     wrong = refuted(event)

@@ -159,6 +159,8 @@ class RunState(msgspec.Struct):
     needs_work: int = 0
     """Verdicts in a row that wanted more work on several features or on the whole."""
     iterations: list[Iteration] = []
+    choice: int | None = None
+    """The iteration that the operator wants to stand; None leaves it to the score."""
     chosen: int | None = None
     """The iteration that stands at the end."""
     features: dict[str, FeatureState] = {}

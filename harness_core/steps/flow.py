@@ -82,9 +82,10 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Choose:
-    """Make the best iteration the one that stands."""
+    """Make an iteration the one that stands: the best one, or the one that the operator wants."""
 
     iteration: int
+    by: str = "engine"
 
 
 @dataclass(frozen=True)
@@ -334,7 +335,7 @@ def _iterated(state: RunState, plan: Plan) -> Step:
             "end", [], f"Iteration {top.number} of {len(scores)} scored best ({top.total:.1f}): keep it?"
         )
     if not chosen:
-        return Choose(top.number)
+        return Choose(top.number) if state.choice is None else Choose(state.choice, "operator")
     return Finish(Exit.DONE, f"iteration {chosen} of {len(scores)} stands")
 
 

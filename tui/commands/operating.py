@@ -81,12 +81,21 @@ def stop(directory: str, finish: bool, now: bool) -> None:
     metavar="CRITERION",
     help="The evaluator is wrong by this criterion: its findings count no more. Can be repeated.",
 )
-def approve(directory: str, number: str | None, note: str, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--choose",
+    "choice",
+    type=int,
+    metavar="ITERATION",
+    help="At the end of a design: the iteration that is to stand, in place of the best one.",
+)
+def approve(
+    directory: str, number: str | None, note: str, overrides: tuple[str, ...], choice: int | None
+) -> None:
     """Agree with what waits for you.
 
     That is the open checkpoint; with a number N only if it is that one.
     """
-    _decide(directory, number, "approve", note, overrides)
+    _decide(directory, number, "approve", note, overrides, choice)
 
 
 @click.command()
@@ -126,6 +135,7 @@ def _decide(
     decision: control.Decision,
     note: str,
     overrides: tuple[str, ...] = (),
+    choice: int | None = None,
 ) -> None:
     from harness_core.record.fold import fold  # noqa: PLC0415
 
@@ -142,7 +152,8 @@ def _decide(
         if criterion not in known:
             there = ", ".join(sorted(known)) or "none"
             raise Mistake(f"--override {criterion}: the findings name no such criterion; there are {there}")
-    control.decide(run_dir, checkpoint, decision, note, overrides)
-    say(f"Checkpoint {checkpoint.id}: {decision}.")
+    control.decide(run_dir, checkpoint, decision, note, overrides, choice)
+    stands = f", iteration {choice} stands" if choice is not None else ""
+    say(f"Checkpoint {checkpoint.id}: {decision}{stands}.")
     if not engine_alive(run_dir):
         say_no_engine(directory)
