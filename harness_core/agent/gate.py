@@ -6,8 +6,6 @@ what was committed. Between two requests: steering and limits.
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import hashlib
 import os
 import time
@@ -18,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from harness_core import loops
+from harness_core.agent.circles import Circles
 from harness_core.agent.subagents import Subagents
 from harness_core.box import sandbox
 from harness_core.brake import Brake
 from harness_core.contract.ledger import Ledger
 from harness_core.evidence import claim as evd
-from harness_core.evidence.written import FILE_TOOLS, note_written, target
+from harness_core.evidence.written import FILE_TOOLS, note_written
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.order import GUARDS, failure
@@ -39,8 +37,6 @@ from harness_core.run import Run
 
 CLAIM = "mcp__longwatch__claim_feature"
 _PASS: dict[str, Any] = {}
-_AGENTS = 16
-"""Agents whose last calls are kept at once."""
 
 
 @dataclass
@@ -64,8 +60,7 @@ class Announced:
 
 @dataclass
 class Gate:
-    """The hooks of one session. `limit` is set when one has ended the turn, `circle` when going round in
-    circles has."""
+    """The hooks of one session. `limit` is set when one has ended the turn."""
 
     run: Run
     ledger: Ledger
@@ -81,19 +76,17 @@ class Gate:
     ports: Callable[[], Sequence[int]] = lambda: ()
     """The ports of this machine that a boxed shell is to reach."""
     limit: LimitHit | None = None
-    circle: loops.Circle | None = None
+    circles: Circles = field(init=False)
     last_call: str | None = None
     judged: set[str] = field(default_factory=set)
     announced: dict[str, Announced] = field(default_factory=dict)
     subagents: Subagents = field(default_factory=Subagents)
     running: dict[str, Running] = field(default_factory=dict)
     _evidence_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _loops: dict[str | None, loops.Loops] = field(default_factory=dict)
-    """By the agent that goes round: a subagent, or None for the session's own."""
-    _warnings: loops.Warnings = field(default_factory=loops.Warnings)
 
     def __post_init__(self) -> None:
         self._evidence_seen = self._scan_evidence()
+        self.circles = Circles(self.run)
 
     # --- Hooks --------------------------------------------------------------------------------------
 
@@ -164,9 +157,9 @@ class Gate:
             self.finish(call["tool_use_id"])
         if self.limit_now() is not None:
             return {"continue_": False, "stopReason": f"Longwatch: {self.limit}"}
-        warned = await self._warned(payload)
-        if self.circle is not None:
-            return {"continue_": False, "stopReason": f"Longwatch: {self.circle.what}"}
+        warned = await self.circles.warned(payload.get("agent_id"), payload["tool_calls"])
+        if self.circles.closed is not None:
+            return {"continue_": False, "stopReason": f"Longwatch: {self.circles.closed.what}"}
         said = ""
         if not payload.get("agent_id") and self.role != "evaluator":
             self.steering.collect()
@@ -174,39 +167,6 @@ class Gate:
         if text := "\n\n".join(filter(None, (said, warned))):
             return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
         return _PASS
-
-    async def _warned(self, payload: Any) -> str:
-        """What an agent is told that goes round in circles; one that was told before has its turn ended."""
-        agent = payload.get("agent_id")
-        if len(self._loops) > _AGENTS:
-            self._loops.clear()
-        held = self._loops.setdefault(agent, loops.Loops())
-        for call in payload["tool_calls"]:
-            circle = await self._circle(held, call)
-            if circle is None:
-                continue
-            again = self._warnings.again(circle)
-            after = ", after it was told so" if again else ""
-            self.run.emit(ev.LoopDetected(what=circle.what + after, times=circle.times))
-            if again:
-                self.circle = circle
-            return loops.warning(circle)
-        return ""
-
-    async def _circle(self, held: loops.Loops, call: Mapping[str, Any]) -> loops.Circle | None:
-        """The circle that this call closes. The project's files are looked at where the call came before."""
-        tool, arguments = str(call.get("tool_name")), call.get("tool_input") or {}
-        done = loops.ended(tool, arguments, call.get("tool_response"))
-        if held.knows(done):
-            tree = await asyncio.to_thread(self.run.git.fingerprint)
-            done = dataclasses.replace(done, tree=tree)
-        circle = held.take(done)
-        if circle is None and tool in FILE_TOOLS:
-            path = evd.relative_to(self.run.dir.root, target(_call(call, None)))
-            content = evd.fingerprint(self.run.dir.root / path) if path is not None else None
-            if path is not None and content is not None:
-                return held.take_content(path, content.sha256)
-        return circle
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""

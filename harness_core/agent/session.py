@@ -392,8 +392,8 @@ class Session:
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
             return Outcome(End.LIMIT, str(self._gate.limit))
-        if self._gate.circle is not None and not judged:
-            return Outcome(End.LOOP, self._gate.circle.what)
+        if (circle := self._gate.circles.closed) is not None and not judged:
+            return Outcome(End.LOOP, circle.what)
         if result.terminal_reason == "prompt_too_long":
             return Outcome(End.TOO_LONG, "the conversation is too long for the model")
         if result.is_error:
