@@ -68,15 +68,18 @@ SECRET_CODE = lazy(
 ENVIRONMENT = lazy(
     r"(?<!\.\.\.)process\.env\s*(?=[;,)\]}\n]|$)|(?:JSON\.stringify|console\.\w+"
     r"|Object\.\w+)\s*\(\s*(?:\{\s*\.\.\.)?process\.env\s*[),}]"
-    r"|\bin\s+process\.env\b|(?<!\*\*)(?:\bos|\))\.environ\s*(?=[;,)\]}\n]|$)|\.environ\.(?:items|values|copy)"
+    r"|\bin\s+process\.env\b|(?<!\*\*)(?:\bos|\))\.environ\s*(?=[;,)\]}\n]|$)|\benviron\.(?:items|values|copy)"
     r"|\.environb\b|(?:dict|print|str|repr|list|dumps)\s*\(\s*(?:dict\s*\()?(?:\{\s*\*\*\s*)?os\.environ\s*[)}]"
     r"|for\s+\w+(?:\s*,\s*\w+)?\s+in\s+os\.environ|%ENV\b|\bENV\.(?:each|to_h|to_a|inspect"
-    r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\$_ENV\b(?!\[)|\bENVIRON\b(?!\[)|Deno\.env\.toObject"
+    r"|map)|\bp(?:uts|rint)?\s+ENV\s*$|getenv\(\s*\)|\$_(?:ENV|SERVER)\b(?!\[)|phpinfo\s*\(|\bBun\.env\s*(?=[;,)\]}\n]|$)"
+    r"|(?<!import )(?<![\w.])environ\s*(?=[;,)\]}\n]|$)"
+    r"|\{[^}]*\benv\b[^}]*\}\s*=\s*process\s*[;\n][\s\S]*\benv\s*(?=[;,)\]\n]|$)"
+    r"|\bENVIRON\b(?!\[)|Deno\.env\.toObject"
 )
 PASSED_ON = lazy(
     r"\b(\w+)\s*=\s*(?:dict\(\s*)?os\.environ(?:\.copy\(\))?(?=[\s;)])(?=[\s\S]*\benv\s*=\s*\1\b)(?![\s\S]*print\(\s*\1\s*\))"
     r"|\benv\s*=\s*(?:dict\(\s*)?os\.environ\b(?:\.copy\(\))?|\benv:\s*process\.env(?=\s*[,}])"
-    r"|\b(?:const|let|var)\s*\{[\w\s,]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
+    r"|\b(?:const|let|var)\s*\{[^{}]*\}\s*=\s*process\.env(?=\s*(?:[;\n]|$))"
 )
 """The environment handed to a child, or single variables taken from it: that shows nothing by itself."""
 NAMED_ENVIRONMENT = lazy(
@@ -150,9 +153,14 @@ def inline_code(command: Command) -> Iterator[str]:
         yield "\n".join(command.input.feeds)
 
 
+def without_joins(code: str) -> str:
+    """Code in which texts that are put together from pieces stand whole."""
+    return re.sub(r"(['\"`])\s*[+.]?\s*\1", "", code)
+
+
 def code_problem(code: str) -> str | None:
     """Why inline code may not run, or None."""
-    joined = re.sub(r"(['\"`])\s*[+.]?\s*\1", "", code)
+    joined = without_joins(code)
     if SECRET_CODE.search(joined):
         return "the code names credentials, which no agent reads. Use a placeholder or ask the operator."
     if ENVIRONMENT.search(PASSED_ON.sub(_names_taken, joined)):
@@ -176,7 +184,7 @@ def code_problem(code: str) -> str | None:
 
 def _names_taken(found: re.Match[str]) -> str:
     """What stays of a passage that hands the environment on: the names that it takes, for the next rule."""
-    names = re.search(r"\{([\w\s,]*)\}", found[0])
+    names = re.search(r"\{([^{}]*)\}", found[0])
     secret = names and any(is_secret_name(name) for name in re.findall(r"\w+", names[1]))
     return "process.env;" if secret else ""
 

@@ -19,7 +19,7 @@ WHOLE_ENVIRONMENT = (
 def secrets_problem(command: Command) -> str | None:
     """Why a command would show a credential of the environment, or None."""
     name = program(command)
-    if name in ("[", "test"):
+    if name in ("[", "test") or (name == "export" and all(is_secret_name(key) for key, _ in command.assigns)):
         return None
     for variable in sorted(command.reveals | command.input.reveals):
         if is_secret_name(variable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness_core.guards import GuardContext
@@ -29,9 +29,7 @@ REFUSED: Mapping[str, str] = {
         name_set("rebase filter-branch filter-repo gc prune repack replace reflog-expire update-ref"), HISTORY
     ),
     **dict.fromkeys(
-        name_set(
-            "read-tree checkout-index commit-tree write-tree fast-import symbolic-ref hash-object mktree"
-        ),
+        name_set("read-tree checkout-index commit-tree write-tree fast-import symbolic-ref mktree"),
         PLUMBING,
     ),
     **dict.fromkeys(
@@ -46,12 +44,18 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(name_set("difftool mergetool citool gui gitk web--browse"), EXECUTES),
     "clean": DISCARD,
 }
+HARMLESS_FORMS: Mapping[str, frozenset[str]] = {
+    "clean": name_set("-n --dry-run"),
+    "rebase": name_set("--abort --quit"),
+    "worktree": name_set("--dry-run"),
+}
+"""Options that make a refused subcommand only tell, or take itself back."""
 READS = name_set(
     "status log diff show blame annotate grep ls-files ls-tree ls-remote rev-parse rev-list describe shortlog"
     " cat-file name-rev merge-base for-each-ref show-ref show-branch whatchanged "
     "diff-tree diff-index diff-files"
     " check-ignore check-attr count-objects fsck version help var range-diff cherry "
-    "verify-commit reflog stripspace"
+    "verify-commit reflog stripspace hash-object"
 )
 CHANGES = name_set(
     "add commit init clone checkout switch restore reset branch tag merge stash "
@@ -83,7 +87,7 @@ SAFE_KEYS = lazy(
     r"|feature\..*|help\.autocorrect)(\..*)?"
 )
 HARMLESS_PAGERS = frozenset({"cat", "less", "", "more", "less -R", "less -FRX", "true"})
-EXECUTING = lazy(r"(--open-files-in-pager|--ext-diff|--upload-pack|--receive-pack|--exec(=|$)|--template)")
+EXECUTING = name_set("--open-files-in-pager --ext-diff --upload-pack --receive-pack --exec --template")
 OTHER_COMMIT = lazy(rf"[~^@]|^[0-9a-f]{{7,40}}$|^ORIG_HEAD|^origin/|{ANY}")
 ROOT_PATHSPECS = frozenset({".", "./", ":/", ":", "*", ":/*", "./*", "..", ":(top)", ":/."})
 
@@ -125,7 +129,7 @@ def git_problem(command: Command, ctx: GuardContext) -> str | None:
 
 
 def _subcommand(name: str, rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
-    if name == "clean" and _flags(rest, "-n", "--dry-run"):
+    if _flags(rest, *HARMLESS_FORMS.get(name, ())):
         return None
     if name in REFUSED:
         return f"`git {name}`: {REFUSED[name]}"
@@ -140,7 +144,7 @@ def _subcommand(name: str, rest: Args, cwds: Cwds, ctx: GuardContext) -> str | N
             "show, diff or status."
         )
     for word in rest:
-        if EXECUTING.match(word):
+        if _means(word, EXECUTING):
             return f"`git {name} {shown(word)}`: {EXECUTES}"
     rule = RULES.get(name)
     problem = rule(rest, cwds, ctx) if rule else None
@@ -186,12 +190,20 @@ def _targets(words: Iterator[str] | Args, cwds: Cwds, ctx: GuardContext, whole: 
     return None
 
 
+def _means(word: str, names: Iterable[str]) -> bool:
+    """Whether an option is one of these. Git takes a long option's beginning for the whole."""
+    option = word.partition("=")[0]
+    return option in names or (
+        len(option) > 2 and option[:2] == "--" and any(name.startswith(option) for name in names)
+    )
+
+
 def _flags(rest: Args, *names: str) -> bool:
     letters = {name[1] for name in names if re.fullmatch(r"-\w", name)}
     for word in rest:
         if word == "--":
             return False
-        if word.partition("=")[0] in names:
+        if _means(word, names):
             return True
         if re.fullmatch(r"-[A-Za-z]+", word) and letters & set(word[1:]):
             return True
@@ -277,6 +289,9 @@ def _stash(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
         )
     if _flags(rest, "-a", "--all"):
         return f"`git stash --all`: {DISCARD}"
+    if rest[:1] == ["push"]:
+        _, operands = split_options(rest[1:], "-m --message")
+        return _targets(map(_spread, operands), cwds, ctx, whole=False)
     return None
 
 
@@ -341,7 +356,9 @@ def _push(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
         "--delete",
         "--prune",
     }
-    if forced & set(options) or any(word.startswith((":", "+")) for word in operands[1:]):
+    if any(_means(option, forced) for option in options) or any(
+        word.startswith((":", "+")) for word in operands[1:]
+    ):
         return f"a forced or deleting push: {HISTORY}"
     remote = options.get("--repo") or (operands[0] if operands else "origin")
     if remote not in ctx.git_remotes:
@@ -452,6 +469,10 @@ def _reflog(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     return None
 
 
+def _hash_object(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
+    return f"`git hash-object -w`: {PLUMBING}" if _flags(rest, "-w") else None
+
+
 def _ls_remote(rest: Args, cwds: Cwds, ctx: GuardContext) -> str | None:
     return _fetch(rest, cwds, ctx)
 
@@ -484,6 +505,7 @@ RULES: Mapping[str, Rule] = {
     "grep": _grep,
     "reflog": _reflog,
     "ls-remote": _ls_remote,
+    "hash-object": _hash_object,
     "init": _init,
     "update-index": _update_index,
     "bisect": _subverb({"run": EXECUTES, "visualize": EXECUTES, "view": EXECUTES}),

@@ -28,9 +28,11 @@ WGET_VALUED = (
     " --method --body-data -U --user-agent --user --password -w --wait -e -i --input-file --base -B"
 )
 BROWSERS = name_set("chromium chromium-browser google-chrome google-chrome-stable firefox")
+LOAD_TESTERS = name_set("ab hey wrk siege oha autocannon")
 HTTPIE_METHODS = name_set("GET POST PUT PATCH DELETE HEAD OPTIONS")
+POSTGRES = name_set("psql pg_dump pg_restore pg_isready createdb dropdb")
 DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready", "createdb", "dropdb"), ("-h", "--host")),
+    **dict.fromkeys(POSTGRES, ("-h", "--host")),
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb"), ("-h", "--host")),
     **dict.fromkeys(("redis-cli", "cqlsh"), ("-h", "-u")),
     **dict.fromkeys(("mongosh", "mongo", "mongodump"), ("--host",)),
@@ -73,6 +75,12 @@ def network_problem(command: Command) -> str | None:
     if name in ("http", "https", "httpie", "xh"):
         operands = [word for word in args if not word.startswith("-") and word not in HTTPIE_METHODS]
         return _urls(name, [re.sub(r"^(?=[:/])", "localhost", word) for word in operands[:1]])
+    if name in LOAD_TESTERS:
+        addresses = [word for word in args if "://" in word] or args[-1:]
+        return _urls(name, [*addresses, *(word for word in args if re.match(r"-[xX]|-f$|--proxy", word))])
+    if name == "grpcurl":
+        hosts = [word for word in args if re.fullmatch(r"[^-{/][^/{]*:\d+", word)]
+        return _urls(name, hosts or ["…"])
     if name == "rsync":
         remote = next((word for word in args if not word.startswith("-") and REMOTE_PATH.match(word)), None)
         return f"`rsync {shown(remote)}` reaches another host. {LOCAL}" if remote else _rsync_shell(args)
@@ -129,6 +137,8 @@ def _database(name: str, args: list[str]) -> str | None:
         if host and not host.startswith("/") and option != "-u" and not is_loopback(host):
             return f"`{name}` would connect to {shown(host)}. {LOCAL}"
     for word in (*operands, *options.values()):
-        if "://" in word and url_host(word) and not is_loopback(url_host(word)):
-            return f"`{name}` would connect to {shown(url_host(word))}. {LOCAL}"
+        named = re.search(r"\bhost(?:addr)?\s*=\s*'?([^\s']+)", word) if name in POSTGRES else None
+        host = url_host(word) if "://" in word else named[1] if named else ""
+        if host and not host.startswith("/") and not is_loopback(host):
+            return f"`{name}` would connect to {shown(host)}. {LOCAL}"
     return None

@@ -71,6 +71,9 @@ NPX_TOOLS = (
         "autocannon lighthouse depcheck"
         " madge license-checker size-limit bundlesize source-map-explorer "
         "markdown-link-check sharp-cli svgo pa11y axe"
+        " svelte-kit vike vite-node ts-node-dev tsc-watch sort-package-json patch-package only-allow"
+        " del-cli cpx copyfiles ncp cpy-cli sass-embedded uglify-js terser html-minifier-terser workbox-cli"
+        " microbundle elm elm-test gulp grunt @redocly/cli react-router @react-router/dev hardhat cap ionic"
         " html-validate stylelint-config-standard tailwind jscodeshift ts-jest ts-prune knip"
     )
 )
@@ -82,6 +85,7 @@ NPM_SCRIPTED = frozenset({"--script-shell", "--node-options", "--userconfig", "-
 INSTALLERS = name_set("pip pip3 uv pipenv poetry pdm rye conda mamba gem cargo deno composer")
 PYTHONS = name_set("python python2 python3")
 INSTALLING = name_set("install add sync i in run download wheel require upgrade inject")
+REMOVING = name_set("remove purge autoremove erase uninstall del")
 INDEX_OPTIONS = name_set(
     "--index-url --extra-index-url --find-links --default-index --index --source --clear-sources --git"
 )
@@ -115,15 +119,13 @@ def package_problem(command: Command, ctx: GuardContext) -> str | None:
         return _docker(args, command, ctx)
     if name in ("make", "gmake"):
         return _make(args, command, ctx)
-    if name in ("apt", "apt-get", "yum", "dnf", "apk") and "install" in args:
-        return None
+    if name in ("apt", "apt-get", "yum", "dnf", "apk", "brew") and REMOVING & set(args):
+        return f"`{name}` would take programs away from the machine. Leave what is installed."
     return None
 
 
 def _publishes(name: str, args: list[str]) -> str | None:
-    closed = PUBLISHING.get(name)
-    if not closed:
-        return None
+    closed = PUBLISHING.get(name, frozenset())
     _, rest = operands_after(
         args, NPM_VALUED | {"-f", "-p", "--project-name", "--profile", "--manifest-path"}
     )
@@ -131,6 +133,8 @@ def _publishes(name: str, args: list[str]) -> str | None:
         verb = " ".join(rest[:length])
         if verb in closed:
             return f"`{name} {verb}`: {PUBLISH}"
+    if name in PYTHONS and rest[:1] == ["setup.py"] and {"upload", "register"} & set(rest):
+        return f"`python setup.py upload`: {PUBLISH}"
     later = [word for word in rest if word in closed]
     goals = name in ("mvn", "mvnw", "gradle", "gradlew", "sbt", "lein")
     if (goals and later) or (name == "yarn" and rest[:2] == ["npm", "publish"]):
@@ -209,7 +213,10 @@ def _npm(name: str, args: list[str], command: Command, ctx: GuardContext) -> str
             return problem
     if verb in ("config", "c", "get") and any(re.search(r"(?i)_auth|token|password", w) for w in rest):
         return f"`{name} config` of a credential, which no agent reads. Ask the operator."
-    if verb in ("config", "c", "set") and any(word in ("set", "edit", "delete") for word in rest[:2]):
+    in_project = "--location=project" in args or ["--location", "project"] in map(
+        list, itertools.pairwise(args)
+    )
+    if not in_project and verb in ("config", "c", "set") and {"set", "edit", "delete"} & set(rest[:2]):
         return f"`{name} config set` writes the user's own settings. Use a .npmrc in the project."
     return None
 
@@ -261,6 +268,16 @@ def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
         )
     if args[:1] and args[0] in ("rm", "kill", "stop", "rmi") and any(ANY in word for word in args):
         return f"`docker {args[0]}` of what isn't named may end what others own. Name the containers."
+    if (args[:1] == ["inspect"] or args[:2] == ["container", "inspect"]) and _shows_settings(args):
+        return (
+            "`docker inspect` shows what a container was given, credentials too. "
+            "Ask for one part: `--format '{{json .State}}'`."
+        )
+    if {"build", "buildx"} & set(args[:2]) and any(ADDRESS.match(word) for word in args):
+        return "`docker build` of an address runs code from there. Build from the run's directory."
+    for option, folder in itertools.pairwise(args):
+        if option in ("-f", "--file", "--env-file") and target_problem(folder, command.cwds, ctx.root):
+            return f"`docker {option} {shown(folder)}` lies outside the run. Use a file inside it."
     for index, word in enumerate(args):
         if DOCKER_CLOSED.fullmatch(word) or (
             word in ("--pid", "--ipc", "--userns") and args[index + 1 : index + 2] == ["host"]
@@ -276,12 +293,24 @@ def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
         handed = re.fullmatch(r"(?:-e|--env)=?(\w*)", word)
         if handed and is_secret_name(handed[1] or args[min(index + 1, len(args) - 1)]):
             return f"`docker {shown(word)}` hands a credential to a container. Use a placeholder."
-        if index == 0 and re.match(r"-H|--host|--context|-c$", word):
+        if index == 0 and (re.match(r"-H|--host|--context|-c$", word) or args[:2] == ["context", "use"]):
             return f"`docker {shown(word)}` talks to another daemon. Use the one of this machine."
         problem = _mount(mount, command, ctx) if mount else None
         if problem:
             return problem
     return None
+
+
+def _shows_settings(args: list[str]) -> bool:
+    """Whether an inspection prints a container's environment, as it does when no part is asked for."""
+    asked = [
+        after if word in ("-f", "--format") else word.partition("=")[2]
+        for word, after in itertools.pairwise((*args, ""))
+        if re.match(r"(-f|--format)(=|$)", word)
+    ]
+    return not asked or any(
+        not is_exact(part) or re.search(r"Env|\.Config(?!\.)|(?<![\w.)])\.(?!\w)", part) for part in asked
+    )
 
 
 def _mount(text: str, command: Command, ctx: GuardContext) -> str | None:

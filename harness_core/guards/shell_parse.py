@@ -22,6 +22,7 @@ from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Red
 from harness_core.guards.shell_words import (
     ANY,
     HIDDEN_RUN,
+    JOB,
     LEFT_OVER,
     TOKEN,
     Unparsable,
@@ -86,7 +87,7 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
         raise Unparsable("it is too long or holds a null byte")
     # The grammar's scanner crashes on some characters beyond ASCII. To Bash they are all plain text, as a
     # dot is, which ends a variable's name as they do.
-    tree = _parser().parse(_BEYOND_ASCII.sub(b".", source)).root_node
+    tree = _tree(_BEYOND_ASCII.sub(b".", source))
     if tree.has_error:
         raise Unparsable("it has a syntax error, or a form of Bash that this guard doesn't read")
     walker = _Walker(source, root, cwds or (root,))
@@ -100,6 +101,26 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
         frozenset(walker.functions),
         frozenset((*known.assigned, *known.listed, *known.read)),
     )
+
+
+def _tree(source: bytes) -> Node:
+    """The syntax tree. The grammar takes a here-document's first line for arguments if it begins with a
+    backslash, so there it is shown a dot instead; what the line says is read from the text itself."""
+    tree = _parser().parse(source).root_node
+    for at in _swallowed(tree):
+        source = source[:at] + b"." + source[at + 1 :]
+        tree = _parser().parse(source).root_node
+    if any(True for _ in _swallowed(tree)):
+        raise Unparsable("a here-document begins in a way that isn't understood")
+    return tree
+
+
+def _swallowed(node: Node) -> Iterator[int]:
+    """Where a here-document's text begins that the tree holds as arguments."""
+    if node.type == "heredoc_redirect":
+        yield from (child.start_byte + 1 for child in node.children if (child.text or b"")[:2] == b"\n\\")
+    for child in node.children:
+        yield from _swallowed(child)
 
 
 class _Walker:
@@ -471,7 +492,9 @@ class _Walker:
             if any("=" in word for word in words):
                 raise Unparsable("it declares a variable in a form whose name isn't plain")
             argv = (self.expander.text(node.children[0]), *words)
-        self._emit(Command(argv, place.cwds, pairs, number=next(self._number)))
+        exports = argv[:1] == ("export",) or "-x" in argv
+        shows = frozenset(self.expander.reveals) if exports else frozenset()
+        self._emit(Command(argv, place.cwds, pairs, reveals=shows, number=next(self._number)))
 
     def _pairs(self, node: Node) -> list[tuple[str, str]]:
         name = node.child_by_field_name("name")
@@ -532,10 +555,28 @@ class _Walker:
         lines: dict[str, None] = {}
         for binding in self.expander.bindings(itertools.chain(*words)):
             argv = [w for word in words for w in self._fields(word, binding)]
-            lines.update(
-                dict.fromkeys(printed(argv, self._here, taken.feeds if taken.piped else None, self.root))
-            )
+            if argv[:1] == ["cat"] and len(argv) == 2 and argv[1].endswith(".pid") and is_exact(argv[1]):
+                made = self._noted(argv[1])
+            else:
+                made = printed(argv, self._here, taken.feeds if taken.piped else None, self.root)
+            lines.update(dict.fromkeys(made))
         return tuple(lines) or (ANY,)
+
+    def _noted(self, name: str) -> Lines:
+        """The number in a pid file: `$!` where this script notes that there or nothing is noted yet."""
+        notes = [
+            command.argv
+            for command in self.commands
+            for redirect in (*command.redirects, *command.outer)
+            if redirect.writes and redirect.target == name
+        ]
+        files = [(cwd / name).resolve() for cwd in self._here if cwd]
+        if notes:
+            return (JOB,) if all(argv == ("echo", JOB) for argv in notes) else (ANY,)
+        if not all(self._here) or not all(file.is_relative_to(self.root) for file in files):
+            return (ANY,)
+        texts = [file.read_text("utf-8", "replace")[:20].strip() for file in files if file.is_file()]
+        return tuple(text if text.isdigit() else ANY for text in texts) or (JOB,)
 
 
 def _append(words: list[Word], node: Node) -> None:

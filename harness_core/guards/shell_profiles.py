@@ -36,7 +36,7 @@ INSPECTION = name_set(
 FILES = name_set(
     "cp mv rm rmdir mkdir touch ln chmod install tee truncate mktemp rsync dd tar zip "
     "unzip gzip gunzip bzip2 bunzip2"
-    " xz unxz zstd unzstd 7z unlink patch shred rename mkfifo"
+    " xz unxz zstd unzstd 7z unlink patch shred mkfifo"
 )
 WRAPPING = name_set("env nohup timeout gtimeout time nice ionice setsid stdbuf xargs unbuffer xvfb-run")
 BUILDING = name_set(
@@ -46,6 +46,10 @@ BUILDING = name_set(
     "kotlin scalac scala dotnet msbuild"
     " swift swiftc xcodebuild ghc cabal stack ocaml dune opam zig nim crystal dart "
     "flutter elixir mix iex erl rebar3 gleam"
+    " maturin cython pyinstaller conan vcpkg xmake scons ccache valgrind gprof doxygen ctags"
+    " runghc runhaskell hpack jshell javap javadoc jdeps jlink erlc escript ocamlfind mage air wire swag"
+    " stringer rustdoc cpp objcopy guard yard vite-node esno ncc electron electron-builder elm purs spago"
+    " wat2wasm wasm2wat inkscape qpdf pdftoppm pyftsubset"
     " pkg-config autoconf automake autoreconf libtool configure protoc buf wasm-pack "
     "wasm-opt emcc tsc esbuild webpack"
     " rollup vite next nuxt astro parcel turbo nx lerna swc babel sass lessc postcss "
@@ -66,12 +70,15 @@ CHECKING = name_set(
     "autopep8 yapf pre-commit detekt"
     " swiftlint swiftformat ktfmt google-java-format hlint ormolu fourmolu ocamlformat pint rector"
     " taplo typos basedpyright pytype pyflakes pycodestyle interrogate"
+    " pip-audit safety semgrep gitleaks detect-secrets brakeman reek gofumpt govulncheck gosec revive"
+    " errcheck luacheck stylua selene vale alex spectral redocly eslint_d nixfmt"
     " cppcheck vulture pydocstyle codespell actionlint tflint djlint sqlfluff commitlint "
     "lint-staged depcheck madge"
 )
 TESTING = name_set(
     "pytest py.test tox nox coverage jest vitest mocha ava tap cypress playwright karma "
     "jasmine phpunit pest rspec"
+    " nose2 mutmut stryker wdio testcafe nightwatch busted shellspec kcov"
     " cucumber behave robot c8 nyc nodemon lighthouse newman k6 gotestsum nextest bats"
     " wait-on chromium chromium-browser google-chrome google-chrome-stable firefox Xvfb scrot"
 )
@@ -80,6 +87,7 @@ PACKAGING = name_set(
     "hatch rye conda mamba micromamba"
     " gem bundle bundler composer brew apt apt-get dpkg apk yum dnf nvm fnm volta asdf "
     "mise pyenv rbenv virtualenv nix"
+    " luarocks"
     " npm-run-all concurrently cross-env dotenv husky changeset node-gyp easy_install"
 )
 RUNTIMES = name_set(
@@ -92,10 +100,14 @@ RUNTIMES = name_set(
 DATABASES = name_set(
     "sqlite3 psql pg_dump pg_restore pg_isready createdb dropdb initdb pg_ctl mysql "
     "mysqldump mysqladmin mariadb redis-cli"
+    " memcached mailpit meilisearch minio"
     " redis-server mongosh mongo mongodump mongod duckdb cqlsh influx clickhouse-client"
 )
 CONTAINERS = name_set("docker docker-compose podman podman-compose buildah colima")
-OTHER = name_set("git curl wget http httpie pkill killall adb init.sh gradlew mvnw openssl mkcert")
+OTHER = name_set(
+    "git curl wget http httpie grpcurl ab hey wrk siege oha"
+    " pkill killall adb init.sh gradlew mvnw openssl mkcert"
+)
 
 DEVELOPER = (
     BUILTINS

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness_core.guards import GuardContext
 from harness_core.guards.patterns import lazy
+from harness_core.guards.shell_code import inline_code, without_joins
 from harness_core.guards.shell_environment import (
     declare_problem,
     env_problem,
@@ -39,7 +41,7 @@ from harness_core.guards.shell_writes import split_options, writes
 EXECUTING: Mapping[str, re.Pattern[str]] = {
     "tar": lazy(
         r"--checkpoint-action.*|--to-command.*|--use-compress-program.*|-I.*"
-        r"|--rsh-command.*|-F.*|--info-script.*"
+        r"|--rsh-command.*|-F.*|--info-script.*|--absolute-names|-[A-Za-z]*P[A-Za-z]*|[cxtru][A-Za-z]*P[A-Za-z]*"
     ),
     "sort": lazy(r"--compress-program.*"),
     "zip": lazy(r"-TT|--unzip-command.*"),
@@ -63,7 +65,10 @@ EXECUTING: Mapping[str, re.Pattern[str]] = {
         ("gcc", "g++", "cc", "c++", "clang", "clang++"), lazy(r"-wrapper|-B.*|-specs=.*|-fplugin.*")
     ),
     "cargo": lazy(r".*(runner|linker|wrapper|rustc)\s*=.*"),
-    **dict.fromkeys(("make", "gmake"), lazy(r".*\$[({]shell.*", re.DOTALL)),
+    **dict.fromkeys(
+        ("make", "gmake"), lazy(r".*\$[({]shell.*|-[a-zA-Z]*p[a-zA-Z]*|--print-data-base", re.DOTALL)
+    ),
+    "php": lazy(r"-i|--info"),
     "unset": lazy(r"LONGWATCH\w*"),
     "node": lazy(r"--inspect-brk=0\.0\.0\.0.*"),
     "ps": lazy(r"(?!-)[a-zA-Z]*e[a-zA-Z]*|-[a-zA-Z]*E[a-zA-Z]*"),
@@ -273,31 +278,64 @@ def _folder_of_link(link: str, cwd: Path | None) -> Path | None:
     return path if path.is_dir() else path.parent
 
 
+HARNESS_CODE = lazy(r"(?:^|.*/)(?:harness_core|tui)/.*\.pyc?")
+HARNESS_IMPORT = lazy(
+    r"\b(?:from|import)\s+(?:[\w.]+(?:\s+as\s+\w+)?\s*,\s*)*(harness_core|tui)\b"
+    r"|(?:__import__|import_module|run_module|find_spec)\s*\(\s*['\"](harness_core|tui)\b"
+)
+
+
 def _python(command: Command, ctx: GuardContext) -> str | None:
-    args = command.argv[1:]
-    if "-m" in args[:-1]:
-        module = args[args.index("-m") + 1]
+    for module in _modules(command):
         reason = FORBIDDEN.get(module)
-        if module.partition(".")[0] in ("harness_core", "tui"):
+        package = module.partition(".")[0]
+        if package == "harness_core" or (package == "tui" and not _has_own("tui", command)):
             reason = FORBIDDEN["longwatch"]
         if reason:
-            return f"`python -m {module}`: {reason}."
+            return f"`python` with {shown(module)}: {reason}."
+    for word in command.argv[1:]:
+        if HARNESS_CODE.fullmatch(word) and target_problem(word, command.cwds, ctx.root):
+            return f"`python {shown(word)}`: {FORBIDDEN['longwatch']}."
     return None
+
+
+def _modules(command: Command) -> Iterator[str]:
+    """The module that Python is to run, and those of the harness that its inline code imports."""
+    for word, after in itertools.pairwise((*command.argv[1:], "")):
+        found = re.fullmatch(r"-[bBdEiIOPqsSuvx]*m(.*)", word)
+        if found:
+            yield found[1] or after
+            break
+    for code in inline_code(command):
+        for package, named in HARNESS_IMPORT.findall(without_joins(code)):
+            yield package or named
+
+
+def _has_own(package: str, command: Command) -> bool:
+    """Whether Python, started where the command starts it, finds a package of the run by that name."""
+    if any(re.fullmatch(r"-\w*[IP]\w*", word) for word in command.argv[1:]):
+        return False
+    return all(
+        cwd is not None and ((cwd / package / "__init__.py").is_file() or (cwd / f"{package}.py").is_file())
+        for cwd in command.cwds
+    )
 
 
 def _shells_out(command: Command, ctx: GuardContext) -> str | None:
     """Database shells have commands that start programs or write files."""
-    texts = [*command.argv[1:], command.input.text or ""]
+    texts = [*command.argv[1:], command.input.text or "", *command.input.feeds]
     for text in texts:
         if re.search(
-            r"(?m)^\s*\\!|;\s*\\!|^\s*\.(shell|system)\b|\bsystem\s+\w|\bFROM\s+PROGRAM\b"
-            r"|\bTO\s+PROGRAM\b|\\copy.*program",
+            r"(?m)^\s*\\!|;\s*\\!|^\s*\.(shell|system|load)\b|\bsystem\s+\w|\bFROM\s+PROGRAM\b"
+            r"|\bTO\s+PROGRAM\b|\\copy.*program|\bload_extension\s*\(|\bwritefile\s*\((?!\s*')",
             text,
             re.I,
         ):
             return f"`{program(command)}`: its shell escape runs another program. Run the program plainly."
         for found in re.finditer(
-            r"(?m)^\s*(?:\.(?:output|once|save|backup|log|excel|dump)|\\o)\s+(\S+)", text
+            r"(?mi)(?:^\s*(?:\.(?:output|once|save|backup|log|excel|dump)|\\o)\s+"
+            r"|\bwritefile\s*\(\s*(?=')|\b(?:to|outfile|dumpfile|attach(?:\s+database)?)\s+(?='))([^\s,)]+)",
+            text,
         ):
             problem = target_problem(found[1].strip("'\""), command.cwds, ctx.root)
             if problem:

@@ -63,6 +63,7 @@ WRAPPERS: Mapping[str, Wrapper] = {
     "xvfb-run": Wrapper(name_set("-s --server-args -n --server-num -e --error-file")),
     "cross-env": Wrapper(assigns=True),
     "busybox": Wrapper(),
+    **dict.fromkeys(("valgrind", "ccache"), Wrapper()),
     "dotenv": Wrapper(name_set("-e -v -p")),
     **dict.fromkeys(
         ("c8", "nyc"), Wrapper(name_set("-r --reporter -x --exclude -n --include -o --reports-dir"))
