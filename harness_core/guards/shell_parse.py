@@ -33,6 +33,7 @@ from harness_core.guards.shell_words import (
     plain,
 )
 
+_LINE_END = re.compile(rb"(?<!\\)\n")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
@@ -107,20 +108,24 @@ def _tree(source: bytes) -> Node:
     """The syntax tree. The grammar takes a here-document's first line for arguments if it begins with a
     backslash, so there it is shown a dot instead; what the line says is read from the text itself."""
     tree = _parser().parse(source).root_node
-    for at in _swallowed(tree):
+    for at in _swallowed(tree, source):
         source = source[:at] + b"." + source[at + 1 :]
         tree = _parser().parse(source).root_node
-    if any(True for _ in _swallowed(tree)):
+    if any(True for _ in _swallowed(tree, source)):
         raise Unparsable("a here-document begins in a way that isn't understood")
     return tree
 
 
-def _swallowed(node: Node) -> Iterator[int]:
+def _swallowed(node: Node, source: bytes) -> Iterator[int]:
     """Where a here-document's text begins that the tree holds as arguments."""
     if node.type == "heredoc_redirect":
-        yield from (child.start_byte + 1 for child in node.children if (child.text or b"")[:2] == b"\n\\")
+        marks = itertools.takewhile(lambda child: child.type != "heredoc_body", node.children)
+        for before, child in itertools.pairwise(marks):
+            line_end = _LINE_END.search(source, before.end_byte, child.start_byte + 1)
+            if line_end and child.type != "heredoc_end":
+                yield line_end.end()
     for child in node.children:
-        yield from _swallowed(child)
+        yield from _swallowed(child, source)
 
 
 class _Walker:
@@ -321,7 +326,10 @@ class _Walker:
                 continue
             if child.type == "heredoc_redirect":
                 taken = self._typed(self._heredoc, child, place)
-                words += child.children_by_field_name("argument")
+                more = child.children_by_field_name("argument")
+                for word in more:
+                    self.substitutions(word, place)
+                words += more
                 own += [made for inner in child.named_children for made in self._redirect(inner, place)]
                 after += [("|", inner) for inner in child.named_children if inner.type == "pipeline"]
                 operator = "||" if any(inner.type == "||" for inner in child.children) else "&&"
