@@ -18,6 +18,7 @@ from harness_core.layout import RunDir
 from harness_core.operator import control
 from harness_core.record import events
 from harness_core.record import events as ev
+from harness_core.steps.iterations import Iteration
 
 START = 1_790_000_000
 """Seconds since the epoch at which every scene begins, so that its pictures are always the same."""
@@ -360,24 +361,38 @@ def sprint(root: Path) -> Scene:
 
 
 def design(root: Path) -> Scene:
-    """A design in its third iteration; the second was the best one."""
-    scene = begun(root)
+    """A design of three iterations, of which one is to be chosen; the second was the best one."""
+    scene, made = begun(root), []
     for iteration, total in ((1, 5.5), (2, 7.25), (3, 6.0)):
         scene.begin(2 * iteration, "generator", features=["F001", "F002", "F003", "F004"])
         scene.add(ev.Text(text=f"Iteration {iteration}: another layout."))
+        scene.picture("poster.png", ("#7aa2f7", "#9ece6a", "#f7768e")[iteration - 1])
+        (root / "flags.py").write_text(f"print('layout {iteration}')\n")
         sha = scene.commit(f"Lay it out anew, {iteration}")
+        made.append(Iteration(iteration, total, iteration == 2, sha))
         scene.end()
         scene.begin(2 * iteration + 1, "evaluator")
         scores = [ev.Score("originality", total, "it is its own"), ev.Score("craft", total + 0.5, "neat")]
+        word = "PASS" if iteration == 2 else "NEEDS_WORK"
         scene.add(
-            ev.Verdict(
-                verdict="NEEDS_WORK", scope=[], scores=scores, total=total, iteration=iteration, commit=sha
-            )
+            ev.Verdict(verdict=word, scope=[], scores=scores, total=total, iteration=iteration, commit=sha)
         )
         scene.end()
     scene.add(ev.GoalJudged(met=False, reason="the page has no footer"))
-    scene.add(ev.IterationChosen(iteration=2, by="engine", commit=sha))
-    scene.add(ev.CheckpointOpened(id="001", kind="end", subject_hash="1" * 64))
+    asked = control.Checkpoint(
+        id="001",
+        kind="end",
+        opened=_stamp(scene.second),
+        summary="Iteration 2 of 3 scored best (7.2): keep it?",
+        features=[],
+        subject_hash="1" * 64,
+        commit=sha,
+        verdict="NEEDS_WORK",
+        iterations=made,
+    )
+    scene.run.checkpoints.mkdir(parents=True, exist_ok=True)
+    control.save_checkpoint(scene.run, asked)
+    scene.add(ev.CheckpointOpened(id="001", kind="end", subject_hash="1" * 64, summary=asked.summary))
     return scene
 
 

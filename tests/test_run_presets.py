@@ -278,6 +278,35 @@ def test_the_best_iteration_of_a_design_stands_though_it_is_not_the_last(tmp_pat
         assert again.wait() == 0 and len(roles(stage)) == 10
 
 
+@slow
+def test_the_operator_has_another_iteration_stand_than_the_best_even_over_a_kill(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "design") as stage:
+        root, given = str(stage.root), ("--set", "max_iterations=3", "--set", "checkpoints=end")
+        engine = play(stage, "design", *given, prompt="A poster.")
+        assert engine.wait() == 5, engine.err
+        refused = stage.do("approve", root, "--choose", "4")
+        assert refused.wait() == 2 and "choose one of 1 (" in refused.err
+        assert stage.do("approve", root, "--choose", "1").wait() == 0
+        killed = stage.start("run", root, "--headless", *given)
+        stage.wait_for(named("checkpoint_decided"))
+        killed.kill()
+        again = play(stage, "design", *given, prompt="A poster.")
+        assert again.wait() == 0, again.err
+        decided, judged = only(stage, "checkpoint_decided"), stage.journal(named("verdict"))
+        assert decided["choice"] == 1
+        assert [(one["number"], one["total"], one["commit"]) for one in decided["iterations"]] == [
+            (event["iteration"], event["total"], event["commit"]) for event in judged
+        ]
+        chosen = only(stage, "iteration_chosen")
+        assert (chosen["iteration"], chosen["by"]) == (1, "operator")
+        for path in ("design.json", "screenshots/poster.png"):
+            assert stage.git("rev-parse", f"HEAD:{path}") == stage.git(
+                "rev-parse", f"{judged[0]['commit']}:{path}"
+            )
+        assert stage.git("status", "--porcelain") == ""
+        assert stage.journal()[-1]["reason"] == "iteration 1 of 3 stands"
+
+
 # --- What exists already ----------------------------------------------------------------------------
 
 

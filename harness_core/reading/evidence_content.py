@@ -8,9 +8,9 @@ import re
 import stat
 import subprocess
 
-from harness_core.evidence.claim import MAX_BYTES
+from harness_core.evidence.claim import MAX_BYTES, evidence_kind
 from harness_core.evidence.files import Kind
-from harness_core.layout import RunDir
+from harness_core.layout import EVIDENCE_DIR, RunDir
 from harness_core.reading.evidence_list import File, Item
 
 TEXT_END = 256 << 10
@@ -19,6 +19,7 @@ MOST_LINES = 2_000
 LONGEST_LINE = 2_000
 _GIT_SECONDS = 10
 _MOST_COMMITS = 20
+_MOST_PIECES = 30
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 
 
@@ -66,6 +67,25 @@ def _committed(run: RunDir, item: Item) -> bytes:
         if hashlib.sha256(data).hexdigest() == item.sha256:
             return data[-TEXT_END:] if file.kind is Kind.TEXT else data
     raise Unseen("git doesn't have it")
+
+
+def at_commit(run: RunDir, commit: str) -> list[Item]:
+    """The evidence that a commit has, the first few pieces of it by name."""
+    when = _git(run, "show", "-s", "--format=%ct", commit, "--").decode().strip()
+    listed = _git(run, "ls-tree", "-r", "-z", "--long", commit, "--", f"{EVIDENCE_DIR}/")
+    found = []
+    for entry in listed.decode(errors="replace").split("\0"):
+        about, _, path = entry.partition("\t")
+        mode, kind, blob, size = about.split() if about.count(" ") >= 3 else ("", "", "", "")
+        if kind != "blob" or not size.isdigit() or evidence_kind(path) is None:
+            continue
+        flaw = "" if mode.startswith("100") else "a link, not followed"
+        data = _git(run, "cat-file", "blob", blob) if int(size) <= MAX_BYTES else b""
+        file = File(path, int(size), int(when or 0) * 10**9, flaw, commit)
+        found.append(Item(file, sha256=hashlib.sha256(data).hexdigest()))
+        if len(found) == _MOST_PIECES:
+            break
+    return found
 
 
 def _git(run: RunDir, *arguments: str) -> bytes:

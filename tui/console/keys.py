@@ -51,6 +51,7 @@ RUN = (
     Key("reject", "r", "reject", "send back", "Send back what waits for you, with a reason.", hint=True),
     Key("override", "o", "override", "override", "Say that the evaluator is wrong by one criterion."),
     Key("review", "v", "review", "review", "All that the open question rests on: verdict, evidence, diff."),
+    Key("iterations", "i", "iterations", "iterations", "Choose which iteration of a design is to stand."),
     Key("skip", "x", "skip", "skip", "Give up the feature in question, or under the cursor, for now."),
     Key("costs", "c", "costs", "costs", "Costs by phase: time, turns, tokens, dollars."),
     Key("limits", "L", "limits", "limits", "The run's limits: see what is used, change them."),

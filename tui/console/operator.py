@@ -85,10 +85,15 @@ class Operator:
         skips.ask(self.run, state, feature, note)
 
     def decide(
-        self, shown: control.Checkpoint, decision: control.Decision, note: str, overrides: Sequence[str]
+        self,
+        shown: control.Checkpoint,
+        decision: control.Decision,
+        note: str,
+        overrides: Sequence[str],
+        choice: int | None = None,
     ) -> None:
         """Answer the checkpoint that was shown: if that has changed meanwhile, the engine asks again.
 
         Raises Mistake when it has an answer or the note is missing.
         """
-        control.decide(self.run, shown, decision, note, overrides)
+        control.decide(self.run, shown, decision, note, overrides, choice)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from harness_core.layout import RunDir
+from harness_core.operator.control import Checkpoint
+from harness_core.reading.evidence_content import at_commit
 from harness_core.reading.evidence_list import File, Item
 from harness_core.record import events as ev
+from harness_core.record.events import BadEvent
 from harness_core.record.journal import Tail
-from tui.console.git_log import Repository
+from tui.console.git_log import NoGit, Repository
 from tui.console.patch import PatchLine, of_commits
 
 _LOOK_BACK = 8 << 20
@@ -54,3 +59,56 @@ def diff(run: RunDir, features: Collection[str], commit: str | None) -> list[Pat
     """
     shas = built(run, features) or ([commit] if commit else [])
     return of_commits(Repository(run.root), shas[0], shas[-1])[:DIFF_LINES] if shas else []
+
+
+# --- Iterations of a design -----------------------------------------------------------------------------
+
+_MARKS = (b'{"type":"verdict"', b'{"type":"commit"')
+"""How the lines of a journal begin that tell of iterations; all others are passed over unread."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An iteration of a design, as far as it can still be looked at."""
+
+    verdict: ev.Verdict | None = None
+    pieces: Sequence[Item] = ()
+    """The evidence as its commit has it."""
+    diff: Sequence[PatchLine] = ()
+    trouble: str = ""
+    """Why there is no diff."""
+
+
+def iteration(run: RunDir, asked: Checkpoint, number: int) -> Made:
+    """What there is to see of an iteration that was asked about. Waits for git, and reads the journal."""
+    commit = next((one.commit for one in asked.iterations if one.number == number), None)
+    verdict, first = _judged(run, number)
+    if not commit:
+        return Made(verdict, trouble="No commit belongs to this.")
+    try:
+        lines = of_commits(Repository(run.root), first or commit, commit)[:DIFF_LINES]
+    except NoGit as error:
+        return Made(verdict, trouble=str(error))
+    return Made(verdict, at_commit(run, commit), lines)
+
+
+def _judged(run: RunDir, number: int) -> tuple[ev.Verdict | None, str]:
+    """The newest verdict on an iteration, and the first of the commits that it judged."""
+    found: tuple[ev.Verdict | None, str] = None, ""
+    first = ""
+    for event in _told(run):
+        match event:
+            case ev.Commit():
+                first = first or event.sha
+            case ev.Verdict(iteration=judged):
+                found = (event, first) if judged == number else found
+                first = ""
+    return found
+
+
+def _told(run: RunDir) -> Iterator[ev.Event]:
+    with contextlib.suppress(OSError), run.journal.open("rb") as journal:
+        for line in journal:
+            if line.startswith(_MARKS):
+                with contextlib.suppress(BadEvent):
+                    yield ev.decode(line)

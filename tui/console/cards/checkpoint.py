@@ -11,6 +11,9 @@ from textual.widgets import Static
 
 from harness_core.operator.control import Checkpoint
 from harness_core.record.events import Verdict
+from harness_core.steps.iterations import best
+from tui.console.cards.iterations import Iterations
+from tui.console.line_list import LineList
 from tui.console.sinks import MUTED, line, words
 
 _FINDINGS = 3
@@ -18,7 +21,8 @@ _FINDINGS = 3
 
 
 class CheckpointCard(Vertical):
-    """Stays until the question is answered. It takes no keys: the stream goes on and can be read."""
+    """Stays until the question is answered. It takes no keys, so that the stream can be read; but the
+    iterations of a design do, for one is to be chosen."""
 
     DEFAULT_CSS = """
     CheckpointCard {
@@ -30,6 +34,7 @@ class CheckpointCard(Vertical):
         border-title-style: bold;
         background: $surface;
     }
+    CheckpointCard.-design { max-height: 15; }
     """
 
     def __init__(self, asked: Checkpoint, verdict: Verdict | None, answers: str) -> None:
@@ -41,24 +46,42 @@ class CheckpointCard(Vertical):
         self.asked = asked
         self._verdict = verdict
         self.border_title = line(f"? checkpoint {asked.id} · {asked.kind}")
+        self.iterations = Iterations(asked.iterations) if asked.iterations else None
+        self.set_class(self.iterations is not None, "-design")
 
     def compose(self) -> ComposeResult:
-        yield Static(self._said())
+        if self.iterations is not None:
+            yield Static(words(self.asked.summary, "bold"))
+            yield self.iterations
+        yield Static(self._said(), id="said")
+
+    @property
+    def choice(self) -> int | None:
+        """The iteration that is to stand if the operator agrees; None where there is none to choose."""
+        return int(self.iterations.cursor_key) if self.iterations else None
+
+    def on_line_list_moved(self, moved: LineList.Moved) -> None:
+        moved.stop()
+        self._say()
+
+    async def on_line_list_opened(self, opened: LineList.Opened) -> None:
+        opened.stop()
+        await self.run_action("screen.review")
 
     def show(self, *, overrides: Sequence[str], rests: bool, answers: str) -> None:
         """Take in what would go with an answer, whether one waits for an engine, and how to answer."""
         now = tuple(overrides), rests, answers
         if now != (self._overrides, self._rests, self._answers):
             self._overrides, self._rests, self._answers = now
-            for said in self.query(Static):
-                said.update(self._said())
+            self._say()
+
+    def _say(self) -> None:
+        for said in self.query("#said").results(Static):
+            said.update(self._said())
 
     def _said(self) -> Content:
-        rows = [words(self.asked.summary, "bold")]
-        if self._verdict is not None and self._verdict.scores:
-            rows.append(scores_line(self._verdict))
-        rows.extend(line(f"✗ {finding}", "$warning", 200) for finding in self.asked.findings[:_FINDINGS])
-        more = len(self.asked.findings) - _FINDINGS
+        rows = self._of_design() if self.iterations else self._of_work()
+        more = 0 if self.iterations else len(self.asked.findings) - _FINDINGS
         if self._overrides:
             rows.append(overridden(self._overrides))
         if self._rests:
@@ -66,6 +89,18 @@ class CheckpointCard(Vertical):
         rest = f"{more} more findings · " if more > 0 else ""
         rows.append(words(rest + self._answers, MUTED))
         return Content("\n").join(rows)
+
+    def _of_work(self) -> list[Content]:
+        rows = [words(self.asked.summary, "bold")]
+        if self._verdict is not None and self._verdict.scores:
+            rows.append(scores_line(self._verdict))
+        rows.extend(line(f"✗ {finding}", "$warning", 200) for finding in self.asked.findings[:_FINDINGS])
+        return rows
+
+    def _of_design(self) -> list[Content]:
+        top = best(self.asked.iterations).number
+        which = "it is the best one" if self.choice == top else f"the best one is {top}"
+        return [words(f"iteration {self.choice} stands when you approve: {which}", "bold $accent")]
 
 
 def overridden(criteria: Sequence[str]) -> Content:

@@ -19,6 +19,7 @@ from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts
 from tui.console.head import NO_ENGINE
 from tui.console.operator import Operator
+from tui.console.screens.iteration import IterationScreen
 from tui.console.screens.review import ANSWERS, ReviewScreen
 
 GONE = "what you answer waits no more"
@@ -46,6 +47,9 @@ class AnsweringScreen(Screen[None]):
     def answers(self) -> str:
         """How a question is answered, as its card says."""
         return self.ANSWERS
+
+    def action_pane_again(self) -> None:
+        """Give the keys back to what was looked at before a card took them."""
 
     # --- Asking -------------------------------------------------------------------------------------------
 
@@ -78,14 +82,27 @@ class AnsweringScreen(Screen[None]):
         if (now.id if now else None) != (self._asked.id if self._asked else None):
             self._asked = control.read_checkpoint(self.run_dir, int(now.id)) if now else None
             self._overrides = []
-            for old in self.query(CheckpointCard):
-                old.remove()
+            self._put_away_checkpoint()
             if self._asked is not None:
                 card = CheckpointCard(self._asked, facts.state.verdict, self.answers)
                 self.query_one("#cards").mount(card, before=0 if self.query(Card) else None)
+                if not self.query(Card):
+                    self.call_after_refresh(self.action_iterations)
             self.refresh_bindings()
         for card in self.query(CheckpointCard):
             card.show(overrides=self._overrides, rests=facts.rests, answers=self.answers)
+
+    def _put_away_checkpoint(self) -> None:
+        for old in self.query(CheckpointCard):
+            if old.iterations is not None and old.iterations.has_focus:
+                self.action_pane_again()
+            old.remove()
+
+    def action_iterations(self) -> None:
+        """Go to the iterations among which one is to be chosen."""
+        for card in self.query(CheckpointCard):
+            if card.iterations is not None and self.check_action("iterations", ()):
+                self.set_focus(card.iterations)
 
     @property
     def feature(self) -> str:
@@ -95,19 +112,23 @@ class AnsweringScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "skip" and self.feature:
             return True
+        if action == "iterations":
+            return self._asked is not None and bool(self._asked.iterations)
         return action not in ("review", *ANSWERS) or self._asked is not None
 
     def _decide(self, asked: control.Checkpoint | None, decision: control.Decision, note: str = "") -> str:
         """Answer what was `asked`, as long as it is what waits; returns what is wrong with that, or ""."""
         if asked is None or asked is not self._asked:
             return GONE
+        cards = self.query(CheckpointCard) if decision == "approve" else ()
+        choice = next((card.choice for card in cards), None)
         try:
-            self.operator.decide(asked, decision, note, self._overrides)
+            self.operator.decide(asked, decision, note, self._overrides, choice)
         except LongwatchError as error:
             return str(error)
-        self.say(
-            f"checkpoint {asked.id}: {decided(decision)}{'' if self.operator.alive else f' ({NO_ENGINE})'}"
-        )
+        stands = f", iteration {choice} stands" if choice is not None else ""
+        rests = "" if self.operator.alive else f" ({NO_ENGINE})"
+        self.say(f"checkpoint {asked.id}: {decided(decision)}{stands}{rests}")
         return ""
 
     def action_approve(self) -> None:
@@ -180,6 +201,11 @@ class AnsweringScreen(Screen[None]):
             elif chosen:
                 self.say(GONE, wrong=True)
 
-        if asked is not None and self.facts is not None:
-            verdict = self.facts.state.verdict
+        if asked is None or self.facts is None:
+            return
+        verdict = self.facts.state.verdict
+        choice = next((card.choice for card in self.query(CheckpointCard)), None)
+        if choice is None:
             self.app.push_screen(ReviewScreen(self.run_dir, asked, verdict, self._overrides), answer)
+        else:
+            self.app.push_screen(IterationScreen(self.run_dir, asked, choice, self._overrides), answer)

@@ -93,42 +93,42 @@ class ReviewScreen(Screen[str]):
         yield Static(self._head(), id="asked")
         with Scroll():
             if self._verdict is not None:
-                yield Hanging(_verdict(self._verdict))
-                yield Hanging(_findings(self._verdict, self._overrides))
+                yield Hanging(scores(self._verdict))
+                yield Hanging(findings(self._verdict, self._overrides))
             yield from self._evidence()
             yield Hanging([("reading the changes …", f"italic {MUTED}")], id="diff")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one(Scroll).focus()
-        self._read_diff()
+        self._read()
 
     def _evidence(self) -> Iterator[Static]:
         shown = self._asked.evidence
-        title = Static(
-            words("Evidence: tab goes to a piece, enter opens it" if shown else "Evidence: none", "bold")
-        )
-        title.add_class("-evidence")
-        yield title
+        yield evidence_title(bool(shown))
         for piece in shown:
             path, _, digest = piece.rpartition(" ")
             yield Piece(path, digest)
 
     @on(Piece.Opened)
     def _open(self, opened: Piece.Opened) -> None:
-        self._look_up(opened.path)
+        self.open_piece(opened.path)
+
+    def open_piece(self, path: str) -> None:
+        """Show a piece large."""
+        self._look_up(path)
 
     @work(thread=True, exclusive=True, group="evidence", exit_on_error=False)
     def _look_up(self, path: str) -> None:
         listing = Evidence(self._run_dir).look(self._asked.features, {path})
         if listing.find(key := f"{path}\0") is None:
             listing = Listing(tuple(item for item in [review.piece(self._run_dir, path)] if item))
-        self.app.call_from_thread(self._show, listing, key)
+        order = [piece.rpartition(" ")[0] + "\0" for piece in self._asked.evidence]
+        self.app.call_from_thread(self._show, listing, key, order)
 
-    def _show(self, listing: Listing, key: str) -> None:
+    def _show(self, listing: Listing, key: str, order: Sequence[str]) -> None:
         from tui.console.screens.picture import PictureScreen  # noqa: PLC0415
 
-        order = [piece.rpartition(" ")[0] + "\0" for piece in self._asked.evidence]
         self.app.push_screen(PictureScreen(self._run_dir, listing, order, key, lambda _: None))
 
     def _head(self) -> Content:
@@ -153,9 +153,9 @@ class ReviewScreen(Screen[str]):
         return not (self._gone and action in ANSWERS)
 
     @work(thread=True, exclusive=True, exit_on_error=False)
-    def _read_diff(self) -> None:
+    def _read(self) -> None:
         try:
-            shown = _diff(review.diff(self._run_dir, self._asked.features, self._asked.commit))
+            shown = changes(review.diff(self._run_dir, self._asked.features, self._asked.commit))
         except NoGit as error:
             shown = [(str(error), MUTED)]
         self.app.call_from_thread(self.query_one("#diff", Hanging).show, shown)
@@ -173,7 +173,16 @@ class ReviewScreen(Screen[str]):
         self.dismiss("skip")
 
 
-def _verdict(verdict: Verdict) -> Rows:
+def evidence_title(some: bool) -> Static:
+    """What stands above the pieces."""
+    return Static(
+        words("Evidence: tab goes to a piece, enter opens it" if some else "Evidence: none", "bold"),
+        classes="-evidence",
+    )
+
+
+def scores(verdict: Verdict) -> Rows:
+    """A verdict with its scores and their reasons."""
     total = f" · {verdict.total:.3g} of 10" if verdict.total is not None else ""
     style = "bold $success" if verdict.verdict == "PASS" else "bold $warning"
     head = f"⚖ {verdict.verdict} on {', '.join(verdict.scope) or 'the whole'}{total}"
@@ -186,7 +195,8 @@ def _verdict(verdict: Verdict) -> Rows:
     ]
 
 
-def _findings(verdict: Verdict, overrides: Sequence[str]) -> Rows:
+def findings(verdict: Verdict, overrides: Sequence[str]) -> Rows:
+    """What a verdict found wrong; what the operator overrides of it, as such."""
     if not verdict.findings:
         return [("No findings.", MUTED)]
     rows = [("Findings", "bold")]
@@ -204,7 +214,8 @@ def _findings(verdict: Verdict, overrides: Sequence[str]) -> Rows:
     return rows
 
 
-def _diff(lines: Sequence[PatchLine]) -> Rows:
+def changes(lines: Sequence[PatchLine]) -> Rows:
+    """A diff, as far as a review has room for it."""
     if not lines:
         return [("No commit belongs to this.", MUTED)]
     rows = [("Changes", "bold")]

@@ -185,6 +185,9 @@ class RunScreen(AnsweringScreen):
         pane = self.pane
         return pane.feature if isinstance(pane, FeaturesPane) else ""
 
+    def action_pane_again(self) -> None:
+        self.action_pane(self._shown)
+
     def action_next_pane(self, step: int) -> None:
         self.action_pane(TABS[(TABS.index(self._shown) + step) % len(TABS)])
 
@@ -199,6 +202,8 @@ class RunScreen(AnsweringScreen):
     @property
     def answers(self) -> str:
         # There, `o` opens a file outside.
+        if self._asked is not None and self._asked.iterations:
+            return "i, up, down choose · enter or v shows it · a approve · r send back"
         in_evidence = self._shown == EvidencePane.NAME
         return super().answers.replace("o override", "v, then o override") if in_evidence else super().answers
 
