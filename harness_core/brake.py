@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness_core.errors import Exit
-from harness_core.limits import LimitHit, near, reached
+from harness_core.limits import Limit, near, reached
 from harness_core.operator import control, limit_requests
+from harness_core.operator.bounds import SESSION
 from harness_core.record import events as ev
 from harness_core.record.journal import now_iso
 from harness_core.run import Run
@@ -72,7 +73,7 @@ class Brake:
     def warn(self) -> None:
         """Say of each limit, once, that most of it is used."""
         for hit in near(self._run.config.limits, self._run.state, self._now):
-            self._run.emit(ev.LimitNear(limit=hit.name, value=hit.value, cap=hit.cap))
+            self._run.emit(ev.LimitNear(scope=hit.scope, limit=hit.name, value=hit.value, cap=hit.cap))
 
     @property
     def _now(self) -> str:
@@ -116,7 +117,7 @@ class Brake:
         """
         until, wall = time.monotonic() + seconds, time.time() + seconds
         while time.monotonic() < until and time.time() < wall and not self.on:
-            if (hit := self.limit(new_session=False)) is not None:
+            if (hit := self.limit(new_session=False)) is not None and hit.scope != SESSION:
                 self.end_at(hit)
             await asyncio.sleep(POLL)
         await self.hold()
@@ -131,13 +132,17 @@ class Brake:
         self._run.emit(ev.StopConfirmed(mode="finish"))
         raise EndOfRun(Exit.STOPPED, "the feature in hand is finished, as asked by AGENT_FINISH")
 
-    def limit(self, *, new_session: bool = True) -> LimitHit | None:
+    def limit(self, *, new_session: bool = True) -> Limit | None:
         """The limit that leaves no room for another session (or else another request), where there is one."""
         return reached(self._run.config.limits, self._run.state, new_session=new_session, at=self._now)
 
-    def end_at(self, hit: LimitHit) -> NoReturn:
-        """Raises EndOfRun for a limit that is reached."""
-        self._run.emit(ev.LimitReached(limit=hit.name, value=hit.value, cap=hit.cap))
+    def note_reached(self, hit: Limit) -> None:
+        """Journal that a limit ends what it bounds."""
+        self._run.emit(ev.LimitReached(scope=hit.scope, limit=hit.name, value=hit.value, cap=hit.cap))
+
+    def end_at(self, hit: Limit) -> NoReturn:
+        """Raises EndOfRun for a limit of the run, or of the phase that it is in."""
+        self.note_reached(hit)
         raise EndOfRun(Exit.LIMIT, str(hit))
 
 

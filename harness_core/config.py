@@ -22,6 +22,7 @@ from harness_core.errors import Mistake
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.notify.settings import Notify
+from harness_core.operator.bounds import Count, Limits, Positive, limited
 from harness_core.record.journal import check_format
 
 ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
@@ -33,8 +34,6 @@ DEFAULT_RETRIES = 3
 KEY_MAX_USD = 50.0
 """The limit that holds when an API key pays and nobody set one, in US dollars."""
 
-_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
-_Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 Evaluator = Literal["off", "feature", "sprint", "end"]
@@ -117,26 +116,12 @@ PRESETS: Mapping[str, Switches] = {
 DEFAULT_PRESET = "continuous"
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of a whole run; None is no bound. Money is US dollars."""
-
-    max_usd: _Positive | None = None
-    max_tokens: _Count | None = None
-    max_turns: _Count | None = None
-    max_sessions: _Count | None = None
-    max_hours: _Positive | None = None
-
-    def given(self) -> dict[str, float]:
-        """The limits that are set, by name."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-
-
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a session, a silence, a tool call may last, in minutes."""
 
-    session: _Positive = 120.0
-    stall: _Positive = 10.0
-    tool: _Positive = 15.0
+    session: Positive = 120.0
+    stall: Positive = 10.0
+    tool: Positive = 15.0
 
 
 class ShellGuard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,10 +138,10 @@ class FileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `longwatch.toml` may hold."""
 
     preset: str | None = None
-    features: _Count | None = None
+    features: Count | None = None
     model: str | None = None
     models: dict[Literal["planner", "initializer", "generator", "evaluator", "judge"], str] = {}
-    max_retries: _Count | None = None
+    max_retries: Count | None = None
     mode: Mode | None = None
     goal: str | None = None
     set: dict[str, str | bool | int] = {}
@@ -206,7 +191,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     sets: list[str] = []
     """`NAME=VALUE` each."""
     limits: Mapping[str, float | None] = {}
-    """None takes one away that another source has set."""
+    """By key; None takes one away that another source has set."""
     session_timeout: float | None = None
     stall_timeout: float | None = None
     max_retries: int | None = None
@@ -302,15 +287,6 @@ def _default_limits(limits: Limits, environ: Mapping[str, str]) -> Limits:
     if limits.max_usd is None and environ.get("ANTHROPIC_API_KEY"):
         return msgspec.structs.replace(limits, max_usd=KEY_MAX_USD)
     return limits
-
-
-def limited(limits: Limits, asked: Mapping[str, float | None]) -> Limits:
-    """`limits` with what the operator asks for: None takes one away. Raises Mistake that names the option."""
-    names = {field.name for field in msgspec.structs.fields(Limits)}
-    if unknown := sorted(asked.keys() - names):
-        raise Mistake(f"{unknown[0]}: there is no such limit; choose {', '.join(sorted(names))}")
-    removed = {name: None for name, value in asked.items() if value is None}
-    return _changed(msgspec.structs.replace(limits, **removed), asked)
 
 
 def _models(file: FileConfig, asked: Sequence[str], environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -16,13 +16,14 @@ from typing import Any
 
 from harness_core import prompting
 from harness_core.agent import sdk
-from harness_core.agent.session import Casting, End, Outcome, Parts, Session
+from harness_core.agent.session import Casting, End, Outcome, Parts, Session, limited_by
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
 from harness_core.contract.record import Status
 from harness_core.errors import Exit
 from harness_core.layout import RunDir
 from harness_core.machine.gitrepo import GitRepo
+from harness_core.operator.bounds import SESSION
 from harness_core.patience import TRIES, Failures, backoff, until
 from harness_core.record import events as ev
 from harness_core.record.state import OpenSession
@@ -81,6 +82,8 @@ class Sessions:
         async with self._phase(assignment):
             while True:
                 await self._brake.hold()
+                if (over := self._over()) is not None:
+                    return over
                 session, words = await self._open(assignment)
                 outcome = await self._converse(session, assignment, words)
                 if outcome.end is End.STOPPED:
@@ -91,6 +94,24 @@ class Sessions:
                     await self._wrap_up(session, outcome)
                     return outcome
 
+    async def hold_until(self, done: Callable[[], bool], assignment: Assignment) -> Outcome:
+        """A session that has something to bring; a fresh one follows each that its own limit has ended, as
+        often as a feature may be tried."""
+        for _ in range(self._run.config.max_retries):
+            outcome = await self.hold(assignment)
+            if done() or outcome.end is not End.SESSION_LIMIT:
+                break
+        return outcome
+
+    def _over(self) -> Outcome | None:
+        """The end of a session that was cut off where its own limit lets it not go on."""
+        hit = self._brake.limit(new_session=False) if self._run.state.open_session is not None else None
+        if hit is None or hit.scope != SESSION:
+            return None
+        self._brake.note_reached(hit)
+        self.end(End.SESSION_LIMIT.value)
+        return Outcome(End.SESSION_LIMIT, str(hit))
+
     async def _converse(self, session: Session, assignment: Assignment, words: str) -> Outcome:
         """The session's turns: its task, and one more each time that what came out is sent back."""
         # An evaluator's conversation doesn't go on: what it is told, no builder would hear.
@@ -100,6 +121,8 @@ class Sessions:
         while outcome.end is End.DONE and (wrong := await assignment.check(outcome)) is not None:
             if sent_back == assignment.sends_back:
                 return Outcome(End.REFUSED, wrong)
+            if (hit := session.gate.limit_now()) is not None:
+                return Outcome(limited_by(hit), f"{hit}, and {wrong}")
             sent_back += 1
             outcome = await session.converse(prompting.sent_back(wrong))
         return outcome
@@ -224,6 +247,8 @@ class Sessions:
         self._session = None
         if outcome.end is End.DONE:
             self._prepare_next()
+        if outcome.end is End.SESSION_LIMIT and session.gate.limit is not None:
+            self._brake.note_reached(session.gate.limit)
         self.end(outcome.end.value)
         self._in_background(session.close())
         if outcome.end is End.LIMIT and session.gate.limit is not None:

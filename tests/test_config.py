@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness_core import config
-from harness_core.config import FileConfig, Limits, Options, RunConfig, RunInfo
+from harness_core.config import FileConfig, Options, RunConfig, RunInfo
 from harness_core.errors import JournalError, LongwatchError, Mistake
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_end, read_text
+from harness_core.operator.bounds import Limits
 from harness_core.pricing import Usage, price
 from tests.commands import longwatch, sentence
 

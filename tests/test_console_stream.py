@@ -468,7 +468,7 @@ def test_each_kind_of_event_has_its_line(run: RunDir) -> None:
             "  ✎ steering 7 delivered",
             "  □ stop requested (pause)",
             "  ■ stopped (pause), confirmed",
-            "  ⚠ limit max_usd reached: 5 of 5",
+            "  ⚠ limit max-usd reached: 5 of 5",
         ]
 
     on_screen(run, check)

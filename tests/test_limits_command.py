@@ -11,11 +11,12 @@ from textual.widgets import Static
 
 from harness_core import limits as lim
 from harness_core.brake import Brake
-from harness_core.config import Limits, RunConfig, RunInfo, load_info, save_info
+from harness_core.config import RunConfig, RunInfo, load_info, save_info
 from harness_core.errors import Mistake
 from harness_core.guards import GuardContext, ToolCall, paths, shell
 from harness_core.layout import FORMAT
 from harness_core.operator import control
+from harness_core.operator.bounds import Limits
 from harness_core.record import events as ev
 from harness_core.record.state import RunState
 from harness_core.run import Run
@@ -218,7 +219,7 @@ def test_limits_are_shown_with_what_is_used(run: Run) -> None:
     assert [line.split()[0] for line in shown.splitlines()] == [name.replace("_", "-") for name in lim.NAMES]
     assert "2.50 used   of 10 (25%)" in shown and "no limit" in shown
     listed = json.loads(said(longwatch("limits", str(run.dir.root), "--json")))
-    assert listed[0] == {"name": "max_usd", "used": 2.5, "cap": 10}
+    assert listed[0] == {"scope": "run", "name": "max_usd", "used": 2.5, "cap": 10}
     assert load_info(run.dir) is not None and not run.dir.limits.exists(), "looking changes nothing"
 
 

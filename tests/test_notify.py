@@ -79,7 +79,7 @@ def failures(notifier: Notifier) -> list[str]:
         (ev.RunEnded(reason="2 features are left", exit=1), Kind.FAILED, "2 features"),
         (waiting(), Kind.WAITING, "checkpoint 001: Is it right?"),
         (ev.LimitNear(limit="max_usd", value=8.1234, cap=10), Kind.LIMIT, "8.123 of 10"),
-        (ev.LimitReached(limit="max_usd", value=10.2, cap=10), Kind.LIMIT, "max_usd 10 is reached"),
+        (ev.LimitReached(limit="max_usd", value=10.2, cap=10), Kind.LIMIT, "max-usd 10 is reached"),
         (ev.RateLimited(status="rejected", resets_at="2030-01-01"), Kind.LIMIT, "until 2030-01-01"),
         (ev.StallDetected(what="silence", seconds=600), Kind.STALL, "silence for 600 s"),
         (ev.LoopDetected(what="the same call", times=5), Kind.STALL, "the same call, 5 times"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness_core.config import RunConfig
+from harness_core.operator.bounds import named, parted
 from harness_core.reading.burnup import clock
 from harness_core.record.status import Report
 from harness_core.safe import one_line
@@ -35,9 +36,7 @@ def summary(report: Report) -> str:
 def setup(config: RunConfig) -> list[str]:
     """What is set for a run, said as it starts: preset, models, limits, timeouts."""
     others = ", ".join(f"{role}: {name}" for role, name in config.models.items() if name != config.model)
-    limits = ", ".join(
-        f"{name.replace('_', '-')} {value:,.15g}" for name, value in config.limits.given().items()
-    )
+    limits = ", ".join(f"{named(*parted(key))} {value:,.15g}" for key, value in config.limits.given().items())
     times = config.timeouts
     shell = config.guards.shell
     changes = (("also", shell.allow), ("not", shell.deny))

@@ -26,9 +26,10 @@ from harness_core.evidence.written import FILE_TOOLS, note_written
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.order import GUARDS, failure
-from harness_core.limits import LimitHit
+from harness_core.limits import Limit
 from harness_core.machine import processes
 from harness_core.machine.files import write_whole
+from harness_core.operator.bounds import SESSION
 from harness_core.operator.steering import Steering
 from harness_core.record import events as ev
 from harness_core.record.history import History
@@ -75,7 +76,7 @@ class Gate:
     """Where an evaluator's shell stands: a clone that may be changed."""
     ports: Callable[[], Sequence[int]] = lambda: ()
     """The ports of this machine that a boxed shell is to reach."""
-    limit: LimitHit | None = None
+    limit: Limit | None = None
     circles: Circles = field(init=False)
     last_call: str | None = None
     judged: set[str] = field(default_factory=set)
@@ -170,7 +171,11 @@ class Gate:
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""
-        if self.limit_now() is not None or self.brake.on or self.role == "evaluator":
+        over = self.limit_now()
+        if over is not None and over.scope == SESSION:
+            # It ends by itself, with its work done.
+            self.limit = None
+        if over is not None or self.brake.on or self.role == "evaluator":
             return _PASS
         self.steering.collect()
         if text := self.steering.hand_over(None):
@@ -317,7 +322,7 @@ class Gate:
                 self.run.emit(ev.EvidenceCaptured(path=path, sha256=content.sha256, size=content.size))
         self._evidence_seen = now
 
-    def limit_now(self) -> LimitHit | None:
+    def limit_now(self) -> Limit | None:
         """The limit that leaves no room for another request; `limit` keeps it."""
         self.brake.warn()
         self.limit = self.brake.limit(new_session=False)

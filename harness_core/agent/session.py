@@ -29,9 +29,11 @@ from harness_core.brake import Brake
 from harness_core.config import Timeouts
 from harness_core.contract.ledger import Ledger, started_now
 from harness_core.evidence import claim as evd
+from harness_core.limits import Limit
 from harness_core.machine import processes
 from harness_core.machine.app import App
 from harness_core.machine.files import read_bounded
+from harness_core.operator.bounds import SESSION
 from harness_core.operator.steering import Steering
 from harness_core.prompting import boxed_in, not_there, system_prompt
 from harness_core.record import events as ev
@@ -60,6 +62,8 @@ class End(StrEnum):
     STALLED = "stalled"
     LOOP = "loop"
     LIMIT = "limit"
+    SESSION_LIMIT = "session_limit"
+    """A limit of its own: the run goes on with a fresh one."""
     UNGUARDED = "unguarded"
     API_ERROR = "api_error"
     REFUSED = "refused"
@@ -372,8 +376,8 @@ class Session:
                 await self.halt(End.UNGUARDED)
             if self._transcriber.refused is not None:
                 await self.halt(End.API_ERROR)
-            if self._transcriber.tries_again and self._gate.limit_now() is not None:
-                await self.halt(End.LIMIT)
+            if self._transcriber.tries_again and (hit := self._gate.limit_now()) is not None:
+                await self.halt(limited_by(hit))
             if isinstance(message, ResultMessage):
                 self._transcriber.settle(message)
                 return self._outcome(message)
@@ -387,11 +391,11 @@ class Session:
         if self._ending is not None and (refused := self._transcriber.refused) is not None:
             return Outcome(self._ending, str(refused), status=refused.status)
         if self._ending is not None:
-            return Outcome(self._ending)
+            return Outcome(self._ending, str(self._gate.limit or ""))
         answer = result.structured_output
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
-            return Outcome(End.LIMIT, str(self._gate.limit))
+            return Outcome(limited_by(self._gate.limit), str(self._gate.limit))
         if (circle := self._gate.circles.closed) is not None and not judged:
             return Outcome(End.LOOP, circle.what)
         if result.terminal_reason == "prompt_too_long":
@@ -418,10 +422,10 @@ class Session:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._client.interrupt(), RESULT_WITHIN)
 
-    def _out_of_time(self) -> bool:
-        """Whether the run's hours are over, which no message says; other limits wait for a call's end."""
+    def _out_of_time(self) -> Limit | None:
+        """The limit of hours that is reached, which no message says; other limits wait for a call's end."""
         hit = self.gate.limit_now()
-        return hit is not None and hit.name == "max_hours"
+        return hit if hit is not None and hit.name == "max_hours" else None
 
     async def _supervise(self) -> None:
         """Ends the turn when the operator says so or a timer has run out, whether messages arrive or not, and
@@ -436,8 +440,8 @@ class Session:
             running = (item.since for item in self._gate.running.values() if item.call.tool not in SUBAGENTS)
             if self._parts.brake.on:
                 await self.halt(End.STOPPED)
-            elif self._out_of_time():
-                await self.halt(End.LIMIT)
+            elif (hit := self._out_of_time()) is not None:
+                await self.halt(limited_by(hit))
             elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
                 try:
                     self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
@@ -448,6 +452,11 @@ class Session:
             await asyncio.sleep(TICK)
         await asyncio.sleep(RESULT_WITHIN)
         self._messages.put_nowait(_Unanswered(self._ending))
+
+
+def limited_by(hit: Limit) -> End:
+    """How a session ends that reaches this limit."""
+    return End.SESSION_LIMIT if hit.scope == SESSION else End.LIMIT
 
 
 async def _terminated(targets: list[processes.Found]) -> list[str]:

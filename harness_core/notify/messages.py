@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness_core.errors import Exit
+from harness_core.operator.bounds import RUN, SESSION, named, whose
 from harness_core.record import events as ev
 from harness_core.safe import one_line
 
@@ -63,10 +64,15 @@ def of_event(event: ev.Event, run: str) -> Message | None:
             return message(Kind.FAILED, run, event.reason)
         case ev.CheckpointOpened():
             return message(Kind.WAITING, run, f"checkpoint {event.id}: {event.summary}")
+        case ev.LimitNear() | ev.LimitReached() if event.scope == SESSION:
+            # The run goes on with the next one.
+            return None
         case ev.LimitNear():
-            return message(Kind.LIMIT, run, f"{event.limit}: {event.value:.4g} of {event.cap:g} is used")
+            what = named(event.scope, event.limit)
+            return message(Kind.LIMIT, run, f"{what}: {event.value:.4g} of {event.cap:g} is used")
         case ev.LimitReached():
-            return message(Kind.LIMIT, run, f"{event.limit} {event.cap:g} is reached: the run ends")
+            what = f"{named(RUN, event.limit)} {event.cap:g}{whose(event.scope)}"
+            return message(Kind.LIMIT, run, f"{what} is reached: the run ends")
         case ev.RateLimited(status="rejected"):
             until = f" until {event.resets_at}" if event.resets_at else ""
             return message(Kind.LIMIT, run, f"the account's usage limit: the run waits{until}")

@@ -13,6 +13,7 @@ from harness_core import config
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
 from harness_core.operator import control
+from harness_core.operator.bounds import Limits, limited
 from harness_core.operator.control import LimitsRequest
 from harness_core.record import events as ev
 from harness_core.record.fold import fold
@@ -46,7 +47,7 @@ def take_up(run: Run) -> None:
             _leave_out(run, number)
             continue
         info = config.load_info(run.dir)
-        limits = config.limited(run.config.limits, request.changed)
+        limits = limited(run.config.limits, request.changed)
         run.config = msgspec.structs.replace(run.config, limits=limits)
         if info is not None:
             options = on_top(info.options, [request])
@@ -64,7 +65,7 @@ def _read(run: RunDir, number: int) -> LimitsRequest | None:
     if request is None or request.id != f"{number:03d}":
         return None
     try:
-        config.limited(config.Limits(), request.changed)
+        limited(Limits(), request.changed)
     except Mistake:
         return None
     return request

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from harness_core.operator.bounds import named
 from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 
@@ -263,11 +264,14 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ev.StallDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)} for {e.seconds:.0f} s"),
     ev.LoopDetected: _one(Look.ERROR_HEAD, lambda e: f"⚠ {one_line(e.what)}, {e.times} times"),
     ev.LimitReached: _one(
-        Look.ERROR_HEAD, lambda e: f"⚠ limit {one_line(e.limit)} reached: {e.value:g} of {e.cap:g}"
+        Look.ERROR_HEAD,
+        lambda e: f"⚠ limit {one_line(named(e.scope, e.limit))} reached: {e.value:.4g} of {e.cap:g}",
     ),
     ev.LimitNear: _one(
         Look.WARN_HEAD,
-        lambda e: f"⚠ most of the limit {one_line(e.limit)} is used: {e.value:.4g} of {e.cap:g}",
+        lambda e: (
+            f"⚠ most of the limit {one_line(named(e.scope, e.limit))} is used: {e.value:.4g} of {e.cap:g}"
+        ),
     ),
     ev.LimitsChanged: _one(Look.RECEIPT, lambda e: f"✎ limits changed: {one_line(in_words(e.changed))}"),
     ev.AppChanged: lambda event, width: [

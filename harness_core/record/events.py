@@ -390,17 +390,22 @@ class LoopDetected(Event, frozen=True, kw_only=True, tag="loop_detected"):
 
 
 class LimitReached(Event, frozen=True, kw_only=True, tag="limit_reached"):
+    """A limit has ended what it bounds: the run, or a session."""
+
     limit: str
     value: float
     cap: float
+    scope: str = "run"
+    """`run`, `session`, or a phase (`phase:build`), which ends the run too."""
 
 
 class LimitNear(Event, frozen=True, kw_only=True, tag="limit_near"):
-    """Most of a limit is used: said once, until the limit is changed."""
+    """Most of a limit is used: said once, until the limit is changed; of a session's, once in each."""
 
     limit: str
     value: float
     cap: float
+    scope: str = "run"
 
 
 class LimitsChanged(Event, frozen=True, kw_only=True, tag="limits_changed"):
@@ -409,7 +414,7 @@ class LimitsChanged(Event, frozen=True, kw_only=True, tag="limits_changed"):
     id: str
     by: str
     changed: dict[str, float | None]
-    """What was asked: None took a limit away."""
+    """What was asked, by key: None took a limit away."""
     limits: dict[str, float]
     """All that hold from now on."""
 

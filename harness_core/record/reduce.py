@@ -9,6 +9,7 @@ from typing import Any
 from harness_core.contract.record import Status
 from harness_core.grading.verdicts import overruled, refuted
 from harness_core.layout import FORMAT
+from harness_core.operator.bounds import SESSION, cap_of, key, parted
 from harness_core.record import events as ev
 from harness_core.record.journal import check_format
 from harness_core.record.state import (
@@ -29,7 +30,7 @@ LONG_WAIT_MS = 60_000
 _FOR_GOOD = 2
 """Stands for a feature that isn't taken up again by itself."""
 _TROUBLE = 300
-FRUITLESS = frozenset(("done", "timeout", "stalled", "loop"))
+FRUITLESS = frozenset(("done", "timeout", "stalled", "loop", "session_limit"))
 """Ends of a session that count as an attempt when its feature isn't passing afterwards."""
 
 
@@ -39,11 +40,19 @@ def apply(state: RunState, event: ev.Event) -> None:
     # Where another harness drives the run, its sessions are all that is known of its work.
     works = bool(state.started) or state.open_session is not None
     if works and not state.waits_for_operator and not isinstance(event, ev.RunResumed):
-        state.active_ms += elapsed_ms(state.last_ts, event.ts)
+        _pass_time(state, elapsed_ms(state.last_ts, event.ts))
     state.last_ts = event.ts or state.last_ts
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event)
+
+
+def _pass_time(state: RunState, ms: int) -> None:
+    state.active_ms += ms
+    if state.phase:
+        state.phase_cost(state.phase).active_ms += ms
+    if state.open_session is not None and not state.waiting_until:
+        state.open_session.active_ms += ms
 
 
 def _run_started(state: RunState, event: ev.RunStarted) -> None:
@@ -68,7 +77,11 @@ def _run_resumed(state: RunState, event: ev.RunResumed) -> None:
 
 
 def _set_limits(state: RunState, limits: dict[str, float]) -> None:
-    state.limits_near = [name for name in state.limits_near if limits.get(name) == state.limits.get(name)]
+    state.limits_near = [
+        dotted
+        for dotted in state.limits_near
+        if cap_of(limits, *parted(dotted)) == cap_of(state.limits, *parted(dotted))
+    ]
     state.limits = dict(limits)
 
 
@@ -78,7 +91,7 @@ def _limits_changed(state: RunState, event: ev.LimitsChanged) -> None:
 
 
 def _limit_near(state: RunState, event: ev.LimitNear) -> None:
-    state.limits_near = [*state.limits_near, event.limit]
+    state.limits_near = [*state.limits_near, key(event.scope, event.limit)]
 
 
 def _run_ended(state: RunState, event: ev.RunEnded) -> None:
@@ -98,6 +111,8 @@ def _phase_ended(state: RunState, event: ev.PhaseEnded) -> None:
 
 def _session_started(state: RunState, event: ev.SessionStarted) -> None:
     number = event.session or 0
+    if event.phase and number > state.sessions:
+        state.phase_cost(event.phase, event.round, event.role).sessions += 1
     state.sessions = max(state.sessions, number)
     state.role = event.role or ""
     state.context = 0
@@ -126,6 +141,7 @@ def _session_ended(state: RunState, event: ev.SessionEnded) -> None:
             _count_attempt(state, ended)
         if event.reason == "done":
             state.built_seq = event.seq
+    state.limits_near = [dotted for dotted in state.limits_near if parted(dotted)[0] != SESSION]
     state.open_session = None
     state.waiting_until = None
 

@@ -37,9 +37,13 @@ class PhaseCost(msgspec.Struct):
     round: int = 1
     role: str = ""
     ms: int = 0
+    """As it was told at its ends, waiting for the operator included."""
     turns: int = 0
     tokens: int = 0
     usd: float = 0.0
+    sessions: int = 0
+    active_ms: int = 0
+    """How long an engine was alive in it and didn't wait for the operator."""
 
 
 class FeatureState(msgspec.Struct):
@@ -117,6 +121,8 @@ class OpenSession(msgspec.Struct):
     usd: float = 0.0
     tokens: int = 0
     turns: int = 0
+    active_ms: int = 0
+    """How long an engine was alive in it, and waited for neither the operator nor a usage limit's end."""
 
 
 class RunState(msgspec.Struct):
@@ -126,8 +132,9 @@ class RunState(msgspec.Struct):
     run_id: str = ""
     preset: str = ""
     limits: dict[str, float] = {}
+    """By key: of the run, of its phases, of its sessions."""
     limits_near: list[str] = []
-    """Those of which it was said that most is used."""
+    """The keys of those of which it was said that most is used; a session's are forgotten with it."""
     limits_newest: int = 0
     """The highest number of a change of limits that was taken up."""
     last_seq: int = 0

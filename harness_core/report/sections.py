@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness_core.operator.bounds import named, parted
 from harness_core.reading import costs
 from harness_core.reading.burnup import clock
 from harness_core.reading.components import Component
@@ -68,7 +69,7 @@ def _head(found: Found) -> Iterator[Block]:
             f"{report.turns:,} turns, {report.tokens:,} tokens, ${report.cost_usd:,.2f}"
         ],
     ]
-    limits = ", ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in state.limits.items())
+    limits = ", ".join(f"{named(*parted(key))} {value:,g}" for key, value in state.limits.items())
     if limits:
         facts.append([f"limits: {limits}"])
     yield Bullets(facts)

@@ -8,6 +8,7 @@ from harness_core.agent.judge import NoAnswer, judge
 from harness_core.agent.session import Outcome
 from harness_core.brake import Brake, EndOfRun
 from harness_core.errors import Exit
+from harness_core.operator.bounds import SESSION
 from harness_core.record import events as ev
 from harness_core.run import Run
 
@@ -42,7 +43,8 @@ class Goal:
 
         Raises EndOfRun where a limit is reached, or nobody can be brought to judge.
         """
-        if (hit := self._brake.limit(new_session=False)) is not None:
+        # A judge is no part of the session that it judges.
+        if (hit := self._brake.limit(new_session=False)) is not None and hit.scope != SESSION:
             self._brake.end_at(hit)
         happened = "\n".join(self._lately)[-40_000:]
         try:

@@ -30,13 +30,14 @@ class Groundwork:
         by = "planner" if run.state.sessions else "operator"
         if run.state.open_session is not None or not run.dir.spec.exists():
             by = "planner"
-            outcome = await self._sessions.hold(
+            outcome = await self._sessions.hold_until(
+                run.dir.spec.exists,
                 Assignment(
                     casting=Casting("planner", "planner"),
                     phase="plan",
                     task=lambda _: prompting.planner_task(run.config.prompt, PLANNED_NAME),
                     check=self._specified,
-                )
+                ),
             )
             if not run.dir.spec.exists():
                 raise EndOfRun(Exit.FAILED, f"the planner left no specification: {outcome.detail}")
@@ -88,13 +89,14 @@ class Groundwork:
                 self._note_request()
             return wrong
 
-        outcome = await self._sessions.hold(
+        outcome = await self._sessions.hold_until(
+            lambda: self._ledger.frozen,
             Assignment(
                 casting=self._casting(),
                 phase="initialize",
                 task=lambda _: self._task(run.dir.contract.name),
                 check=freeze,
-            )
+            ),
         )
         if not self._ledger.frozen:
             raise EndOfRun(Exit.FAILED, f"the initializer left no contract to build from: {outcome.detail}")
@@ -106,13 +108,14 @@ class Groundwork:
         async def extend(outcome: Outcome) -> str | None:
             return self._ledger.extend(path, self._request)
 
-        outcome = await self._sessions.hold(
+        outcome = await self._sessions.hold_until(
+            lambda: run.state.enhanced == self._request,
             Assignment(
                 casting=self._casting(),
                 phase="initialize",
                 task=lambda _: self._task(ADDED_NAME),
                 check=extend,
-            )
+            ),
         )
         if run.state.enhanced != self._request:
             raise EndOfRun(Exit.FAILED, f"the initializer added no features: {outcome.detail}")

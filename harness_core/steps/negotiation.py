@@ -69,7 +69,8 @@ class Negotiation:
             )
             return None
 
-        outcome = await self._sessions.hold(
+        outcome = await self._sessions.hold_until(
+            lambda: sprint.proposed == number,
             Assignment(
                 casting=PROPOSER,
                 phase="negotiate",
@@ -79,7 +80,7 @@ class Negotiation:
                     session, sprint.path, self._features(sprint), answer
                 ),
                 check=take,
-            )
+            ),
         )
         if sprint.proposed == number:
             return

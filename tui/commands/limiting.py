@@ -10,9 +10,10 @@ import msgspec
 from harness_core import config
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
-from harness_core.limits import changes, in_words, usage
+from harness_core.limits import changes, lines, scope_in, usage
 from harness_core.machine.lock import engine_alive
 from harness_core.operator import control
+from harness_core.operator.bounds import PHASES, RUN, Limits, limited
 from harness_core.operator.limit_requests import on_top, pending
 from harness_core.record.fold import fold
 from harness_core.record.state import RunState
@@ -25,18 +26,25 @@ _POLL = 0.05
 
 @click.command()
 @directory_argument
+@click.option(
+    "--per",
+    metavar="SCOPE",
+    default=RUN,
+    help=f"What they bound: run (the default), session, phase (each one), or one of {', '.join(PHASES)}.",
+)
 @click.option("--max-usd", metavar="X", help="Dollars; `none` takes the limit away, here and below.")
 @click.option("--max-tokens", metavar="N", help="Tokens.")
 @click.option("--max-turns", metavar="N", help="Replies of a model.")
 @click.option("--max-sessions", metavar="N", help="Sessions.")
 @click.option("--max-hours", metavar="X", help="Hours of work.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
-def limits(directory: str, as_json: bool, **given: str | None) -> None:
+def limits(directory: str, per: str, as_json: bool, **given: str | None) -> None:
     """Show a run's limits, or change them.
 
-    A change holds from the next request on where an engine works, else from the next start on.
+    A change holds from the next request on where an engine works, else from the next start on. A session's
+    limit ends that session, a phase's the run.
     """
-    asked = changes(given)
+    asked = changes(given, scope_in(per))
     run_dir = known_run(directory)
     if not run_dir.run_json.exists():
         raise Mistake(f"{run_dir.root} isn't run by Longwatch: it has no limits here")
@@ -47,8 +55,8 @@ def limits(directory: str, as_json: bool, **given: str | None) -> None:
     if as_json:
         say(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
         return
-    for line in shown:
-        say(in_words(line))
+    for line in lines(shown):
+        say(line)
     if not asked:
         return
     if engine_alive(run_dir):
@@ -65,11 +73,11 @@ def _wait_for(run: RunDir, number: int) -> None:
         time.sleep(_POLL)
 
 
-def _holding(run: RunDir) -> config.Limits:
+def _holding(run: RunDir) -> Limits:
     """The limits that hold, with what is asked for and not taken up. Raises Mistake."""
     info = config.load_info(run)
     assert info is not None
-    return config.limited(info.config.limits, on_top(config.Options(), pending(run)).limits)
+    return limited(info.config.limits, on_top(config.Options(), pending(run)).limits)
 
 
 def _complete(state: RunState) -> bool:

@@ -10,8 +10,10 @@ import click
 from harness_core import config
 from harness_core.errors import Exit, LongwatchError, Mistake
 from harness_core.layout import RunDir
+from harness_core.limits import among
 from harness_core.machine.lock import engine_alive
 from harness_core.operator import control
+from harness_core.operator.bounds import NAMES
 from harness_core.request import Request
 from tui.commands.common import (
     directory_argument,
@@ -22,9 +24,6 @@ from tui.commands.common import (
     show_stream,
     stream_printer,
 )
-
-_LIMITS = ("max_usd", "max_tokens", "max_turns", "max_sessions", "max_hours")
-
 
 _headless = click.option(
     "--headless", is_flag=True, help="Run in this process, and end where you would have to answer."
@@ -61,7 +60,9 @@ def _run_options(function: Any) -> Any:
             "sets",
             multiple=True,
             metavar="NAME=VALUE",
-            help=f"Switch a part of the harness. Can be repeated. There are {config.switches_in_words()}.",
+            help="Switch a part of the harness, or set a limit of each session or of a phase "
+            "(limits.session.max_usd=2, limits.phase.build.max_usd=40). Can be repeated. "
+            f"There are {config.switches_in_words()}.",
         ),
         click.option(
             "--max-usd", type=float, metavar="X", help="End at so many dollars (50 when an API key pays)."
@@ -92,6 +93,7 @@ def _run_options(function: Any) -> Any:
 
 
 def _options(given: dict[str, Any]) -> config.Options:
+    sets, limits = among(given["sets"])
     return config.Options(
         preset=given["preset"],
         features=given["features"],
@@ -99,8 +101,8 @@ def _options(given: dict[str, Any]) -> config.Options:
         prompt=given["prompt"],
         goal=given["goal"],
         models=list(given["models"]),
-        sets=list(given["sets"]),
-        limits={name: given[name] for name in _LIMITS if given[name] is not None},
+        sets=sets,
+        limits={**limits, **{name: given[name] for name in NAMES if given[name] is not None}},
         session_timeout=given["session_timeout"],
         stall_timeout=given["stall_timeout"],
         max_retries=given["max_retries"],
@@ -201,7 +203,7 @@ def _hint(code: Exit, request: Request) -> str:
         case Exit.DONE if request.rehearsal:
             return f"What the agents have built is in {place}, its pictures are in {place}/screenshots."
         case Exit.LIMIT:
-            return f"To go on, raise the limit: longwatch run {place}{headless} --max-…"
+            return f"To go on, raise the limit: longwatch limits {place}, longwatch resume {place}{headless}"
         case Exit.WAITING:
             return f"To go on: longwatch approve {place}, then longwatch resume {place}{headless}"
         case Exit.DONE | Exit.INTERRUPTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import App
 
 from harness_core.errors import Exit
+from harness_core.operator.bounds import SESSION, named, parted
 from harness_core.record.state import Lifecycle
 from harness_core.safe import one_line
 from tui.console.facts import Facts
@@ -45,16 +46,18 @@ class Attention:
         if self._settings.title and title != self._title:
             self._tell(f"\x1b]0;{one_line(title, _LENGTH)}\x07")
         self._title = title
-        news = set(facts.state.limits_near) - self._near
+        near = {key for key in facts.state.limits_near if parted(key)[0] != SESSION}
+        news = near - self._near
         limited = state is Lifecycle.STOPPED and facts.state.exit == Exit.LIMIT
         if state is not self._state and self._state is not None and (limited or state in CALLS):
             self._call(title, report.checkpoint.summary if report.checkpoint else report.reason)
         elif self._state is not None and facts.state.stalls > self._stalls:
             self._call(title, "stands still")
         elif self._state is not None and news:
-            self._call(title, f"most of a limit is used: {', '.join(sorted(news))}")
+            names = ", ".join(named(*parted(key)) for key in sorted(news))
+            self._call(title, f"most of a limit is used: {names}")
         self._state, self._stalls = state, facts.state.stalls
-        self._near = set(facts.state.limits_near)
+        self._near = near
 
     def _call(self, title: str, what: str) -> None:
         if self._settings.bell:

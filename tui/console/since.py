@@ -13,6 +13,7 @@ import msgspec
 from harness_core.contract.record import Status
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_bounded, write_whole
+from harness_core.operator.bounds import named
 from harness_core.reading.rows import decided
 from harness_core.reading.sieve import Sieve
 from harness_core.record import events as ev
@@ -165,10 +166,10 @@ def _trouble(told: Brief, event: ev.Event) -> None:
     match event:
         case ev.Error():
             what = event.message
-        case ev.LimitNear():
-            what = f"most of a limit is used: {event.limit} {event.value:.4g} of {event.cap:g}"
-        case ev.LimitReached():
-            what = f"limit reached: {event.limit} {event.value:g} of {event.cap:g}"
+        case ev.LimitNear() | ev.LimitReached():
+            near = "most of a limit is used" if isinstance(event, ev.LimitNear) else "limit reached"
+            name = named(event.scope, event.limit)
+            what = f"{near}: {name} {event.value:.4g} of {event.cap:g}"
         case ev.StallDetected():
             what = f"stalled for {event.seconds:g} s: {event.what}"
         case ev.LoopDetected():

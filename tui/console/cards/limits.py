@@ -9,7 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from harness_core.errors import Mistake
-from harness_core.limits import Usage, in_words, spoken
+from harness_core.limits import Usage, lines, spoken
 from tui.console.cards.card import Card
 from tui.console.sinks import words
 
@@ -32,7 +32,7 @@ class LimitsCard(Card):
         self._change = change
 
     def compose(self) -> ComposeResult:
-        yield Static(words("\n".join(map(in_words, self._shown))))
+        yield Static(words("\n".join(lines(self._shown))))
         yield Input(placeholder="usd 50, hours none", compact=True)
         yield Static("enter changes them from the next request on · none takes one away · esc back", id="how")
         yield Static(id="wrong")
