@@ -14,6 +14,7 @@ from harness_core.contract.record import Status
 from harness_core.errors import Exit, LongwatchError
 from harness_core.machine import processes
 from harness_core.machine.app import App
+from harness_core.machine.gitfiles import OWN
 from harness_core.operator import checkpoints, rewordings, skips
 from harness_core.operator.steering import Steering
 from harness_core.operator.watch import watch
@@ -235,12 +236,11 @@ class Engine:
     def _choose(self, number: int, by: str) -> None:
         """Put an iteration's files back where another is the newest, as a commit of its own."""
         chosen = next(one for one in self.run.state.iterations if one.number == number)
-        newest = self.run.state.iterations[-1]
-        commit = None
-        if chosen.number != newest.number and chosen.commit:
-            commit = self.run.git.bring_back(chosen.commit, f"longwatch: iteration {number} stands")
+        # Iterations that share a commit can't be told apart by git: the files stay as they are.
+        if chosen.commit and chosen.commit != self.run.state.iterations[-1].commit:
+            self.run.git.bring_back(chosen.commit, f"{OWN}iteration {number} stands")
             self.history.note("engine")
-        self.run.emit(ev.IterationChosen(iteration=number, by=by, commit=commit))
+        self.run.emit(ev.IterationChosen(iteration=number, by=by, commit=self.run.git.head()))
 
     async def _ask(self, question: Ask) -> None:
         """Open a checkpoint, or take up the open one, and wait for the answer that counts."""

@@ -22,10 +22,12 @@ from harness_core.brake import EndOfRun
 from harness_core.contract.record import Status
 from harness_core.errors import Exit
 from harness_core.layout import RunDir
+from harness_core.machine.gitfiles import OWN
 from harness_core.machine.gitrepo import GitRepo
 from harness_core.operator.bounds import SESSION
 from harness_core.patience import TRIES, Failures, backoff, until
 from harness_core.record import events as ev
+from harness_core.record.history import OUTSIDE
 from harness_core.record.state import OpenSession
 from harness_core.run import Run
 from harness_core.steps import handoff
@@ -282,9 +284,17 @@ class Sessions:
         self._parts.history.note(session.role)
         if not self._run.config.switches.commit_on_stop:
             return
-        what = f"uncommitted work of session {session.number} ({session.role})"
+        self._commit(f"uncommitted work of session {session.number} ({session.role})")
+
+    def commit_own(self, what: str, *paths: str) -> None:
+        """Commit what the engine itself has written at these paths; `what` is the subject."""
+        session = self._run.state.open_session
+        self._parts.history.note(session.role if session else OUTSIDE)
+        self._commit(what, *paths)
+
+    def _commit(self, what: str, *paths: str) -> None:
         try:
-            self._run.git.commit_all(f"longwatch: {what}")
+            self._run.git.commit_all(OWN + what, *paths)
         except OSError as error:
             self._run.emit(ev.Error(message=str(error), kind="git"))
         self._tell_left_out()

@@ -16,6 +16,8 @@ from harness_core.machine.files import MAX_TEXT, read_bounded, read_text
 
 _REMOTE = re.compile(rb'^\s*\[remote "((?:[^"\\\n]|\\.)+)"\]', re.MULTILINE)
 _GIT = ("git", "-c", "log.showSignature=false", "-c", "core.fsmonitor=", "--no-optional-locks")
+OWN = "longwatch: "
+"""How the subject of each of the engine's own commits begins."""
 _WITHIN = 20
 """Seconds after which a question to git has failed."""
 _OTHERS = 2000

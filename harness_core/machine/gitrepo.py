@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from harness_core.errors import Mistake
 from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
 from harness_core.machine import processes
 from harness_core.machine.ballast import ballast
-from harness_core.machine.gitfiles import GitFiles
+from harness_core.machine.gitfiles import OWN, GitFiles
 
 # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -29,6 +30,7 @@ ABANDONED_AFTER = 1.0
 """Seconds after which a lock may be one that a killed git has left behind."""
 _LOCKS_AT_MOST = 5
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
+T = TypeVar("T")
 
 
 class GitRepo(GitFiles):
@@ -98,41 +100,60 @@ class GitRepo(GitFiles):
     def commit_all(self, message: str, *paths: str) -> str | None:
         """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.
 
-        A lock that a killed git has left behind is taken away. Raises OSError, in a sentence, when git
-        refuses.
+        Raises OSError, in a sentence, when git refuses.
         """
-        for _ in range(_LOCKS_AT_MOST):
-            try:
-                return self._commit_all(message, paths)
-            except git.GitError as error:
-                held = _LOCKED.search(str(error))
-                if held is None or not self._abandoned(Path(held[1])):
-                    raise OSError(f"git could not commit: {_reason(error)}") from None
-                Path(held[1]).unlink(missing_ok=True)
-        raise OSError("git could not commit: its locks come back as often as they are taken away")
+        return self._past_locks("commit", lambda: self._commit_all(message, paths))
 
-    def bring_back(self, sha: str, message: str) -> str | None:
-        """Make the tree what it was at `sha`, as a new commit; nothing of the history is lost.
+    def bring_back(self, sha: str, message: str) -> None:
+        """Make the project what it was at `sha`, by a new commit on top; nothing that was committed is lost,
+        and what wasn't is committed first. Doing it once more, whole or half done, changes nothing further.
 
         Raises OSError, in a sentence, when git refuses.
         """
-        try:
-            self._repo.git.read_tree("-u", "--reset", sha)
-        except git.GitError as error:
-            raise OSError(f"git could not bring {sha[:10]} back: {_reason(error)}") from None
-        return self.commit_all(message)
+        self._past_locks(f"bring {sha[:10]} back", lambda: self._bring_back(sha, message))
+
+    def _past_locks(self, what: str, do: Callable[[], T]) -> T:
+        """What `do` comes to; a lock that a killed git has left behind is taken away."""
+        for _ in range(_LOCKS_AT_MOST):
+            try:
+                return do()
+            except git.GitError as error:
+                held = _LOCKED.search(str(error))
+                if held is None or not self._abandoned(Path(held[1])):
+                    raise OSError(f"git could not {what}: {_reason(error)}") from None
+                Path(held[1]).unlink(missing_ok=True)
+        raise OSError(f"git could not {what}: its locks come back as often as they are taken away")
+
+    def _bring_back(self, sha: str, message: str) -> None:
+        wanted = self._repo.git.rev_parse(f"{sha}^{{tree}}")
+        if self._repo.git.log("-1", "--format=%T %s") != f"{wanted} {message}":
+            self._commit_all(f"{OWN}what was uncommitted before {sha[:10]} came back", ())
+            commit = self._repo.git.commit_tree(wanted, "-p", "HEAD", "-m", message)
+            # The commit comes before the files: who is killed in between finds it and takes them from it.
+            self._unhooked.update_ref("HEAD", commit)
+        self._unhooked.read_tree("-u", "--reset", "HEAD")
+
+    @property
+    def _unhooked(self) -> git.Git:
+        """Git without the repository's hooks: what an agent has put there would run unguarded."""
+        found: git.Git = self._repo.git(c=f"core.hooksPath={os.devnull}")
+        return found
 
     def _commit_all(self, message: str, paths: Sequence[str]) -> str | None:
-        only = ["--", *paths] if paths else []
+        only = ["--", *self._known(paths)] if paths else []
+        if only == ["--"]:
+            return None
         self.left_out += self.leave_out()
-        self._repo.git.add("-A", *only)
+        self._unhooked.add("-A", *only)
         if not self._repo.git.diff("--cached", "--name-only", *only):
             return None
-        # --no-verify leaves some hooks on, and what an agent has put there would run unguarded.
-        self._repo.git(c=f"core.hooksPath={os.devnull}").commit(
-            "-q", "--no-verify", "--no-gpg-sign", "-m", message, *only
-        )
+        self._unhooked.commit("-q", "--no-verify", "--no-gpg-sign", "-m", message, *only)
         return self.head()
+
+    def _known(self, paths: Sequence[str]) -> list[str]:
+        """Those of the paths that git tracks or would track: the others it refuses to be told of."""
+        listing = self._ask("ls-files", "-co", "--exclude-standard", "-z", "--", *paths) or ""
+        return [path for path in dict.fromkeys(listing.split("\0")) if path]
 
     def _abandoned(self, lock: Path) -> bool:
         """Whether a lock of this repository has no git any more that would take it away."""

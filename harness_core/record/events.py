@@ -253,7 +253,7 @@ class SprintEnded(Event, frozen=True, kw_only=True, tag="sprint_ended"):
 
 
 class IterationChosen(Event, frozen=True, kw_only=True, tag="iteration_chosen"):
-    """The iteration that stands at the end, and the commit that has put it back, where one was needed."""
+    """The iteration that stands at the end, and the commit that holds it."""
 
     iteration: int
     by: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness_core.machine.gitfiles import OWN
 from harness_core.reading.sieve import Sieve
 from harness_core.record import events as ev
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 OUTSIDE = "outside"
 """Who made a commit while no session was open."""
+_COMMIT_NOTHING = (OUTSIDE, "evaluator")
+"""Under whom a commit with the mark of the engine is its own: it was killed before it journaled that."""
 
 
 class History:
@@ -33,7 +36,8 @@ class History:
         self._head = head
         came = self._run.git.commits(self._newest, head)
         for commit in self._new(came):
-            self._run.emit(ev.Commit(sha=commit.sha, subject=commit.subject, by=by))
+            own = by in _COMMIT_NOTHING and commit.subject.startswith(OWN)
+            self._run.emit(ev.Commit(sha=commit.sha, subject=commit.subject, by="engine" if own else by))
         if came:
             self._newest = head
 

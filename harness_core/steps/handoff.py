@@ -13,6 +13,7 @@ import msgspec
 
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_bounded, write_whole
+from harness_core.machine.gitfiles import OWN
 
 if TYPE_CHECKING:
     from harness_core.machine.gitrepo import GitRepo
@@ -142,7 +143,7 @@ def finish(run: RunDir, git: GitRepo) -> None:
     if digest(_content(notes) or b"") == move.notes_before:
         write_whole(notes, move.kept)
     there = [path.name for path in (notes, archive) if path.exists()]
-    git.commit_all(f"longwatch: older notes are in {archive.name}", *there)
+    git.commit_all(f"{OWN}older notes are in {archive.name}", *there)
     _intent(run).unlink()
 
 

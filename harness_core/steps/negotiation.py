@@ -126,6 +126,7 @@ class Negotiation:
     def _answered(self, sprint: SprintState, number: int, proposal: str, answer: Reviewed) -> None:
         criteria = _numbered([(item.criterion, item.check) for item in answer.criteria])
         self._write(sprint, proposal, answer, criteria)
+        self._sessions.commit_own(f"the evaluator's answer, round {number}, in {sprint.path}", sprint.path)
         self._run.emit(
             ev.ContractReviewed(
                 sprint=sprint.number,
@@ -166,10 +167,11 @@ class Negotiation:
             "by": by,
             "criteria": criteria,
         }
+        beside = schema_path(sprint.path)
         described = self._ledger.agreements.keep(
-            self._run.dir.root / schema_path(sprint.path),
-            msgspec.json.format(msgspec.json.encode(schema)) + b"\n",
+            self._run.dir.root / beside, msgspec.json.format(msgspec.json.encode(schema)) + b"\n"
         )
+        self._sessions.commit_own(f"{sprint.path} holds", sprint.path, beside)
         self._run.emit(
             ev.ContractAgreed(
                 sprint=sprint.number,
