@@ -148,6 +148,18 @@ def test_a_commit_is_journaled_once_wherever_head_goes(root: Path, open_run: Ope
     assert journaled(run) == [*shas, git(root, "rev-parse", "HEAD")]
 
 
+@pytest.mark.parametrize("by", ["outside", "evaluator", "generator"])
+def test_a_commit_that_the_engine_was_killed_over_is_its_own_where_nobody_else_commits(
+    root: Path, open_run: OpenRun, by: str
+) -> None:
+    run = open_run(root)
+    commit(run.git, "a.txt", "longwatch: a stands")
+    commit(run.git, "b.txt", "somebody's")
+    History(run).note(by)
+    told = [event.by for event in Tail(run.dir.journal).read_all() if isinstance(event, ev.Commit)]
+    assert told == ["generator" if by == "generator" else "engine", by]
+
+
 def test_no_commit_of_many_is_left_out(root: Path, open_run: OpenRun) -> None:
     run = open_run(root)
     many = "".join(
@@ -202,13 +214,57 @@ def test_with_nothing_to_commit_nothing_is_committed(root: Path) -> None:
 
 def test_hooks_that_an_agent_could_have_written_do_not_run(root: Path) -> None:
     repo = prepared(root)
-    for name in ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"):
+    first = commit(repo)
+    commits = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
+    for name in (*commits, "post-index-change", "reference-transaction"):
         hook = root / ".git" / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(f"#!/bin/sh\ntouch ran-{name}\nexit 1\n")
         hook.chmod(0o755)
     commit(repo)
+    repo.bring_back(first, "back")
     assert not list(root.glob("ran-*"))
+
+
+def test_only_what_is_named_is_committed_and_nothing_that_git_passes_over(root: Path) -> None:
+    repo = prepared(root)
+    (root / ".gitignore").write_text("contracts/\n")
+    commit(repo)
+    (root / "contracts").mkdir()
+    for name in ("contracts/01.md", "mine.md", "theirs.md"):
+        (root / name).write_text("x")
+    assert repo.commit_all("none of it", "contracts/01.md") is None
+    assert repo.commit_all("mine", "contracts/01.md", "mine.md", "gone.md") == repo.head()
+    assert git(root, "show", "--name-only", "--format=%s").split() == ["mine", "mine.md"]
+    assert untracked(root) == ["theirs.md"]
+
+
+def test_what_was_comes_back_as_a_commit_and_nothing_is_lost(root: Path) -> None:
+    repo = prepared(root)
+    wanted = commit(repo, "a.txt")
+    commit(repo, "b.txt")
+    (root / "a.txt").write_text("not committed yet")
+    for _ in range(2):
+        repo.bring_back(wanted, "a stands")
+        assert git(root, "rev-parse", "HEAD^{tree}") == git(root, "rev-parse", f"{wanted}^{{tree}}")
+        assert git(root, "status", "--porcelain") == "" and not (root / "b.txt").exists()
+        assert git(root, "log", "--format=%s").splitlines().count("a stands") == 1
+    assert git(root, "show", "HEAD~:a.txt") == "not committed yet"
+    assert git(root, "show", "HEAD~:b.txt") == "more"
+
+
+def test_bringing_back_goes_on_where_it_was_killed(root: Path) -> None:
+    repo = prepared(root)
+    wanted = commit(repo, "a.txt")
+    commit(repo, "b.txt")
+    repo.bring_back(wanted, "a stands")
+    stands = repo.head()
+    # As if it had been killed before the files were there, by a git that held the index.
+    git(root, "read-tree", "-u", "--reset", "HEAD~")
+    (root / ".git" / "index.lock").touch()
+    repo.bring_back(wanted, "a stands")
+    assert repo.head() == stands
+    assert git(root, "status", "--porcelain") == "" and not (root / "b.txt").exists()
 
 
 def test_a_commit_that_git_refuses_is_told_in_a_sentence_of_its_own(root: Path) -> None:

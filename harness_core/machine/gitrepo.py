@@ -169,6 +169,8 @@ class GitRepo(GitFiles):
 
     def _may_be_here(self, found: processes.Found) -> bool:
         folder = processes.folder(found.pid)
+        if folder is None and not found.alive:
+            return False
         inside = folder is None or folder == self.run.root or self.run.root in folder.parents
         return inside or str(self.run.root) in found.command
 
