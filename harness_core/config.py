@@ -48,6 +48,8 @@ _Checkpoints = Annotated[
 ]
 _Rounds = Annotated[int, msgspec.Meta(ge=1, le=100, description="N")]
 _Iterations = Annotated[int, msgspec.Meta(ge=0, le=100, description="N")]
+_APPROVING = ("end", "per-sprint")
+"""Checkpoints at which the operator can approve features that no evaluator has judged."""
 _Rubric = Annotated[str, msgspec.Meta(min_length=1, description="off|app|design|NAME")]
 
 
@@ -237,6 +239,7 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         if not joint:
             raise Mistake(f"--set {item}: write it as NAME=VALUE")
         switches = _switched(switches, name, word, f"--set {item}")
+    _must_fit(switches)
     counts = _changed(file, {"features": options.features, "max_retries": options.max_retries})
     timeouts = {"session": options.session_timeout, "stall": options.stall_timeout}
     return RunConfig(
@@ -333,6 +336,17 @@ def _switched(switches: Switches, name: str, value: str | bool | int, origin: st
         return msgspec.convert({**values, name: value}, Switches, strict=False)
     except msgspec.ValidationError as error:
         raise Mistake(f"{origin}: {advice(error, Switches)}") from None
+
+
+def _must_fit(switches: Switches) -> None:
+    """Raises Mistake for switches that together make a run that can't come to its end."""
+    asked = {word.strip() for word in (switches.checkpoints or "").split(",")}
+    verified = switches.evaluator != "off" or not asked.isdisjoint(_APPROVING)
+    if switches.passes_from == "verified" and switches.initializer and not verified:
+        raise Mistake(
+            "passes_from=verified: nobody would verify anything, so that nothing would ever pass; "
+            f"set evaluator to feature, sprint or end, or checkpoints to {' or '.join(_APPROVING)}"
+        )
 
 
 def switches_in_words() -> str:

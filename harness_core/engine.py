@@ -193,6 +193,8 @@ class Engine:
                 why = "all else is done: tried once more"
                 self.ledger.change(feature, Status.FAILING, by="engine", note=why)
             case Finish(code, reason):
+                own = (self.ledger.path.name, self.run.dir.findings.name)
+                self.sessions.commit_own("the contract and the findings as the run leaves them", *own)
                 raise EndOfRun(code, reason)
 
     async def _build(self, build: Build) -> None:

@@ -22,16 +22,20 @@ LONGEST = 4
 """Calls in a cycle at most."""
 WAITING = 20
 """How often, where a call asks for what others do: a server that comes up, a page that changes."""
+SAME_CLAIM = 3
+"""How often claims may come to the same, whatever is done in between."""
 BACK_AND_FORTH = 3
 """How often a file may come back to what it was."""
 WARNINGS = 3
 """Different circles that a session is told of before the next one ends it."""
 _FILES = 64
+_CLAIMS = 64
 _ASKS = re.compile(
     r"\b(sleep|wait|timeout|curl|wget|http|nc|ss|lsof|netstat|ping|ps|pgrep|jobs|tail|journalctl|docker|kubectl"
     r"|pg_isready|redis-cli|mysqladmin)\b"
 )
 _TIMES = re.compile(r"\b\d+(?:[.,]\d+)?\s?(?:ms|s|sec|seconds?)\b|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b")
+_CLAIM = "mcp__longwatch__claim_feature"
 _TELLING = ("command", "file_path", "notebook_path", "pattern", "action", "feature", "url", "description")
 """The argument that says the most of a call."""
 _WORDS = 120
@@ -48,6 +52,8 @@ class Ended:
     """Whether it asks for what happens outside of the project."""
     tree: str | None = None
     """What the project's files then held; None where nobody has looked."""
+    claims: bool = False
+    """Whether it claims a feature."""
 
     def same_as(self, other: Ended) -> bool:
         blind = self.tree is None or other.tree is None
@@ -69,6 +75,7 @@ class Loops:
     def __init__(self) -> None:
         self._calls: deque[Ended] = deque(maxlen=LONGEST * WAITING)
         self._files: OrderedDict[str, deque[str]] = OrderedDict()
+        self._claims: deque[str] = deque(maxlen=_CLAIMS)
 
     def knows(self, ended: Ended) -> bool:
         """Whether the like of it was among the last calls: only then need anybody look at the files."""
@@ -87,7 +94,15 @@ class Loops:
             if times >= (WAITING if any(item.asks for item in cycle) else bound):
                 self._forget()
                 return Circle(_told(cycle), times, frozenset(item.call for item in cycle))
-        return None
+        return self._claimed(ended) if ended.claims else None
+
+    def _claimed(self, ended: Ended) -> Circle | None:
+        self._claims.append(ended.outcome)
+        if (times := self._claims.count(ended.outcome)) < SAME_CLAIM:
+            return None
+        self._forget()
+        what = f"claims that come to the same, whatever is done in between ({ended.words})"
+        return Circle(what, times, frozenset([ended.outcome]))
 
     def take_content(self, path: str, digest: str) -> Circle | None:
         """A file was written and now holds what `digest` stands for."""
@@ -107,6 +122,7 @@ class Loops:
     def _forget(self) -> None:
         self._calls.clear()
         self._files.clear()
+        self._claims.clear()
 
 
 class Warnings:
@@ -159,7 +175,7 @@ def ended(tool: str, arguments: Mapping[str, Any], response: object, tree: str |
     asks = bool(_ASKS.search(command)) or tool == "mcp__longwatch__app" or "browser" in tool
     about = next((arguments[name] for name in _TELLING if name in arguments), "")
     words = " ".join(f"{tool.rpartition('__')[2]} {about}".split())
-    return Ended(_digest(call), _digest(outcome), _short(words), asks, tree)
+    return Ended(_digest(call), _digest(outcome), _short(words), asks, tree, tool == _CLAIM)
 
 
 def _short(words: str) -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 import msgspec
 
 from harness_core import config, prompting
-from harness_core.agent import browser
-from harness_core.agent.mcp_servers import BROWSER, USUAL_ROLES
+from harness_core.agent import mcp_servers
 from harness_core.box import sandbox
-from harness_core.config import FileConfig, RunConfig
+from harness_core.config import RunConfig
 from harness_core.contract import record as ct
 from harness_core.contract.record import Feature, Status
 from harness_core.errors import Mistake
@@ -53,6 +52,8 @@ class Told:
     override: Path
     """Where an own version of the page lies, or would."""
     overridden: bool
+    servers: Sequence[str] = ()
+    """The MCP servers that it would have besides Longwatch's own, if they start."""
 
 
 def pages() -> list[Page]:
@@ -75,11 +76,17 @@ def told(run: RunDir, wanted: str, options: config.Options) -> Told:
     state = fold(run)
     contract = _contract(run)
     page = _chosen(wanted, settings, frozen=bool(contract) or settings.switches.initializer)
-    told_of = _as_told(run, file, settings, page.role)
+    servers = mcp_servers.gather(
+        file.mcp, run, os.environ, with_browser=settings.switches.browser, only_looks=True
+    )
+    told_of = servers.as_told(settings, page.role)
     system = prompting.system_prompt(run, page.role, page.name, told_of) + _boxed(settings, page.role)
     override = prompting.override_of(run, page.name)
-    first = _first(run, settings, state, contract, page)
-    return Told(page, system, first, override, override.is_file())
+    parts = [_first(run, settings, state, contract, page)]
+    if parts[0]:
+        parts += [prompting.not_there(name, why) for name, why in servers.absent_for(page.role).items()]
+    reaches = [*servers.of(page.role)]
+    return Told(page, system, "\n\n".join(parts), override, override.is_file(), reaches)
 
 
 def _chosen(wanted: str, settings: RunConfig, *, frozen: bool) -> Page:
@@ -98,18 +105,6 @@ def _chosen(wanted: str, settings: RunConfig, *, frozen: bool) -> Page:
 def _contract(run: RunDir) -> Sequence[Feature]:
     data = read_bounded(run.record, 64 << 20)
     return ct.document(ct.decode(data)).features if data is not None else ()
-
-
-def _as_told(run: RunDir, file: FileConfig, settings: RunConfig, role: str) -> RunConfig:
-    """The settings from which a page is made, with `browser` on where the role would have one."""
-    if BROWSER in file.mcp:
-        there = role in file.mcp[BROWSER].roles
-    else:
-        there = settings.switches.browser and role in USUAL_ROLES
-        there = there and not browser.find(os.environ, closed=run.root).missing
-    return msgspec.structs.replace(
-        settings, switches=msgspec.structs.replace(settings.switches, browser=there)
-    )
 
 
 def _boxed(settings: RunConfig, role: str) -> str:

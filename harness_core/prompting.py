@@ -187,6 +187,8 @@ class Hints:
     tried: str = ""
     """What was tried on its features before."""
     skipped: Sequence[str] = ()
+    unverified: Sequence[str] = ()
+    """Claimed features that its file doesn't show as passing yet."""
     contract: str = ""
     """The path of its sprint's contract."""
     app_trouble: str = ""
@@ -235,6 +237,11 @@ def _hinted(hints: Hints) -> list[str]:
         parts.append(f"What was tried before:\n\n{hints.tried}")
     if hints.findings:
         parts.append(f"These findings are open; they come first:\n\n{hints.findings}")
+    if hints.unverified:
+        parts.append(
+            f"Claimed, and in the contract's file not passing before they are verified: "
+            f"{', '.join(hints.unverified)}. They are built: leave them as they are."
+        )
     if hints.skipped:
         parts.append(f"Given up for now: {', '.join(hints.skipped)}.")
     return parts

@@ -168,6 +168,11 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"sets": ["colour=red"]}, "--set colour=red: unknown switch `colour`; the switches are breadcrumbs"),
     ({"sets": ["evaluator=always"]}, "--set evaluator=always: choose off or feature"),
     ({"sets": ["evidence_gate=perhaps"]}, "--set evidence_gate=perhaps: give on or off"),
+    ({"preset": "two-agent", "sets": ["passes_from=verified"]}, "nobody would verify anything"),
+    (
+        {"sets": ["passes_from=verified", "evaluator=off", "checkpoints=on-pass"]},
+        "or checkpoints to end",
+    ),
     ({"models": ["tester=x"]}, "`tester` is no role; the roles are planner"),
     ({"models": [""]}, "MODEL or ROLE=MODEL"),
     ({"models": ["generator="]}, "MODEL or ROLE=MODEL"),

@@ -244,6 +244,12 @@ def test_a_server_gets_nothing_that_pays_for_the_model(tmp_path: Path) -> None:
     assert "0ther" in told and "k3y" not in told
 
 
+def test_a_browser_of_ones_own_stands_for_the_machines(tmp_path: Path) -> None:
+    (tmp_path / "longwatch.toml").write_text('[mcp.browser]\ncommand = "x"\nroles = ["evaluator"]\n')
+    (found,) = tools.a_browser(patient(tmp_path))
+    assert (found.mark, found.says) == (Mark.OK, "that of longwatch.toml, for evaluator")
+
+
 def test_a_server_with_an_address_is_asked_there() -> None:
     with answering(200) as good, answering(404) as bad:
         assert tools.a_server(patient(), "x", McpServer(url=good)).mark is Mark.OK

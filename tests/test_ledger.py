@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness_core.agent.gate import Gate, Running
+from harness_core.answer import Answer
 from harness_core.brake import Brake
 from harness_core.config import RunConfig, Switches
 from harness_core.contract import record as ct
@@ -68,8 +69,8 @@ class Built:
         answer = self.ledger.claim(feature, paths or (self.shown(),), "done", also_for, self.session)
         return None if answer.ok else answer.text
 
-    def edit(self, feature: str, passes: bool) -> tuple[object, object]:
-        """An agent's Edit of the contract, from its judgement to its record."""
+    def edit(self, feature: str, passes: bool) -> tuple[object, Answer | None]:
+        """An agent's Edit of the contract, from its judgement to its record: a denial, or the answer."""
         rows = json.loads(self.mirror.read_text())
         next(row for row in rows if row["id"] == feature)["passes"] = passes
         text = json.dumps(rows)
@@ -78,9 +79,9 @@ class Built:
         if denial is not None or edit is None:
             return denial, None
         self.mirror.write_text(text)
-        refused = self.ledger.settle_edit(edit, self.session)
+        answer = self.ledger.settle_edit(edit, self.session)
         self.ledger.inspect("tool-1")
-        return None, refused
+        return None, answer
 
     @property
     def passing(self) -> list[str]:
@@ -261,11 +262,16 @@ def test_passes_may_wait_for_the_evaluator(build: Build) -> None:
     built = build(passes_from="verified")
     assert built.claim() is None
     assert (built.passing, built.statuses[0]) == ([], "claimed")
+    later = "In feature_list.json it passes once it is verified: don't build it again"
+    assert later in built.ledger.claim("F1", (), "", (), built.session).text
     built.ledger.change("F1", Status.VERIFIED, by="evaluator")
     assert built.passing == ["F1"]
+    assert later not in built.ledger.claim("F1", (), "", (), built.session).text
     built.shown("f2.log", "2 passed\n")
-    built.edit("F2", True)
-    assert (built.passing, built.statuses[1], built.tampered) == (["F1"], "claimed", 0)
+    for _ in range(2):
+        _, answer = built.edit("F2", True)
+        assert answer is not None and answer.ok and later in answer.text
+        assert (built.passing, built.statuses[1], built.tampered) == (["F1"], "claimed", 0)
 
 
 # --- Claims by edit, and steps back ----------------------------------------------------------------

@@ -13,6 +13,7 @@ from harness_core.loops import (
     BACK_AND_FORTH,
     LONGEST,
     SAME_CALL,
+    SAME_CLAIM,
     SAME_CYCLE,
     WAITING,
     Circle,
@@ -38,6 +39,21 @@ def test_the_same_call_with_the_same_outcome_and_no_effect_is_named_with_its_cou
     (circle,) = found([shell("make")] * SAME_CALL)
     assert circle.times == SAME_CALL and "make" in circle.what
     assert len(found([shell("make")] * 2 * SAME_CALL)) == 2
+
+
+def claim(feature: str, said: str, note: str = "") -> Ended:
+    return ended("mcp__longwatch__claim_feature", {"feature": feature, "note": note}, said)
+
+
+def test_claims_that_come_to_the_same_are_a_circle_whatever_is_done_in_between() -> None:
+    work = [shell(f"step {number}", tree=f"tree {number}") for number in range(50)]
+    again = [*work, claim("F1", "F1 is claimed already"), claim("F2", "refused")]
+    assert found(again * (SAME_CLAIM - 1)) == []
+    (circle,) = found(again * SAME_CLAIM)
+    assert circle.times == SAME_CLAIM and "claim_feature F1" in circle.what
+    told = Warnings()
+    assert [told.again(circle) for circle in found(again[:-1] * 2 * SAME_CLAIM)] == [False, True]
+    assert found([*work, *(claim("F1", f"refused: {number}") for number in range(50))]) == []
 
 
 @given(st.integers(2, LONGEST), st.integers(0, 30))

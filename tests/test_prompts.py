@@ -153,6 +153,28 @@ def test_of_a_run_the_first_message_is_the_next_one(open_run: OpenRun, tmp_path:
     assert sorted(path for path in run.dir.root.rglob("*") if ".git/" not in str(path)) == before
 
 
+def test_servers_are_shown_as_a_run_would_tell_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir.at(tmp_path)
+    (tmp_path / "app_spec.txt").write_text("A page.\n")
+    monkeypatch.setattr("os.environ", {"PATH": "", "HOME": str(tmp_path)})
+    options = config.Options(preset="solo")
+    without = preview.told(run, "generator", options)
+    assert "mcp__browser__" not in without.system and without.servers == []
+    assert "No browser is available: " in without.first
+    off = preview.told(run, "generator", config.Options(preset="solo", sets=["browser=off"]))
+    assert "No browser" not in off.first
+    server = 'command = "node"\nroles = ["generator"]\n'
+    run.config_file.write_text(f"[mcp.browser]\n{server}[mcp.paint]\n{server}")
+    own = preview.told(run, "generator", options)
+    assert "mcp__browser__" in own.system and own.servers == ["browser", "paint"]
+    assert "No browser" not in own.first
+    other = preview.told(run, "evaluator", options)
+    assert "mcp__browser__" not in other.system and other.servers == []
+    assert not run.private.exists()
+
+
 def test_what_is_shown_is_what_goes_over_the_wire(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny") as stage:
         stage.lay_out()

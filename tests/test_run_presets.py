@@ -24,6 +24,10 @@ INERT = {"DeferredToolPlaceholder"}
 """An entry of the CLI's own that nobody can call."""
 
 
+FAULT_POINTS = Path(__file__).parent / "faultpoints"
+DESIGN = ("--preset", "design", "--set", "max_iterations=5")
+
+
 def play(stage: Stage, preset: str, *more: str, prompt: str = "", within: float = 150) -> Command:
     """A headless run to its end."""
     given = ["--prompt", prompt] if prompt else ["--spec", str(stage.spec)]
@@ -99,10 +103,18 @@ def test_an_agreed_contract_stands_in_prose_and_in_a_schema(sprint: Stage) -> No
     assert (beside["sha256"], beside["features"]) == (agreed["sha256"], ["F001"])
     assert [item["id"] for item in beside["criteria"]] == ["C1", "C2", "C3", "C4"]
     assert beside["criteria"] == agreed["criteria"]
-    first = sprint.git("log", "--reverse", "--format=%H", "--", agreed["path"]).split()[1]
+    commits = sprint.git("log", "--reverse", "--format=%H %s", "--", agreed["path"]).splitlines()
+    by_engine = [line.split(" ", 2)[::2] for line in commits if " longwatch: " in line]
+    assert [subject for _, subject in by_engine if not subject.endswith("(generator)")] == [
+        *(f"the evaluator's answer, round {number}, in {agreed['path']}" for number in (1, 2)),
+        f"{agreed['path']} holds",
+    ]
+    first = next(sha for sha, subject in by_engine if "round 1" in subject)
     shown = sprint.git("show", f"{first}:{agreed['path']}")
     assert "Not yet." in shown and f"- Each flag has to be {sprints.SIZE}" in shown
     assert "Agreed." in sprint.git("show", f"HEAD:{agreed['path']}")
+    assert not [subject for subject in sprint.subjects() if "(evaluator)" in subject]
+    assert sprint.git("status", "--porcelain") == ""
 
 
 def test_the_verdict_grades_what_was_agreed_and_the_rubric(sprint: Stage) -> None:
@@ -458,6 +470,38 @@ def test_a_component_can_be_switched_on_alone(tmp_path: Path, setting: str) -> N
         assert engine.wait() == 0, engine.err
         assert stage.passing() == [True, True]
         assert stage.status()["lifecycle"] == "complete"
+
+
+@slow
+def test_an_engine_that_dies_before_it_says_which_iteration_stands_is_as_if_it_had_not(
+    tmp_path: Path,
+) -> None:
+    with open_stage(tmp_path, "design") as stage:
+        dies = {"PYTHONPATH": str(FAULT_POINTS), "LONGWATCH_TEST_DIES_AT": "iteration_chosen:before"}
+        usual, stage.env = stage.env, stage.env | dies
+        dead = stage.start("run", str(stage.root), "--headless", *DESIGN, "--prompt", "A poster.")
+        assert dead.wait(150) == -9
+        assert stage.journal(named("iteration_chosen")) == []
+        stage.env = usual
+        assert play(stage, "design", "--set", "max_iterations=5", prompt="A poster.").wait() == 0
+        chosen = only(stage, "iteration_chosen")
+        assert (chosen["iteration"], chosen["commit"]) == (4, stage.git("rev-parse", "HEAD").strip())
+        assert stage.subjects().count("longwatch: iteration 4 stands") == 1
+        (stands,) = stage.journal(named("commit", sha=chosen["commit"]))
+        assert stands["by"] == "engine"
+        assert json.loads((stage.root / "design.json").read_text())["direction"] == "vivid"
+        assert stage.git("status", "--porcelain") == "" and gapless(stage.journal())
+
+
+@slow
+def test_builders_who_go_by_the_contract_end_though_it_shows_a_claim_only_when_it_is_verified(
+    tmp_path: Path,
+) -> None:
+    with open_stage(tmp_path, "demo") as stage:
+        engine = play(stage, "continuous", "--features", "2", "--set", "passes_from=verified")
+        assert engine.wait() == 0, engine.err
+        assert roles(stage) == ["initializer", "generator", "evaluator"]
+        assert stage.passing() == [True, True] and stage.journal(named("loop_detected")) == []
 
 
 def test_every_switch_is_tried(tmp_path: Path) -> None:

@@ -107,10 +107,17 @@ def _age(path: Path) -> float:
 
 
 def command(browser: Browser, run: RunDir) -> list[str]:
-    """The command line of the server for a run, whose settings are written into `.longwatch/`."""
-    place = run.private / "browser.json"
-    write_whole(place, msgspec.json.format(msgspec.json.encode(_settings(browser, run)), indent=2))
-    return [str(browser.node), str(browser.package), "--config", str(place)]
+    """The command line of the server for a run, which reads the settings in `.longwatch/`."""
+    return [str(browser.node), str(browser.package), "--config", str(_place(run))]
+
+
+def write_settings(browser: Browser, run: RunDir) -> None:
+    """Put the server's settings where it looks for them."""
+    write_whole(_place(run), msgspec.json.format(msgspec.json.encode(_settings(browser, run)), indent=2))
+
+
+def _place(run: RunDir) -> Path:
+    return run.private / "browser.json"
 
 
 def _settings(browser: Browser, run: RunDir) -> dict[str, object]:

@@ -143,12 +143,12 @@ class Gate:
         running = self.running.get(call.tool_use_id)
         if call.tool == "Read":
             self._note_read(call, payload.get("tool_response"))
-        refused = None
+        answer = None
         if running is not None and running.edit is not None:
-            refused = self.ledger.settle_edit(running.edit, self.notes)
+            answer = self.ledger.settle_edit(running.edit, self.notes)
         self.finish(call.tool_use_id)
-        if refused is not None and not refused.ok:
-            context = {"hookEventName": "PostToolUse", "additionalContext": refused.text}
+        if answer is not None:
+            context = {"hookEventName": "PostToolUse", "additionalContext": answer.text}
             return {"hookSpecificOutput": context}
         return _PASS
 

@@ -100,11 +100,16 @@ def secrets(configured: Mapping[str, McpServer]) -> dict[str, str]:
 
 
 def gather(
-    configured: Mapping[str, McpServer], run: RunDir, environ: Mapping[str, str], *, with_browser: bool
+    configured: Mapping[str, McpServer],
+    run: RunDir,
+    environ: Mapping[str, str],
+    *,
+    with_browser: bool,
+    only_looks: bool = False,
 ) -> Servers:
     """The servers of a run: those configured, and a browser unless there is one among them.
 
-    Writes the browser's own settings into `.longwatch/`.
+    Writes the browser's own settings into `.longwatch/`, but for who `only_looks`.
     """
     credentials = [name for name in environ if CREDENTIAL_NAMES.search(name.upper())]
     withheld = {name: "" for name in credentials if name.startswith(_MODELS_OWN)}
@@ -116,6 +121,8 @@ def gather(
     found = browser.find(environ, closed=run.root)
     if found.missing:
         return Servers(configured, {BROWSER: found.missing}, withheld, within)
+    if not only_looks:
+        browser.write_settings(found, run)
     command, *args = browser.command(found, run)
     server = McpServer(command=command, args=args, env={name: "" for name in credentials})
     return Servers({**configured, BROWSER: server}, withheld=withheld, within=within)

@@ -275,8 +275,15 @@ class Ledger:
             known = ", ".join(feature.id for feature in self.features[:5])
             return Answer(False, f"The contract has no feature {feature_id}: its ids are {known}, …")
         if self.status(feature_id) in PASSING:
-            return Answer(True, f"{feature_id} is {self.status(feature_id).value} already: nothing to do.")
+            already = f"{feature_id} is {self.status(feature_id).value} already: nothing to do."
+            return Answer(True, already + self._hidden(feature_id))
         return None
+
+    def _hidden(self, feature_id: str) -> str:
+        """What an agent is told of a claim that its file doesn't show yet."""
+        if feature_id in self.passing:
+            return ""
+        return f" In {self.path.name} it passes once it is verified: don't build it again, go on."
 
     def _check(
         self, feature_id: str, paths: Sequence[str], also_for: Collection[str], session: evd.SessionEvidence
@@ -309,9 +316,8 @@ class Ledger:
         ]
         self.change(feature_id, Status.CLAIMED, by="generator", note=note, evidence=bound)
         counts = self._run.state.counts
-        return Answer(
-            True, f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass)."
-        )
+        said = f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass)."
+        return Answer(True, said + self._hidden(feature_id))
 
     def report_regression(self, feature_id: str, note: str, by: str = "generator") -> Answer:
         """An honest step back: never refused for a feature that passes."""
@@ -361,7 +367,7 @@ class Ledger:
         verdict = check_call(call, self._held.document, self.passing, current.decode("utf-8", "replace"))
         if verdict.denial is not None:
             return verdict.denial, None
-        if verdict.kind is Kind.CLAIM:
+        if verdict.kind is Kind.CLAIM and self._not_claimable(verdict.features[0]) is None:
             pieces = self._check_edit(verdict.features[0], session)
             if isinstance(pieces, evd.Refusal):
                 return Denial(_GUARD, pieces.reason), None
@@ -377,17 +383,20 @@ class Ledger:
         )
 
     def settle_edit(self, edit: ContractCall, session: evd.SessionEvidence) -> Answer | None:
-        """Record what an edit that was let through has done; the refusal when its claim no longer holds."""
+        """Record what an edit that was let through has done; the answer to its claim, where it is one."""
         if edit.kind is Kind.STEP_BACK:
             for feature_id in edit.features:
                 self.change(feature_id, Status.REGRESSED, by="generator", note="stepped back in the contract")
-        if edit.kind is not Kind.CLAIM or self._not_claimable(edit.features[0]) is not None:
+        if edit.kind is not Kind.CLAIM:
             return None
-        pieces = self._check_edit(edit.features[0], session)
-        if isinstance(pieces, evd.Refusal):
-            self._show()
-            return Answer(False, pieces.reason)
-        return self._accept(edit.features[0], pieces, "", ())
+        answer = self._not_claimable(edit.features[0])
+        if answer is None:
+            pieces = self._check_edit(edit.features[0], session)
+            if not isinstance(pieces, evd.Refusal):
+                return self._accept(edit.features[0], pieces, "", ())
+            answer = Answer(False, pieces.reason)
+        self._show()
+        return answer
 
     def inspect(self, tool_use_id: str | None) -> None:
         """Compare the contract's files with what the ledger knows, cheaply, and restore what strays."""

@@ -12,7 +12,7 @@ from harness_core.rehearsal.words import VERDICT, Brief, Call, Outcome, Part, St
 
 CONTRACT = "feature_list.json"
 _ID = re.compile(r"\bF\d{3}\b")
-_SKIPPED = re.compile(r"skip|given up", re.IGNORECASE)
+_LEFT_ALONE = re.compile(r"skip|given up|leave them as they are", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"^\s*\d+[→\t]", re.MULTILINE)
 _COUNT = (
     re.compile(r"exactly\s+(\d{1,3})\b", re.IGNORECASE),
@@ -55,10 +55,10 @@ def next_feature(brief: Brief, contract: str, done: Collection[str] = ()) -> str
     """What a generator takes on: the one open feature that its prompt names, else the first open one;
     where all pass, the one that the findings name. None of those that it has `done` in this session."""
     seen = features_in(contract)
-    skipped = {
-        name for line in brief.told.splitlines() if _SKIPPED.search(line) for name in _ID.findall(line)
+    left = {
+        name for line in brief.told.splitlines() if _LEFT_ALONE.search(line) for name in _ID.findall(line)
     }
-    waiting = [one.id for one in seen if not one.passes and one.id not in skipped]
+    waiting = [one.id for one in seen if not one.passes and one.id not in left]
     if not waiting and "finding" in brief.prompt.lower():
         waiting = [one.id for one in seen if one.id in brief.prompt]
     waiting = [name for name in waiting if name not in done]

@@ -82,6 +82,7 @@ def _hints(run: RunDir, config: RunConfig, state: RunState, build: Build) -> Hin
         findings=open_findings(state, build),
         tried=attempts.told(run, build.features) if config.switches.breadcrumbs else "",
         skipped=state.with_status(Status.SKIPPED),
+        unverified=state.with_status(Status.CLAIMED) if config.switches.passes_from == "verified" else (),
         app_trouble=state.app_trouble,
         contract=sprint.path if sprint is not None and sprint.agreed else "",
     )

@@ -1,6 +1,7 @@
 """Loaded by an engine that a test wants to die at one append of its journal; found by PYTHONPATH alone.
 
-`LONGWATCH_TEST_DIES_AT=17:torn`: at the 17th record, with half of it written (`before` it, or `after` it).
+`LONGWATCH_TEST_DIES_AT=17:torn`: at the 17th record, with half of it written (`before` it, or `after` it);
+`verdict:before`: at the first record of that type.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import os
 import signal
 
 _write = os.write
-_number, _, _how = os.environ.get("LONGWATCH_TEST_DIES_AT", "0:after").partition(":")
-_left = int(_number)
+_point, _, _how = os.environ.get("LONGWATCH_TEST_DIES_AT", "0:after").partition(":")
+_left = int(_point) if _point.isdecimal() else 1
+_fits = b'{"type":"' + (b"" if _point.isdecimal() else _point.encode() + b'"')
 
 
 def _dying_write(descriptor: int, data: bytes, /) -> int:
     global _left  # noqa: PLW0603
-    if bytes(data[:9]) != b'{"type":"':
+    if bytes(data[: len(_fits)]) != _fits:
         return _write(descriptor, data)
     if not os.readlink(f"/proc/self/fd/{descriptor}").endswith("/journal.jsonl"):
         return _write(descriptor, data)

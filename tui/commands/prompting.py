@@ -42,3 +42,4 @@ def prompts(
     say(found.system.rstrip())
     say("\n━━ the first message\n")
     say(found.first or "(It can't be known yet: it depends on what the run has come to by then.)")
+    say(f"\n━━ its MCP servers besides Longwatch's own: {', '.join(found.servers) or 'none'}")

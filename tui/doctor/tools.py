@@ -18,7 +18,7 @@ import msgspec
 
 from harness_core import config
 from harness_core.agent import browser
-from harness_core.agent.mcp_servers import McpServer
+from harness_core.agent.mcp_servers import BROWSER, McpServer
 from harness_core.errors import LongwatchError
 from harness_core.machine.aside import beside
 from tui.doctor.check import Check, Patient, ok, warn
@@ -50,6 +50,10 @@ def sandbox(patient: Patient) -> Iterator[Check]:
 
 
 def a_browser(patient: Patient) -> Iterator[Check]:
+    own = configured(patient).get(BROWSER)
+    if own is not None:
+        yield ok("browser", f"that of longwatch.toml, for {_roles(own)}")
+        return
     found = browser.find(patient.environ, closed=patient.run.root if patient.run else None)
     if not found.missing:
         yield ok("browser", f"{found.chromium}, with Playwright's server")
@@ -75,9 +79,13 @@ def a_server(patient: Patient, name: str, server: McpServer) -> Check:
     title = f"mcp.{name}"
     why = _answers_at(server) if server.url else _answers(patient, server)
     if not why:
-        return ok(title, "answers")
+        return ok(title, f"answers, for {_roles(server)}")
     mend = "mend it in longwatch.toml, or take it out: a run goes on without it, and its agents are told"
     return warn(title, why, mend)
+
+
+def _roles(server: McpServer) -> str:
+    return " and ".join(server.roles) or "no role"
 
 
 _HELLO = {

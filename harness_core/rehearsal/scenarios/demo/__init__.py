@@ -106,6 +106,7 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
     if path := proposal_path(brief):
         yield from propose(brief, path)
         return
+    done: set[str] = set()
     while True:
         around = yield (
             "Let me get my bearings before I touch anything.",
@@ -115,7 +116,7 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
         )
         yield bash("cat PROGRESS.md")
         seen = yield bash(f"cat {CONTRACT}")
-        feature = next_feature(brief, seen.text)
+        feature = next_feature(brief, seen.text, done)
         if feature is None:
             yield "Every feature in the contract passes. There is nothing left for me to build."
             return
@@ -131,6 +132,7 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
         else:
             again = f"Add {work.id}:" in around.text
             yield from build(work, again, features=len(features_in(seen.text)))
+            done.add(feature)
             summary = f"{work.id} is built, checked and claimed. {work.note}"
         if not builds_everything(brief):
             yield f"{summary} The notes say where to go on."
