@@ -22,7 +22,7 @@ from harness_core.record import events as ev
 from harness_core.record.history import OUTSIDE, History
 from harness_core.run import Run
 from harness_core.sessions import Sessions
-from harness_core.steps import handoff
+from harness_core.steps import goal, handoff
 from harness_core.steps.attempts import Attempts
 from harness_core.steps.building import Building
 from harness_core.steps.flow import (
@@ -45,7 +45,6 @@ from harness_core.steps.flow import (
     StartSprint,
     next_step,
 )
-from harness_core.steps.goal import Goal
 from harness_core.steps.groundwork import Groundwork, digest
 from harness_core.steps.judgement import Judgement
 from harness_core.steps.negotiation import PROPOSER, REVIEWER, Negotiation
@@ -65,7 +64,7 @@ class Engine:
         self.sessions = Sessions(run, parts, self._next_casting)
         self.groundwork = Groundwork(run, self.ledger, self.sessions)
         self.negotiation = Negotiation(run, self.ledger, self.sessions)
-        self.building = Building(run, self.ledger, Goal(run, self.brake))
+        self.building = Building(run, self.ledger, goal.Goal(run, self.brake))
         self.judgement = Judgement(run, self.ledger, self.sessions)
         self.attempts = Attempts(run)
         self._idle = 0
@@ -82,7 +81,8 @@ class Engine:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             await self._clean_up()
-        self.run.emit(ev.RunEnded(reason=end.reason, exit=int(end.code)))
+        reason = end.reason + goal.told(self.run.state)
+        self.run.emit(ev.RunEnded(reason=reason, exit=int(end.code)))
         return end.code
 
     def end_now(self, code: Exit, mode: str) -> None:

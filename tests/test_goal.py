@@ -16,6 +16,8 @@ def test_a_judge_who_goes_by_the_calls_ends_the_run_when_its_goal_is_met(tmp_pat
         assert run.wait() == 0
         judged = stage.journal(named("goal_judged"))
         assert [one["met"] for one in judged] == [False, True]
+        reason = stage.journal()[-1]["reason"]
+        assert reason == "the work is done; the goal was judged met: Both files were written."
         assert stage.git("show", "HEAD:second.txt") == "two\n"
         asked = stage.bodies("judge")
         assert len(asked) == 2

@@ -229,6 +229,10 @@ def _iteration_chosen(state: RunState, event: ev.IterationChosen) -> None:
     state.chosen = event.iteration
 
 
+def _goal_judged(state: RunState, event: ev.GoalJudged) -> None:
+    state.goal = event
+
+
 def _compacted(state: RunState, event: ev.Compacted) -> None:
     state.compactions += 1
     state.context = event.after
@@ -441,6 +445,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.SprintEnded: _sprint_ended,
     ev.IterationChosen: _iteration_chosen,
     ev.Compacted: _compacted,
+    ev.GoalJudged: _goal_judged,
     ev.FeatureChanged: _feature_changed,
     ev.StopRequested: _stop_requested,
     ev.StopConfirmed: _stop_confirmed,

@@ -170,6 +170,8 @@ class RunState(msgspec.Struct):
     """The iteration that the operator wants to stand; None leaves it to the score."""
     chosen: int | None = None
     """The iteration that stands at the end."""
+    goal: ev.GoalJudged | None = None
+    """What the judge of the goal said last."""
     features: dict[str, FeatureState] = {}
     stop_requested: str | None = None
     stop_confirmed: str | None = None

@@ -10,6 +10,7 @@ from harness_core.brake import Brake, EndOfRun
 from harness_core.errors import Exit
 from harness_core.operator.bounds import SESSION
 from harness_core.record import events as ev
+from harness_core.record.state import RunState
 from harness_core.run import Run
 
 TURNS = 100
@@ -18,6 +19,18 @@ _REMEMBERED = 60
 """Events that a judge is shown: what was said, and what calls brought."""
 _EACH = 1500
 """Characters of each."""
+_SAID = 300
+"""Characters of a judge's reason that are told at the run's end."""
+
+
+def told(state: RunState) -> str:
+    """How the goal stood when it was last judged, to go behind the reason of a run's end; "" where nobody
+    has judged one."""
+    ruling = state.goal
+    if ruling is None:
+        return ""
+    why = " ".join(ruling.reason.split())[:_SAID]
+    return f"; the goal was judged {'' if ruling.met else 'not '}met{f': {why}' if why else ''}"
 
 
 class Goal:
