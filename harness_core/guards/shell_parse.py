@@ -330,16 +330,19 @@ class _Walker:
                 for word in more:
                     self.substitutions(word, place)
                 words += more
-                own += [made for inner in child.named_children for made in self._redirect(inner, place)]
+                for inner in child.named_children:
+                    own += self._redirect(inner, place, words)
                 after += [("|", inner) for inner in child.named_children if inner.type == "pipeline"]
                 operator = "||" if any(inner.type == "||" for inner in child.children) else "&&"
                 after += [(operator, inner) for inner in child.children_by_field_name("right")]
             elif child.type == "herestring_redirect":
                 taken = self._typed(self._herestring, child, place)
             else:
-                own += self._redirect(child, place)
+                own += self._redirect(child, place, words)
                 taken = self._substituted_input(child) or taken
         start = len(self.commands)
+        if body is None and words:
+            raise Unparsable("words follow a redirection that has no command")
         if body is None:
             self._emit(
                 Command((), place.cwds, redirects=(*own, *around.own), outer=around.outer, input=taken)
@@ -359,23 +362,36 @@ class _Walker:
                     place.settle()
                 self.statement(statement, place, _Around())
 
-    def _redirect(self, node: Node, place: _Place) -> list[Redirect]:
+    def _redirect(self, node: Node, place: _Place, words: list[Node]) -> list[Redirect]:
+        """The redirection. The grammar counts the words after its target to it; they are added to `words`."""
         if node.type != "file_redirect":
             return []
         self._here = place.cwds
         self.substitutions(node, place)
-        destinations = node.children_by_field_name("destination")
+        named: list[Word] = []
+        for child in node.children_by_field_name("destination"):
+            _append(named, child)
         op = next((child.type for child in node.children if not child.is_named), "")
-        if op in (">&", "<&") and all(self.expander.text(word).strip("-").isdigit() for word in destinations):
+        target = named[: 0 if op.endswith("-") else 1]
+        words += [child for word in named[len(target) :] for child in word]
+        texts = ["".join(map(self.expander.text, word)) for word in target]
+        if op in (">&", "<&") and all(text.strip("-").isdigit() for text in texts):
             return []
-        return [Redirect(op, word) for node in destinations for word in self.expander.words(node)]
+        return [
+            Redirect(op, field)
+            for word in target
+            for binding in self.expander.bindings(word)
+            for field in self._fields(word, binding)
+        ]
 
     def _substituted_input(self, node: Node) -> Input | None:
         """`< <(command)`: the input is what the command prints."""
         if all(child.type != "<" for child in node.children):
             return None
-        inner = next((word for word in node.named_children if word.type == "process_substitution"), None)
-        return Input(None, True, self.substituted(inner)) if inner is not None else None
+        inner = node.child_by_field_name("destination")
+        if inner is None or inner.type != "process_substitution":
+            return None
+        return Input(None, True, self.substituted(inner))
 
     def _typed(self, read: Callable[[Node, _Place], str], node: Node, place: _Place) -> Input:
         self.expander.reveals.clear()
@@ -412,7 +428,10 @@ class _Walker:
                 case "variable_assignment":
                     prefix.append(child)
                 case "file_redirect":
-                    own += self._redirect(child, place)
+                    more: list[Node] = []
+                    own += self._redirect(child, place, more)
+                    for word in more:
+                        _append(words, word)
                 case "herestring_redirect":
                     taken = self._typed(self._herestring, child, place)
                 case "heredoc_redirect":
@@ -427,7 +446,8 @@ class _Walker:
                 self.substitutions(child, place)
         self._here = place.cwds
         self.expander.reveals.clear()
-        words += [(word,) for word in around.words]
+        for word in around.words:
+            _append(words, word)
         number = next(self._number)
         made: dict[tuple[str, ...], None] = {}
         for binding in self.expander.bindings(itertools.chain(*words)):
