@@ -24,6 +24,8 @@ from harness_core.steps.handoff import archive_of
 
 GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
 _GUIDANCE_LIMIT = 40_000
+_PLACES = 10
+"""Places of credentials that a message names at most."""
 _PASSAGE = re.compile(r"<!-- with (?P<switch>\w+) -->\n(?P<text>.*?)<!-- end -->\n", re.S)
 """A part of a page that is there only with its switch on."""
 CONTINUE = (
@@ -193,6 +195,8 @@ class Hints:
     """The path of its sprint's contract."""
     app_trouble: str = ""
     """How the last start of the app under work failed."""
+    withheld: Sequence[str] = ()
+    """Where credentials keep files uncommitted."""
 
 
 def generator_task(number: int, features: Sequence[Feature], attempts: int, hints: Hints) -> str:
@@ -232,6 +236,12 @@ def _hinted(hints: Hints) -> list[str]:
         parts.append(
             "The app didn't start when that was last tried. Mend first what stands in its way, init.sh or a "
             f"service that it needs:\n\n{hints.app_trouble.strip()}"
+        )
+    if hints.withheld:
+        parts.append(
+            "These files are left uncommitted, since they hold what looks like a credential: "
+            f"{'; '.join(hints.withheld[:_PLACES])}. Have the program read it from its environment, or put "
+            "a file that only this machine needs into .gitignore; then commit."
         )
     if hints.tried:
         parts.append(f"What was tried before:\n\n{hints.tried}")

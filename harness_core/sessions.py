@@ -71,6 +71,8 @@ class Sessions:
         self._session: Session | None = None
         self._spare: tuple[Casting, asyncio.Task[Session]] | None = None
         self._closing: set[asyncio.Task[object]] = set()
+        self._told_of: set[str] = set()
+        """Credentials in uncommitted files, as they were told."""
         run.listeners.append(self._hear)
 
     # --- Holding ------------------------------------------------------------------------------------
@@ -306,6 +308,12 @@ class Sessions:
             names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
             said = f"left out of the engine's commits, and put into .git/info/exclude: {names}"
             self._run.emit(ev.Error(message=said, kind="left_out"))
+        held = dict.fromkeys(str(finding) for finding in self._run.git.withheld)
+        if fresh := [place for place in held if place not in self._told_of]:
+            self._told_of.update(fresh)
+            places = "; ".join(fresh[:5]) + (f"; and {len(fresh) - 5} more" if len(fresh) > 5 else "")
+            said = f"left uncommitted, since it holds what looks like a credential: {places}"
+            self._run.emit(ev.Error(message=said, kind="secret"))
 
     def mend(self) -> None:
         """Bring to its end what a killed engine had begun between two sessions."""

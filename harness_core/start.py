@@ -38,7 +38,7 @@ from harness_core.record.fold import fold
 from harness_core.record.journal import Journal, Tail, check_format, now_iso
 from harness_core.request import Request
 from harness_core.run import Run
-from harness_core.secrets.redact import Redactor
+from harness_core.secrets.redact import Redactor, known_values
 
 _FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Set where git itself starts a run, as in a hook: they would lead to that repository."""
@@ -291,6 +291,8 @@ def _open_run(plan: _Plan, owner: Owner, box: Sandbox) -> Run:
     directory, info = plan.directory, plan.info
     git = GitRepo(directory)
     git.prepare()
+    secret = {**os.environ, **plan.notify.secrets, **mcp_servers.secrets(plan.servers)}
+    git.known_secrets = known_values(secret)
     if box.on:
         git.keep_out(sandbox.MASKED)
     for folder in (directory.sessions, directory.blobs, directory.checkpoints, directory.steering):
@@ -319,7 +321,7 @@ def _open_run(plan: _Plan, owner: Owner, box: Sandbox) -> Run:
         journal=Journal(directory.journal),
         state=fold(directory),
         git=git,
-        redact=Redactor({**os.environ, **plan.notify.secrets, **mcp_servers.secrets(plan.servers)}),
+        redact=Redactor(secret),
         servers=mcp_servers.gather(
             plan.servers, directory, os.environ, with_browser=plan.settings.switches.browser
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
 from harness_core.machine import processes
 from harness_core.machine.ballast import ballast
 from harness_core.machine.gitfiles import OWN, GitFiles
+from harness_core.secrets.redact import known_values
+from harness_core.secrets.scan import Finding, scan_commit
 
 # GitPython looks for git when it is imported and raises; a missing git is told in our own words.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -54,6 +58,11 @@ class GitRepo(GitFiles):
         super().__init__(run.root)
         self.left_out: list[str] = []
         """What was kept out of commits, as patterns; for whoever tells of it to take away."""
+        self.withheld: list[Finding] = []
+        """The credentials for which files were kept out of the newest commit. Nothing hides these files: they
+        stay uncommitted until somebody has mended them."""
+        self.known_secrets = known_values()
+        """Values that are credentials for certain, besides what looks like one."""
 
     def prepare(self) -> None:
         """Give the repository an identity where git has none, and keep Longwatch's files out of it.
@@ -100,7 +109,8 @@ class GitRepo(GitFiles):
     def commit_all(self, message: str, *paths: str) -> str | None:
         """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.
 
-        Raises OSError, in a sentence, when git refuses.
+        A file that would bring in a credential is left as it is, see `withheld`. Raises OSError, in a
+        sentence, when git refuses.
         """
         return self._past_locks("commit", lambda: self._commit_all(message, paths))
 
@@ -128,6 +138,7 @@ class GitRepo(GitFiles):
         wanted = self._repo.git.rev_parse(f"{sha}^{{tree}}")
         if self._repo.git.log("-1", "--format=%T %s") != f"{wanted} {message}":
             self._commit_all(f"{OWN}what was uncommitted before {sha[:10]} came back", ())
+            self._set_aside()
             commit = self._repo.git.commit_tree(wanted, "-p", "HEAD", "-m", message)
             # The commit comes before the files: who is killed in between finds it and takes them from it.
             self._unhooked.update_ref("HEAD", commit)
@@ -145,10 +156,37 @@ class GitRepo(GitFiles):
             return None
         self.left_out += self.leave_out()
         self._unhooked.add("-A", *only)
-        if not self._repo.git.diff("--cached", "--name-only", *only):
+        if not paths:
+            self.withheld = []
+        if self._is_staged(only):
+            held = self._withhold()
+            only = [word for word in only if word not in held]
+        if only == ["--"] or not self._is_staged(only):
             return None
         self._unhooked.commit("-q", "--no-verify", "--no-gpg-sign", "-m", message, *only)
         return self.head()
+
+    def _is_staged(self, only: Sequence[str]) -> bool:
+        return bool(self._repo.git.diff("--cached", "--name-only", *only))
+
+    def _withhold(self) -> set[str]:
+        """Take the files that would bring in a credential back out of the index, and name them."""
+        try:
+            found = scan_commit(self.run.root, everything=False, known=self.known_secrets)
+        except subprocess.SubprocessError as error:
+            raise OSError(f"nothing was committed, since it can't be searched for secrets: {error}") from None
+        held = {finding.path for finding in found}
+        if held:
+            self._repo.git(literal_pathspecs=True).reset("-q", "--", *sorted(held))
+            self.withheld += found
+        return held
+
+    def _set_aside(self) -> None:
+        """Keep a copy of the files that no commit has, in `.longwatch/withheld/`."""
+        for name in {finding.path for finding in self.withheld}:
+            copy = self.run.private / "withheld" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.run.root / name, copy, follow_symlinks=False)
 
     def _known(self, paths: Sequence[str]) -> list[str]:
         """Those of the paths that git tracks or would track: the others it refuses to be told of."""

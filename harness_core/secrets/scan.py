@@ -77,7 +77,8 @@ class Finding:
     kind: str
 
     def __str__(self) -> str:
-        where = f"{self.path}, line {self.line}" if self.path else f"line {self.line}"
+        path = _readable(self.path)
+        where = f"{path}, line {self.line}" if path else f"line {self.line}"
         return f"{where} ({self.kind})"
 
 
@@ -198,7 +199,7 @@ def _entropy(text: str) -> float:
 
 # -- what is to be committed ----------------------------------------------------------------------------
 
-_HUNK = re.compile(r"@@ -\S+ \+(\d+)")
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 def scan_commit(root: Path, *, everything: bool, known: Sequence[str] = ()) -> list[Finding]:
@@ -208,7 +209,10 @@ def scan_commit(root: Path, *, everything: bool, known: Sequence[str] = ()) -> l
     """
     head = _git(root, "rev-parse", "--verify", "-q", "HEAD").strip()
     base = head or _git(root, "hash-object", "-t", "tree", "/dev/null").strip()
-    shape = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--diff-filter=ACMRT")
+    shape = (
+        *("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--diff-filter=ACMRT"),
+        *("--src-prefix=a/", "--dst-prefix=b/"),
+    )
     place = (base,) if everything else ("--cached", base)
     found = list(_scan_diff(_git(root, "diff", *shape, *place, "--"), known))
     if everything:
@@ -220,18 +224,35 @@ def scan_commit(root: Path, *, everything: bool, known: Sequence[str] = ()) -> l
 
 
 def _scan_diff(diff: str, known: Sequence[str]) -> Iterator[Finding]:
-    path, start, added = "", 1, list[str]()
-    for line in (*diff[:MAX_DIFF].splitlines(), "@@"):
-        if line.startswith("+") and not line.startswith("+++ "):
-            added.append(line[1:])
-            continue
-        if added:
-            yield from scan("\n".join(added), path, known=known, first=start)
-            added = []
+    path, lines = "", iter(diff[:MAX_DIFF].split("\n"))
+    for line in lines:
         if line.startswith("+++ "):
-            path = line[4:].strip('"').removeprefix("b/").rstrip("\t")
+            path = _named(line[4:])
         elif hunk := _HUNK.match(line):
-            start = int(hunk[1])
+            removed, start, added = (int(number or 1) for number in hunk.groups())
+            text = _readable("\n".join(_added(lines, removed + added)))
+            yield from scan(text, path, known=known, first=start)
+
+
+def _added(lines: Iterator[str], left: int) -> Iterator[str]:
+    """What the next lines add, as many as a hunk has: a line of a file can look like a diff's own."""
+    while left and (line := next(lines, None)) is not None:
+        if line.startswith("+"):
+            yield line[1:]
+        left -= not line.startswith("\\")
+
+
+def _named(word: str) -> str:
+    """The path that a diff names; git writes one with odd characters as a string of C."""
+    if word.startswith('"'):
+        written = word[1:-1].encode("utf-8", "surrogateescape").decode("unicode_escape")
+        word = written.encode("latin-1").decode("utf-8", "surrogateescape")
+    return word.removeprefix("b/").removesuffix("\t")
+
+
+def _readable(text: str) -> str:
+    """Text of git's without what isn't UTF-8 in it, which neither the scanner nor a journal takes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _git(root: Path, *words: str) -> str:
@@ -246,4 +267,4 @@ def _git(root: Path, *words: str) -> str:
         check=False,
         env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_EXTERNAL_DIFF": ""},
     )
-    return run.stdout.decode("utf-8", "replace")
+    return run.stdout.decode("utf-8", "surrogateescape")

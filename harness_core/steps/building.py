@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import msgspec
@@ -47,7 +48,13 @@ class Building:
             features=list(build.features),
             round=number,
             task=lambda session: first_message(
-                self._run.dir, self._run.config, self._run.state, self._ledger.features, session, build
+                self._run.dir,
+                self._run.config,
+                self._run.state,
+                self._ledger.features,
+                session,
+                build,
+                [str(finding) for finding in self._run.git.withheld],
             ),
             check=self._goal.check if goal else accept,
             sends_back=TURNS if goal else 0,
@@ -61,9 +68,11 @@ def first_message(
     contract: Sequence[Feature],
     session: int,
     build: Build,
+    withheld: Sequence[str] = (),
 ) -> str:
-    """What a builder is told first; `contract` has all its features, none where it isn't frozen."""
-    hints = _hints(run, config, state, build)
+    """What a builder is told first; `contract` has all its features, none where it isn't frozen, and
+    `withheld` says where credentials keep files uncommitted."""
+    hints = dataclasses.replace(_hints(run, config, state, build), withheld=withheld)
     if not contract and build.decision is not None:
         scores = [(one.number, one.total) for one in state.iterations]
         graded = prompting.measured_by(rubric.load(run, config.switches.rubric))
