@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from harness_core.contract import record as ct
 from harness_core.contract.record import Status
 from harness_core.evidence.claim import Kind, fingerprint
 from harness_core.layout import RunDir
@@ -148,6 +149,12 @@ class Scene:
                 feature=feature, from_=Status.FAILING, to=to, by=self.role or "engine", evidence=pieces
             )
         )
+
+    def freeze(self) -> None:
+        """Leave what Longwatch keeps of a run of its own: the contract of record as well."""
+        self.run.run_json.write_text("{}")
+        record = ct.freeze(ct.read(self.run.contract), _stamp(self.second))
+        self.run.record.write_bytes(ct.encode(record))
 
 
 _WHO = {"NAME": "Ada", "EMAIL": "ada@example.org"}

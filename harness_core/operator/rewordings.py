@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 """Characters of a feature's text."""
+_STEP = re.compile(r"^\s*(?:[-*]|\d+[.)])\s+")
 
 
 def present(run: RunDir, feature: str) -> Feature:
@@ -35,6 +37,30 @@ def present(run: RunDir, feature: str) -> Feature:
     return found
 
 
+def as_text(feature: Feature) -> str:
+    """A feature's text as it is edited: the description, and below it the steps, each begun with `- `."""
+    steps = (f"- {step}".replace("\n", "\n  ") for step in feature.steps)
+    return "\n".join([feature.description, "", *steps]) + "\n"
+
+
+def edited(text: str) -> tuple[str, list[str]]:
+    """Description and steps as an edited text has them. What is indented goes on with the step above it."""
+    lines = text.splitlines()
+    first = next((at for at, line in enumerate(lines) if _STEP.match(line)), len(lines))
+    steps: list[str] = []
+    for line in lines[first:]:
+        if line.startswith("  ") and not _STEP.match(line) and line.strip():
+            steps[-1] += f"\n{line.strip()}"
+        else:
+            steps += steps_of(line)
+    return " ".join(" ".join(lines[:first]).split()), steps
+
+
+def steps_of(text: str) -> list[str]:
+    """One step a line, with or without `- ` or a number."""
+    return [_STEP.sub("", line).strip() for line in text.splitlines() if line.strip()]
+
+
 def ask(run: RunDir, feature: str, description: str | None, steps: Sequence[str] | None) -> None:
     """Have a feature's text changed; None leaves a part as it is. Raises Mistake for what is no text."""
     known = present(run, feature)
@@ -48,6 +74,18 @@ def ask(run: RunDir, feature: str, description: str | None, steps: Sequence[str]
     if same and not control.reword_requests(run):
         raise Mistake(f"{feature} says that already: nothing to change")
     control.reword(run, feature, description, steps)
+
+
+def ask_edited(run: RunDir, feature: str, before: str, after: str) -> None:
+    """Have a feature's text changed as `before`, which is how it was shown, was edited. Raises Mistake."""
+    (description, steps), (old_description, old_steps) = edited(after), edited(before)
+    if control.reword_requests(run):
+        # What was asked for before and waits must not be left in force by what looks like no change.
+        ask(run, feature, description, steps)
+        return
+    # An untouched part stays as it is to the letter: lines that it has are no longer told apart here.
+    same_description, same_steps = description == old_description, steps == old_steps
+    ask(run, feature, None if same_description else description, None if same_steps else steps)
 
 
 def take_up(run: Run, ledger: Ledger) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from harness_core.errors import Mistake
 from harness_core.machine.files import MAX_TEXT
 from harness_core.machine.lock import engine_alive
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
-
-_STEP = re.compile(r"^\s*(?:[-*]|\d+[.)])\s+")
 
 
 @click.command()
@@ -38,38 +35,30 @@ def contract(
     if edit and (description is not None or steps_from is not None):
         raise Mistake("--edit changes both: leave --description and --steps-from away")
     if not edit and description is None and steps_from is None:
-        say(_shown(known.description, known.steps).rstrip())
+        say(rewordings.as_text(known).rstrip())
         return
-    steps = None if steps_from is None else _steps(_content(steps_from))
     if edit:
-        description, steps = _edited(known.description, known.steps)
-    rewordings.ask(run_dir, feature, description, steps)
+        before = rewordings.as_text(known)
+        rewordings.ask_edited(run_dir, feature, before, _edited(before))
+    else:
+        steps = None if steps_from is None else rewordings.steps_of(_content(steps_from))
+        rewordings.ask(run_dir, feature, description, steps)
     say(f"{feature}: its text is to be changed.")
     if not engine_alive(run_dir):
         say_no_engine(directory)
 
 
-def _shown(description: str, steps: tuple[str, ...]) -> str:
-    return "\n".join([description, "", *(f"- {step}" for step in steps)]) + "\n"
-
-
-def _edited(description: str, steps: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The text as the operator leaves it in an editor: steps begin with `- `, the description is above."""
+def _edited(before: str) -> str:
+    """The text as the operator leaves it in an editor."""
     try:
-        text = click.edit(_shown(description, steps), extension=".md")
+        after = click.edit(before, extension=".md")
     except click.ClickException as error:
         raise Mistake(
             f"no editor could be used ({error.message}): set EDITOR, or use --description"
         ) from None
-    if text is None:
+    if after is None:
         raise Mistake("nothing was saved in the editor: nothing is changed")
-    lines = text.splitlines()
-    first = next((at for at, line in enumerate(lines) if _STEP.match(line)), len(lines))
-    return " ".join(" ".join(lines[:first]).split()), _steps("\n".join(lines[first:]))
-
-
-def _steps(text: str) -> list[str]:
-    return [_STEP.sub("", line).strip() for line in text.splitlines() if line.strip()]
+    return after
 
 
 def _content(name: str) -> str:

@@ -52,6 +52,7 @@ RUN = (
     Key("override", "o", "override", "override", "Say that the evaluator is wrong by one criterion."),
     Key("review", "v", "review", "review", "All that the open question rests on: verdict, evidence, diff."),
     Key("iterations", "i", "iterations", "iterations", "Choose which iteration of a design is to stand."),
+    Key("reword", "w", "reword", "reword", "Change the text of a feature: under the cursor, or in question."),
     Key("skip", "x", "skip", "skip", "Give up the feature in question, or under the cursor, for now."),
     Key("costs", "c", "costs", "costs", "Costs by phase: time, turns, tokens, dollars."),
     Key("limits", "L", "limits", "limits", "The run's limits: see what is used, change them."),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness_core import config
+from harness_core.errors import Mistake
 from harness_core.layout import FINISH_NAME, STOP_NAME, RunDir
 from harness_core.machine.lock import engine_alive
-from harness_core.operator import control, skips
+from harness_core.operator import control, rewordings, skips
 from harness_core.record.state import RunState
 from harness_core.request import Request
+from harness_core.safe import safe
 from tui.launch import Detached, end_engine
 
 READ_LATER = "read when an engine works on the run"
@@ -83,6 +85,19 @@ class Operator:
     def skip(self, state: RunState, feature: str, note: str) -> None:
         """Have a feature given up for now. Raises Mistake where that can't be, or says nothing."""
         skips.ask(self.run, state, feature, note)
+
+    def worded(self, feature: str) -> str:
+        """A feature's text as it is edited, safe to show. Raises Mistake where there is none."""
+        return safe(rewordings.as_text(rewordings.present(self.run, feature)))
+
+    def reword(self, feature: str, shown: str, edited: str) -> None:
+        """Have a feature's text in the contract changed from what was shown.
+
+        Raises Mistake where it says something else by now, and for what is no text.
+        """
+        if self.worded(feature) != shown:
+            raise Mistake(f"the contract says something else of {feature} by now: esc, then look at it again")
+        rewordings.ask_edited(self.run, feature, shown, edited)
 
     def decide(
         self,

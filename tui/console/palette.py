@@ -21,6 +21,7 @@ REASONS = {
     "review": NOTHING_WAITS,
     "iterations": "no design has come to its end",
     "skip": "no feature is in question, and none is under the cursor: go to the features and choose one",
+    "reword": "no feature is in question, and none is under the cursor: go to the features and choose one",
     "outside": "that is for a piece of evidence: go to the evidence and choose one",
     "compare": "that is for a piece of evidence: go to the evidence and choose one",
 }

@@ -40,10 +40,15 @@ class Card(Vertical, can_focus=True):
         """What takes the keys when the card is put up."""
         return self
 
+    def keep(self) -> None:
+        """Hand over what would be lost with the card."""
+
     def action_put_away(self) -> None:
         self.remove()
 
     def remove(self) -> AwaitRemove:
+        if not self.gone:
+            self.keep()
         self.gone = True
         # Textual would give them to whatever stands next.
         focused = self.screen.focused

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar
 
 from textual.screen import Screen
 
+from harness_core.contract.record import Status
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.operator import control
@@ -42,6 +43,8 @@ class AnsweringScreen(Screen[None]):
         """The open question, as it is shown."""
         self._overrides: list[str] = []
         """Criteria on which the operator disagrees with the evaluator; they go with the answer."""
+        self._drafts: dict[str, tuple[str, str]] = {}
+        """By feature: the contract's text, and another one that was begun and not saved."""
 
     @property
     def answers(self) -> str:
@@ -112,6 +115,8 @@ class AnsweringScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "skip" and self.feature:
             return True
+        if action == "reword":
+            return bool(self._worded)
         if action == "iterations":
             return self._asked is not None and bool(self._asked.iterations)
         return action not in ("review", *ANSWERS) or self._asked is not None
@@ -162,6 +167,75 @@ class AnsweringScreen(Screen[None]):
         self.say(f"{feature}: skip{'' if self.operator.alive else f' ({NO_ENGINE})'}")
         return ""
 
+    # --- The contract's text ------------------------------------------------------------------------------
+
+    @property
+    def _worded(self) -> Sequence[str]:
+        """The features whose text `w` may mean."""
+        return [self.feature] if self.feature else self._asked.features if self._asked else []
+
+    async def action_reword(self) -> None:
+        await self._reword_one(self._worded)
+
+    async def _reword_one(self, features: Sequence[str]) -> None:
+        if len(features) == 1:
+            await self._reword(features[0])
+        elif features:
+            options = [
+                Option(str(number), one_line(feature, 60), partial(self.call_later, self._reword, feature))
+                for number, feature in enumerate(features[:9], 1)
+            ]
+            await self.ask(ChoiceCard("Whose text? Others: in the features", options))
+
+    async def _reword(self, feature: str) -> None:
+        """Put up the editor with a feature's text, or with what was begun of another one."""
+        from tui.console.cards.rewording import RewordingCard  # noqa: PLC0415  (as the composer)
+
+        try:
+            shown = self.operator.worded(feature)
+        except LongwatchError as error:
+            self.say(str(error), wrong=True)
+            return
+
+        def save(text: str) -> str:
+            try:
+                self.operator.reword(feature, shown, text)
+            except LongwatchError as error:
+                return str(error)
+            self.say(f"{feature}: another text{'' if self.operator.alive else f' ({NO_ENGINE})'}")
+            return ""
+
+        follows, keep = self._follows(feature), partial(self._keep_draft, feature, shown)
+        before, draft = self._drafts[feature] if feature in self.drafts else ("", "")
+        if draft and before != shown:
+            follows = f"the contract has another text by now than your draft began with · {follows}"
+        await self.ask(RewordingCard(feature, shown, draft, follows, save, keep))
+
+    def _follows(self, feature: str) -> str:
+        """What comes of another text."""
+        known = self.facts.state.features.get(feature) if self.facts else None
+        follows = ["who builds it is told"]
+        if known is not None and known.status is not Status.FAILING:
+            follows.append(f"it is {known.status.value}: it is to be built and proved again")
+        if self._asked is not None and feature in self._asked.features:
+            follows.append("the open question is over with that: you are asked anew")
+        return " · ".join(follows)
+
+    @property
+    def drafts(self) -> Sequence[str]:
+        """The features of which a text was begun and not saved."""
+        for card in self.query(Card):
+            card.keep()
+        return list(self._drafts)
+
+    def _keep_draft(self, feature: str, shown: str, text: str) -> None:
+        if text:
+            self._drafts[feature] = shown, text
+        else:
+            self._drafts.pop(feature, None)
+
+    # --- The evaluator ------------------------------------------------------------------------------------
+
     async def action_override(self) -> None:
         verdict = self.facts.state.verdict if self.facts else None
         criteria = dict.fromkeys(finding.criterion for finding in verdict.findings) if verdict else {}
@@ -196,7 +270,10 @@ class AnsweringScreen(Screen[None]):
         asked = self._asked
 
         def answer(chosen: str | None) -> None:
-            if chosen and asked is self._asked:
+            if chosen == "reword" and asked is not None and asked is self._asked:
+                # Not of a feature under some cursor: of those that were reviewed.
+                self.call_after_refresh(self._reword_one, asked.features)
+            elif chosen and asked is self._asked:
                 self.call_after_refresh(getattr(self, f"action_{chosen}"))
             elif chosen:
                 self.say(GONE, wrong=True)

@@ -65,7 +65,7 @@ class ReviewScreen(Screen[str]):
     """Ends with the answer that the operator goes for, or "" for none yet. Enter never answers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *keys.bindings([replace(key, hint=True) for key in keys.RUN if key.id in ANSWERS]),
+        *keys.bindings([replace(key, hint=True) for key in keys.RUN if key.id in (*ANSWERS, "reword")]),
         Binding("escape,q,v", "dismiss('')", "back"),
     ]
     DEFAULT_CSS = """
@@ -150,7 +150,9 @@ class ReviewScreen(Screen[str]):
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self._gone and action in ANSWERS)
+        if action == "reword" and not self._asked.features:
+            return False
+        return not (self._gone and action in (*ANSWERS, "reword"))
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
@@ -168,6 +170,9 @@ class ReviewScreen(Screen[str]):
 
     def action_override(self) -> None:
         self.dismiss("override")
+
+    def action_reword(self) -> None:
+        self.dismiss("reword")
 
     def action_skip(self) -> None:
         self.dismiss("skip")

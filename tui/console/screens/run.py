@@ -269,12 +269,17 @@ class RunScreen(AnsweringScreen):
 
     async def action_leave(self) -> None:
         over = self.facts is not None and self.facts.state.ended
+        unsaved = f"Your text of {', '.join(self.drafts)} isn't saved." if self.drafts else ""
         if over or not self.operator.alive:
-            self.app.exit(0)
+            if not unsaved:
+                self.app.exit(0)
+                return
+            leave = Option("d", "leave, and lose it", lambda: self.app.exit(0))
+            await self.ask(ChoiceCard(f"Leave? {unsaved}", [leave]))
             return
         await self.ask(
             ChoiceCard(
-                "Leave? The run is alive.",
+                f"Leave? The run is alive. {unsaved}".rstrip(),
                 (
                     Option("d", "detach: the run goes on", lambda: self.app.exit(0)),
                     Option("f", "finish this feature, then stop", self._finish_and_leave),
