@@ -156,11 +156,11 @@ def _used_most(caps: Mapping[str, float], state: RunState, scope: str) -> dict[s
 
 
 def lines(shown: Sequence[Usage]) -> Iterator[str]:
-    """Limits as columns: the scope where it isn't the run, the name, what is used, what is allowed."""
-    widest = max((len(one.scope) for one in shown if one.scope != RUN), default=-2) + 2
+    """Limits as columns: the scope where there is more than one, the name, what is used, what is allowed."""
+    scopes = {one.scope for one in shown}
+    widest = max(map(len, scopes)) + 2 if len(scopes) > 1 else 0
     for one in shown:
-        scope = "" if one.scope == RUN else one.scope
-        yield f"{scope:{widest}}{_columns(one)}" if widest else _columns(one)
+        yield (f"{one.scope:{widest}}" if widest else "") + _columns(one)
 
 
 def _columns(one: Usage) -> str:

@@ -78,14 +78,11 @@ def limited(limits: Limits, asked: Mapping[str, float | None]) -> Limits:
     """`limits` with what the operator asks for, by key: None takes one away. Raises Mistake that names it."""
     for dotted, value in asked.items():
         scope, name = parted(dotted)
-        place = dotted.split(".")[:-1]
-        known = _keys(place)
-        if name not in known or name not in NAMES:
-            raise Mistake(f"{dotted}: there is no such limit; there are {', '.join(known)}")
         tables = msgspec.to_builtins(limits)
-        table = tables
-        for part in place:
-            table = table[part]
+        table = _table(tables, dotted.split(".")[:-1])
+        if table is None or name not in table or name not in NAMES:
+            known = ", ".join(tables if table is None else table)
+            raise Mistake(f"{dotted}: there is no such limit; there are {known}")
         # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
         number = int(value) if isinstance(value, float) and value.is_integer() else value
         table[name] = number
@@ -105,15 +102,12 @@ def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, floa
             yield f"{above}{name}", value
 
 
-def _keys(place: Sequence[str]) -> list[str]:
-    """What there is in the table at `place`; in the uppermost, where there is no such table."""
-    table = msgspec.to_builtins(Limits())
-    for part in place:
-        inner = table.get(part)
-        if not isinstance(inner, Mapping):
-            return _keys(())
-        table = inner
-    return [*table]
+def _table(tables: dict[str, Any], place: Sequence[str]) -> dict[str, Any] | None:
+    """The table at `place`; None where there is none."""
+    found: Any = tables
+    for name in place:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 # --- Scopes -------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""A run's limits with what is used of each, and a line to change them."""
+"""The limits of a run, its phases and its sessions with what is used of each, and a line to change them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -21,6 +22,7 @@ class LimitsCard(Card):
 
     DEFAULT_CSS = """
     LimitsCard Input, LimitsCard Input:focus { height: 1; border: none; padding: 0; background: $surface; }
+    LimitsCard VerticalScroll { height: auto; max-height: 12; }
     LimitsCard #how { color: $text-muted; }
     LimitsCard #wrong { color: $error; display: none; }
     """
@@ -32,8 +34,9 @@ class LimitsCard(Card):
         self._change = change
 
     def compose(self) -> ComposeResult:
-        yield Static(words("\n".join(lines(self._shown))))
-        yield Input(placeholder="usd 50, hours none", compact=True)
+        with VerticalScroll():
+            yield Static(words("\n".join(lines(self._shown))))
+        yield Input(placeholder="usd 50, hours none, session usd 2, build turns 300", compact=True)
         yield Static("enter changes them from the next request on · none takes one away · esc back", id="how")
         yield Static(id="wrong")
 
