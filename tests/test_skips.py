@@ -53,6 +53,15 @@ def test_a_request_is_followed_once_and_gone(run: Run) -> None:
     assert control.skip_requests(run.dir) == []
 
 
+@pytest.mark.parametrize("number", ["", "one", "../001", "-1", "1.5"])
+def test_a_question_of_no_number_is_none_to_answer(run: Run, number: str) -> None:
+    frozen(run)
+    run.emit(ev.CheckpointOpened(id=number, kind="needs-work", subject_hash="0", features=["F1"]))
+    skips.ask(run.dir, run.state, "F1", "later")
+    assert len(control.skip_requests(run.dir)) == 1
+    assert "no open checkpoint" in sentence(longwatch("approve", str(run.dir.root)))
+
+
 def test_a_request_waits_for_the_freeze(run: Run) -> None:
     control.skip(run.dir, "F1", "later")
     skips.take_up(run, Ledger(run))

@@ -421,6 +421,19 @@ def test_a_new_engine_takes_up_a_claimed_file_where_the_last_one_stopped(run: Ru
     assert not claimed.exists()
 
 
+def test_what_others_lay_beside_the_messages_stops_nobody(run: Run, open_run: OpenRun) -> None:
+    append(run, "go\n")
+    run.dir.steering.mkdir(exist_ok=True)
+    for name in ("inbox-", "inbox-mine", "inbox-1-mine", "mine.json", "-1.json"):
+        (run.dir.steering / name).write_text("mine\n")
+    run.emit(ev.SteerQueued(id="mine", mode="now", text="whose?"))
+    later_run = open_run(run.dir.root)
+    later = Steering(later_run)
+    collect_until(later, lambda: "go" in queued(later_run))
+    assert "mine" not in queued(later_run)
+    assert (run.dir.steering / "inbox-mine").read_text() == "mine\n"
+
+
 @pytest.mark.parametrize("shift", [-86_400, 86_400])
 def test_a_clock_that_jumps_a_day_changes_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch, shift: int

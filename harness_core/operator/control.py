@@ -215,6 +215,11 @@ def read_checkpoint(run: RunDir, number: int) -> Checkpoint | None:
     return _numbered(run.checkpoints, number, Checkpoint)
 
 
+def checkpoint_of(run: RunDir, checkpoint: str) -> Checkpoint | None:
+    """The question of that id; None for one that no engine gives, and for a file that can't be read."""
+    return read_checkpoint(run, int(checkpoint)) if checkpoint.isdecimal() else None
+
+
 def decision_path(run: RunDir, checkpoint: str) -> Path:
     return run.checkpoints / f"{checkpoint}.decision.json"
 

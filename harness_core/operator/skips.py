@@ -28,7 +28,7 @@ def ask(run: RunDir, state: RunState, feature: str, note: str) -> None:
         raise Mistake(f"{feature} is skipped already")
     asked = state.checkpoint
     about_it = asked is not None and asked.features == [feature]
-    checkpoint = control.read_checkpoint(run, int(asked.id)) if asked is not None and about_it else None
+    checkpoint = control.checkpoint_of(run, asked.id) if asked is not None and about_it else None
     if checkpoint is not None:
         control.decide(run, checkpoint, "skip", note)
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ _LONG = (
 )
 _AT_ONCE = 1 << 20
 """Bytes of an inbox that make one message at most."""
+_CLAIMED = re.compile(r"inbox-[0-9]+-(now|next)")
+"""What a claimed inbox is called; what lies beside it under another name is somebody else's."""
 
 
 def heading(message_id: str) -> str:
@@ -97,12 +100,14 @@ class Steering:
 
     def _recover(self) -> None:
         """Take up what an earlier engine left: messages under way, inboxes claimed and not used up."""
-        for message_id, known in sorted(self._run.state.steering.items(), key=lambda item: int(item[0])):
+        ours = [item for item in self._run.state.steering.items() if item[0].isdecimal()]
+        for message_id, known in sorted(ours, key=lambda item: int(item[0])):
             message = control.read_steer(self._run.dir, int(message_id)) or self._journaled(message_id)
             if message is not None and message.text:
                 (self._unacknowledged if known.delivered else self._pending).append(message)
         self._taken = self._run.state.steer_newest
-        claimed = sorted(path.name for path in self._run.dir.steering.glob("inbox-*"))
+        found = (path.name for path in self._run.dir.steering.glob("inbox-*"))
+        claimed = sorted(name for name in found if _CLAIMED.fullmatch(name))
         self._newest = int(claimed[-1].split("-")[1]) if claimed else 0
         for number in control.numbers(self._run.dir.steering) if claimed else ():
             message = control.read_steer(self._run.dir, number)

@@ -142,7 +142,7 @@ def _decide(
     run_dir = known_run(directory)
     state = fold(run_dir)
     asked = state.checkpoint
-    checkpoint = control.read_checkpoint(run_dir, int(asked.id)) if asked else None
+    checkpoint = control.checkpoint_of(run_dir, asked.id) if asked else None
     if checkpoint is None:
         raise Mistake(f"{directory} has no open checkpoint: nothing waits for you")
     if number is not None and number.lstrip("0") != checkpoint.id.lstrip("0"):

@@ -83,7 +83,7 @@ class AnsweringScreen(Screen[None]):
         """Keep a card up as long as a question is open, and only then."""
         now = facts.state.checkpoint
         if (now.id if now else None) != (self._asked.id if self._asked else None):
-            self._asked = control.read_checkpoint(self.run_dir, int(now.id)) if now else None
+            self._asked = control.checkpoint_of(self.run_dir, now.id) if now else None
             self._overrides = []
             self._put_away_checkpoint()
             if self._asked is not None:
