@@ -310,7 +310,14 @@ def test_an_iteration_is_chosen_where_a_design_has_ended_and_nowhere_else(run: R
     for number in ("best", "1.5", "", "9" * 5000):
         assert "not a valid integer" in sentence(longwatch("approve", root, "--choose", number))
     assert control.read_decision(run.dir, "002") is None
+    assert "iterations 1: 5.0 · 2: 9.0\n" in said(longwatch("status", root))
+    assert [one["total"] for one in json.loads(said(longwatch("status", root, "--json")))["iterations"]] == [
+        5,
+        9,
+    ]
     assert "Checkpoint 002: approve, iteration 1 stands." in said(longwatch("approve", root, "--choose", "1"))
+    run.emit(ev.IterationChosen(iteration=1, by="operator"))
+    assert "2: 9.0 · 1 stands\n" in said(longwatch("status", root))
     answer = control.read_decision(run.dir, "002")
     assert answer is not None and answer.choice == 1
 

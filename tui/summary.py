@@ -22,6 +22,9 @@ def summary(report: Report) -> str:
         f"steering   {report.steering.queued} queued · {report.steering.delivered} delivered · "
         f"{report.steering.acknowledged} acknowledged",
     ]
+    if report.iterations:
+        scores = " · ".join(f"{one.number}: {one.total:.1f}" for one in report.iterations)
+        lines.append(f"iterations {scores}{f' · {report.chosen} stands' if report.chosen else ''}")
     if report.checkpoint:
         asked = report.checkpoint
         lines.append(f"waiting    checkpoint {asked.id} ({asked.kind}): {one_line(asked.summary)}")

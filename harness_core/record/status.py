@@ -15,6 +15,7 @@ from harness_core.machine.lock import owner_of
 from harness_core.reading.components import Component, components
 from harness_core.record.fold import fold
 from harness_core.record.state import PhaseCost, RunState
+from harness_core.steps.iterations import Iteration
 
 
 class Stop(msgspec.Struct):
@@ -73,6 +74,10 @@ class Report(msgspec.Struct):
     elapsed_s: float
     limits: dict[str, float]
     phases: list[PhaseCost]
+    iterations: list[Iteration]
+    """Of a design: how each was judged."""
+    chosen: int | None
+    """The one of them that stands at the end."""
     components: list[Component]
     """What each part of the harness cost and caught."""
     waiting_until: str | None
@@ -119,6 +124,8 @@ def report(run: RunDir, state: RunState) -> Report:
         elapsed_s=round(state.active_ms / 1000 + (_since(state.last_ts) if works else 0.0), 1),
         limits=state.limits,
         phases=state.phases,
+        iterations=state.iterations,
+        chosen=state.chosen,
         components=components(state),
         waiting_until=state.waiting_until,
         tampered=state.tampered,

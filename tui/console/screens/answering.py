@@ -32,7 +32,7 @@ class AnsweringScreen(Screen[None]):
     A subclass has `#cards`, and says `show_checkpoint` when it has new facts.
     """
 
-    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override a criterion · x skip"
+    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override · w reword · x skip"
 
     def __init__(self, run: RunDir) -> None:
         super().__init__()

@@ -202,7 +202,7 @@ class RunScreen(AnsweringScreen):
     @property
     def answers(self) -> str:
         # There, `o` opens a file outside.
-        if self._asked is not None and self._asked.iterations:
+        if self.check_action("iterations", ()) and self.check_action("approve", ()):
             return "i, up, down choose · enter or v shows it · a approve · r send back"
         in_evidence = self._shown == EvidencePane.NAME
         return super().answers.replace("o override", "v, then o override") if in_evidence else super().answers
