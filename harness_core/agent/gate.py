@@ -35,6 +35,7 @@ from harness_core.record import events as ev
 from harness_core.record.history import History
 from harness_core.record.shorten import shortened
 from harness_core.run import Run
+from harness_core.secrets.redact import credentials
 
 CLAIM = "mcp__longwatch__claim_feature"
 _PASS: dict[str, Any] = {}
@@ -121,11 +122,15 @@ class Gate:
         }
 
     def _let_run(self, call: ToolCall, cwd: str | None) -> dict[str, Any]:
-        """The answer for a call that may run: in a sandbox, with what its command needs around it."""
-        if call.tool != "Bash" or not self.run.sandbox.on:
+        """The answer for a call that may run: a command's shell is without the user's credentials, and in a
+        sandbox, which sees to that by itself, with what it needs around it."""
+        if call.tool != "Bash":
             return _PASS
         asked = str(call.input.get("command", ""))
-        command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
+        if self.run.sandbox.on:
+            command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
+        else:
+            command = sandbox.bared(asked, credentials(os.environ, self.run.sandbox.table.keep))
         if command == asked:
             return _PASS
         changed = {**call.input, "command": command}

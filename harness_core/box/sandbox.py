@@ -25,7 +25,7 @@ import platformdirs
 
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_bounded
-from harness_core.secrets.redact import CREDENTIAL_NAMES
+from harness_core.secrets.redact import credentials
 
 Mode = Literal["auto", "require", "off"]
 MODES: tuple[Mode, ...] = ("auto", "require", "off")
@@ -66,6 +66,7 @@ _CACHES = {"XDG_CACHE_HOME": "", "npm_config_cache": "npm", "GOMODCACHE": "go", 
 _START_WITHIN = 8.0
 _LOCKED_FOR = 1.0
 """Seconds that a git at work may need to write into its lock."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIVATE = re.compile(r"ANTHROPIC_|CLAUDE|SSH_AUTH_SOCK$|SSH_AGENT_PID$|DBUS_|GNUPGHOME$|LONGWATCH_")
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -81,7 +82,7 @@ class SandboxTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ports: list[_Port] = []
     """Ports of this machine that the shell reaches on top of those of the app: a database's, say."""
     keep: list[str] = []
-    """Variables that shell and app keep though their names say that they hold a credential."""
+    """Variables that shell and app keep though they look like a credential, in a sandbox and without."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,16 @@ def for_shell(
         },
         "network": {"allowedDomains": list(hosts)},
         "credentials": {
-            "envVars": [{"name": name, "mode": "deny"} for name in _credentials(environ, box.table.keep)]
+            "envVars": [{"name": name, "mode": "deny"} for name in credentials(environ, box.table.keep)]
         },
     }
+
+
+def bared(command: str, names: Iterable[str]) -> str:
+    """A shell command as it runs without a sandbox: these variables are gone for it and what it starts."""
+    known = [name for name in names if _VARIABLE.fullmatch(name)]
+    # On the same line, so that the shell counts lines as the agent does.
+    return f"unset -v {' '.join(known)}; {command}" if known else command
 
 
 def caches(scratch_dir: Path) -> dict[str, str]:
@@ -186,10 +194,6 @@ def _indexes(environ: Mapping[str, str]) -> list[str]:
     return [host for text in texts for host in _ADDRESS.findall(text)]
 
 
-def _credentials(environ: Mapping[str, str], keep: Iterable[str]) -> list[str]:
-    return sorted(name for name in environ if CREDENTIAL_NAMES.search(name.upper()) and name not in set(keep))
-
-
 def _secrets(environ: Mapping[str, str]) -> list[Path]:
     """The places with credentials that there are."""
     home = Path(environ.get("HOME") or Path.home())
@@ -223,11 +227,8 @@ def _is_empty(path: Path) -> bool:
 def app_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
     """What an app gets of an engine's environment: no credential, nothing of the model's or Longwatch's."""
     kept = set(keep)
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in kept or not (_PRIVATE.match(name) or CREDENTIAL_NAMES.search(name.upper()))
-    }
+    closed = {*credentials(environ), *filter(_PRIVATE.match, environ)} - kept
+    return {name: value for name, value in environ.items() if name not in closed}
 
 
 def boxed(

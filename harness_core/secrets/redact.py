@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from harness_core.secrets.shapes import HINTS, shapes
@@ -21,11 +21,28 @@ CREDENTIAL_NAMES = re.compile(
     r"PRIVATE_KEY)(?:_|$)"
 )
 _SHORTEST = 8
+_WAYS_OUT = re.compile(r"(?i).*_PROXY$|.*_INDEX(_URL)?$|GOPROXY$|(NPM_CONFIG|YARN_NPM)_REGISTRY(_SERVER)?$")
+"""Variables by which programs reach the network at all, also where a password stands in one."""
+_WITH_PASSWORD = re.compile(r"\w[\w+.-]*://[^\s/@:]*:[^\s/@]+@(?!localhost\b|127\.|\[::1\])")
+"""An address with a password, other than for this machine."""
 
 
 def known_values(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The values of the environment's credentials, which never belong into a file."""
     return tuple(v for name, v in environ.items() if CREDENTIAL_NAMES.search(name.upper()) and len(v) >= 16)
+
+
+def credentials(environ: Mapping[str, str], keep: Collection[str] = ()) -> list[str]:
+    """The names of the variables that hold a credential, as the name or the value says, but for `keep`."""
+    return sorted(name for name, value in environ.items() if name not in keep and _is_credential(name, value))
+
+
+def _is_credential(name: str, value: str) -> bool:
+    if CREDENTIAL_NAMES.search(name.upper()):
+        return True
+    if _WAYS_OUT.match(name):
+        return False
+    return bool(_WITH_PASSWORD.search(value) or (HINTS.search(value) and shapes().search(value)))
 
 
 class Redactor:
