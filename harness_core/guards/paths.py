@@ -51,6 +51,8 @@ SECRET_DIRS = frozenset(
 """Folders whose files hold credentials, wherever they lie outside the run."""
 SECRET_NAMES = (
     ".credentials.json",
+    "credentials.json",
+    "credentials.toml",
     ".claude.json",
     ".netrc",
     "_netrc",

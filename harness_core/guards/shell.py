@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import Unresolvable, lexical
 from harness_core.guards.patterns import lazy
-from harness_core.guards.shell_code import code_problem, inline_code, started
+from harness_core.guards.shell_code import code_problem, inline_code, started, with_arguments
 from harness_core.guards.shell_packages import carried
 from harness_core.guards.shell_parse import parse
 from harness_core.guards.shell_profiles import is_known, program_problem
@@ -127,7 +127,7 @@ def _nested(text: str, cwds: Cwds, scope: _Scope) -> str | None:
 
 def _code_problem(command: Command, scope: _Scope) -> str | None:
     for code in inline_code(command):
-        problem = code_problem(code)
+        problem = code_problem(with_arguments(code, command))
         if problem:
             return f"`{program(command)}`: {problem}"
         for text in started(code, program(command)):

@@ -119,6 +119,9 @@ SECRET_PARTS = name_set(
     "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY PAT BEARER COOKIE"
 )
 
+ARGUMENTS = lazy(r"\bargv\b|\bARGV\b|\$ARGV|@ARGV|Deno\.args|\barg\[|\bfileinput\b|\bshift\b")
+"""How code asks for the words after it."""
+
 READ_PLAINLY = "Read it with cat, jq or Read; write only your own files."
 
 
@@ -151,6 +154,12 @@ def inline_code(command: Command) -> Iterator[str]:
         yield command.input.text
     if option and not coded and command.input.piped and all(not word or word == "-" for word in args):
         yield "\n".join(command.input.feeds)
+
+
+def with_arguments(code: str, command: Command) -> str:
+    """The code, and the words that it is given if it asks for them: it may write the files that they name."""
+    rest = [word for word in command.argv[1:] if word not in code]
+    return "\n".join((code, *rest)) if ARGUMENTS.search(code) else code
 
 
 def without_joins(code: str) -> str:

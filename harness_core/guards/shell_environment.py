@@ -8,7 +8,7 @@ from harness_core.guards import GuardContext
 from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import is_secret_name
 from harness_core.guards.shell_script import Command
-from harness_core.guards.shell_unwrap import program
+from harness_core.guards.shell_unwrap import WRAPPERS, operands_after, program
 from harness_core.guards.shell_words import is_exact, shown
 
 WHOLE_ENVIRONMENT = (
@@ -47,7 +47,8 @@ def _shows(names: list[str]) -> str | None:
 def env_problem(command: Command, ctx: GuardContext) -> str | None:
     if any(re.search(r"^(--unset=|-u)?LONGWATCH\w*$", word) for word in command.argv[1:]):
         return "`env` without the marks of its session hides a process from the operator. Leave them."
-    rest = [word for word in command.argv[1:] if not word.startswith("-") and not re.match(r"\w+=", word)]
+    _, operands = operands_after(command.argv[1:], WRAPPERS["env"].valued)
+    rest = [word for word in operands if not re.match(r"\w+=", word)]
     if not rest and not {"--version", "--help"} & set(command.argv):
         return f"`env`: {WHOLE_ENVIRONMENT}"
     return None

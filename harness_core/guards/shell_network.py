@@ -27,10 +27,13 @@ WGET_VALUED = (
     "--tries --header --post-data --post-file"
     " --method --body-data -U --user-agent --user --password -w --wait -e -i --input-file --base -B"
 )
-BROWSERS = name_set("chromium chromium-browser google-chrome google-chrome-stable firefox")
+ADDRESSED = name_set(
+    "chromium chromium-browser google-chrome google-chrome-stable firefox k6 lighthouse pa11y newman"
+)
+"""Programs that go to each address among their arguments."""
 LOAD_TESTERS = name_set("ab hey wrk siege oha autocannon")
 HTTPIE_METHODS = name_set("GET POST PUT PATCH DELETE HEAD OPTIONS")
-POSTGRES = name_set("psql pg_dump pg_restore pg_isready createdb dropdb")
+POSTGRES = name_set("psql pg_dump pg_restore pg_isready createdb dropdb createuser dropuser")
 DATABASE_HOSTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(POSTGRES, ("-h", "--host")),
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb"), ("-h", "--host")),
@@ -73,6 +76,8 @@ def network_problem(command: Command) -> str | None:
     if name == "wget":
         return _wget(args)
     if name in ("http", "https", "httpie", "xh"):
+        if any(word.startswith("--proxy") for word in args):
+            return f"`{name} --proxy` can lead elsewhere than the address says. {LOCAL}"
         operands = [word for word in args if not word.startswith("-") and word not in HTTPIE_METHODS]
         return _urls(name, [re.sub(r"^(?=[:/])", "localhost", word) for word in operands[:1]])
     if name in LOAD_TESTERS:
@@ -84,7 +89,7 @@ def network_problem(command: Command) -> str | None:
     if name == "rsync":
         remote = next((word for word in args if not word.startswith("-") and REMOTE_PATH.match(word)), None)
         return f"`rsync {shown(remote)}` reaches another host. {LOCAL}" if remote else _rsync_shell(args)
-    if name in BROWSERS:
+    if name in ADDRESSED:
         return _urls(
             name, [word for word in args if word.startswith(("http:", "https:", "ws:", "wss:", "ftp:"))]
         )

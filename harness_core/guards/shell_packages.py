@@ -68,7 +68,7 @@ NPX_TOOLS = (
         " tape jsonlint ajv ajv-cli openapi-typescript graphql-codegen "
         "@graphql-codegen/cli expo react-native ng"
         " @angular/cli @nestjs/cli nest vue @vue/cli electron electron-builder pm2 "
-        "autocannon lighthouse depcheck"
+        "autocannon puppeteer lighthouse depcheck"
         " madge license-checker size-limit bundlesize source-map-explorer "
         "markdown-link-check sharp-cli svgo pa11y axe"
         " svelte-kit vike vite-node ts-node-dev tsc-watch sort-package-json patch-package only-allow"
@@ -113,6 +113,8 @@ def package_problem(command: Command, ctx: GuardContext) -> str | None:
         return _npm(name, args, command, ctx)
     if name in ("uvx", "pipx"):
         return _tool(name, args) or _sources(name, args, command, ctx)
+    if name == "deno" and any(_foreign_script(word) for word in args):
+        return "`deno` would fetch and run a package that isn't well known. Add it to the project first."
     if name in INSTALLERS or (name in PYTHONS and args[:2] == ["-m", "pip"]):
         return _sources(name, args, command, ctx)
     if name in ("docker", "podman", "docker-compose"):
@@ -234,6 +236,12 @@ def _tool(name: str, args: list[str]) -> str | None:
     return None
 
 
+def _foreign_script(word: str) -> bool:
+    """Whether deno is given a package of a registry that isn't among the well-known tools."""
+    found = re.match(r"(?:npm|jsr):/?(@?[^@]+)", word)
+    return bool(found) and _bare(found[1] if found else "") not in NPX_TOOLS
+
+
 def _sources(name: str, args: list[str], command: Command, ctx: GuardContext) -> str | None:
     """Packages come from the configured index or from the run, not from an address or another folder."""
     if not INSTALLING & set(args[:3]):
@@ -261,13 +269,14 @@ def _elsewhere(word: str, command: Command, ctx: GuardContext) -> bool:
 
 
 def _docker(args: list[str], command: Command, ctx: GuardContext) -> str | None:
-    if args[1:2] == ["prune"] and args[0] in ("system", "volume", "network"):
+    if args[1:2] == ["prune"] and args[0] in ("system", "volume", "network", "container", "image"):
         return (
             f"`docker {args[0]} prune` removes what other projects own. Use `docker compose "
             "down`, or name what is yours."
         )
-    if args[:1] and args[0] in ("rm", "kill", "stop", "rmi") and any(ANY in word for word in args):
-        return f"`docker {args[0]}` of what isn't named may end what others own. Name the containers."
+    verb = args[1:2] if args[:1] in (["volume"], ["network"], ["container"], ["image"]) else args[:1]
+    if verb and verb[0] in ("rm", "kill", "stop", "rmi") and any(ANY in word for word in args):
+        return f"`docker {verb[0]}` of what isn't named may end what others own. Name the containers."
     if (args[:1] == ["inspect"] or args[:2] == ["container", "inspect"]) and _shows_settings(args):
         return (
             "`docker inspect` shows what a container was given, credentials too. "
@@ -330,9 +339,11 @@ def _mount(text: str, command: Command, ctx: GuardContext) -> str | None:
 
 def _make(args: list[str], command: Command, ctx: GuardContext) -> str | None:
     for index, word in enumerate(args):
-        file = (
-            args[index + 1] if word in ("-f", "--file", "--makefile") and index + 1 < len(args) else word[2:]
-        )
+        after = args[index + 1] if index + 1 < len(args) else ""
+        if word in ("-C", "--directory") and target_problem(after, command.cwds, ctx.root):
+            return f"`make -C {shown(after)}`: its rules lie outside the run. Use the project's Makefile."
+        joined = word.partition("=")[2] if word.startswith("--") else word[2:]
+        file = after if word in ("-f", "--file", "--makefile") else joined
         if word.startswith(("-f", "--file", "--makefile")) and (
             file in ("-", "/dev/stdin") or file.startswith("/dev/fd")
         ):

@@ -54,7 +54,8 @@ BUILDING = name_set(
     "wasm-opt emcc tsc esbuild webpack"
     " rollup vite next nuxt astro parcel turbo nx lerna swc babel sass lessc postcss "
     "tailwindcss hugo jekyll mkdocs"
-    " sphinx-build pandoc convert magick ffmpeg dot mmdc svgo montage cwebp optipng pngquant"
+    " sphinx-build pandoc convert magick compare composite ffmpeg dot mmdc"
+    " svgo montage cwebp optipng pngquant"
     " jpegoptim rsvg-convert typst latexmk pdflatex xelatex asciidoctor plantuml jsonnet cue"
     " terser uglifyjs cleancss html-minifier gulp grunt tsup unbuild rspack rsbuild vue-tsc svelte-check"
     " nest expo ng gatsby remix ember quasar storybook sb templ sqlc mockgen ginkgo trunk wasm-bindgen"
@@ -98,14 +99,14 @@ RUNTIMES = name_set(
     " http-server serve live-server json-server alembic prisma drizzle-kit sequelize knex typeorm artisan pm2"
 )
 DATABASES = name_set(
-    "sqlite3 psql pg_dump pg_restore pg_isready createdb dropdb initdb pg_ctl mysql "
+    "sqlite3 psql pg_dump pg_restore pg_isready createdb dropdb createuser dropuser initdb pg_ctl mysql "
     "mysqldump mysqladmin mariadb redis-cli"
     " memcached mailpit meilisearch minio"
     " redis-server mongosh mongo mongodump mongod duckdb cqlsh influx clickhouse-client"
 )
 CONTAINERS = name_set("docker docker-compose podman podman-compose buildah colima")
 OTHER = name_set(
-    "git curl wget http httpie grpcurl ab hey wrk siege oha"
+    "git curl wget http httpie grpcurl ab hey wrk siege oha autocannon"
     " pkill killall adb init.sh gradlew mvnw openssl mkcert"
 )
 

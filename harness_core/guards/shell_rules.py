@@ -327,7 +327,8 @@ def _shells_out(command: Command, ctx: GuardContext) -> str | None:
     for text in texts:
         if re.search(
             r"(?m)^\s*\\!|;\s*\\!|^\s*\.(shell|system|load)\b|\bsystem\s+\w|\bFROM\s+PROGRAM\b"
-            r"|\bTO\s+PROGRAM\b|\\copy.*program|\bload_extension\s*\(|\bwritefile\s*\((?!\s*')",
+            r"|\bTO\s+PROGRAM\b|\\copy.*program|(?m:^\s*\\\w+[^\n]*`)"
+            r"|(?m:^\s*\.(?:import|output|once|excel|read)\s+['\"]*\|)|\bload_extension\s*\(|\bwritefile\s*\((?!\s*')",
             text,
             re.I,
         ):

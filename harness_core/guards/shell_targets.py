@@ -25,6 +25,7 @@ SECRET_SAMPLES = (
     "/etc/shadow",
     "/proc/self/environ",
     "/proc/1/environ",
+    "/proc/self/task/1/environ",
     "~/.ssh/id_rsa",
     "~/.ssh/id_ed25519",
     "~/.aws/credentials",

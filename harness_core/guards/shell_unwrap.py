@@ -226,7 +226,7 @@ def _shell(command: Command, args: list[str]) -> Iterator[Nested | ScriptFile]:
             raise Unparsable("a shell is given a start-up file")
         if re.fullmatch(r"-\w*s\w*", word):
             break
-        index += 2 if word in SHELL_VALUED else 1
+        index += 2 if word in SHELL_VALUED or re.fullmatch(r"[-+][a-zA-Z]*[oO]", word) else 1
     rest = [word for word in args[index:] if word not in ("-", "--", "-s")]
     if rest and "-s" not in args:
         yield ScriptFile(rest[0], command)

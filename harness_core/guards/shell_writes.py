@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -200,10 +201,14 @@ def _zip(args: list[str]) -> Iterator[Write]:
 
 def _find(args: list[str]) -> Iterator[Write]:
     for index, word in enumerate(args):
-        if word == "-delete":
+        if word == "-delete" and not _only_empty_folders(args):
             yield from (Write(path, whole=True) for path in found(args))
         elif word in ("-fprint", "-fprint0", "-fls", "-fprintf") and index + 1 < len(args):
             yield Write(args[index + 1])
+
+
+def _only_empty_folders(args: list[str]) -> bool:
+    return "-empty" in args and ("-type", "d") in itertools.pairwise(args) and "-o" not in args
 
 
 def _options(names: str, valued: str = "") -> Finder:
@@ -341,6 +346,8 @@ def _pictured(args: list[str]) -> Iterator[Write]:
 def _from_container(args: list[str]) -> Iterator[Write]:
     if "cp" in args[:2] and args and ":" not in args[-1]:
         yield Write(args[-1])
+    if {"save", "export"} & set(args[:2]):
+        yield from _options("-o --output")(args)
 
 
 FINDERS: Mapping[str, Finder] = {
@@ -395,6 +402,8 @@ FINDERS: Mapping[str, Finder] = {
     "ffmpeg": _last,
     "convert": _last,
     "magick": _last,
+    "compare": _last,
+    "composite": _last,
     "yq": _yq,
     "playwright": _pictured,
     "docker": _from_container,
@@ -407,7 +416,7 @@ FINDERS: Mapping[str, Finder] = {
     "mkcert": _options("-cert-file -key-file"),
 }
 OUTPUT_OPTIONS = lazy(
-    r"(?:-o|--(?:out|output|out-?[fF]ile|output-?[fF]ile|report|out-?[dD]ir|output-?[dD]ir|result-file"
+    r"(?:-o|-MF|--(?:out|output|out-?[fF]ile|output-?[fF]ile|report|out-?[dD]ir|output-?[dD]ir|result-file"
     r"|junit-?xml|basetemp|log-?file|target-dir|dest|destination|reports?-dir|coverageDirectory))(?:=(.*))?",
     re.DOTALL,
 )
