@@ -252,6 +252,8 @@ class _Walker:
             place.settle()
 
     def statement(self, node: Node, place: _Place, around: _Around) -> None:
+        if node.type not in _WITH_ARGUMENTS:
+            around = self._group(around, place)
         match node.type:
             case "comment" | "heredoc_body" | "heredoc_end":
                 return
@@ -277,6 +279,8 @@ class _Walker:
                 for _ in range(2 if moves else 1):
                     self.sequence(node.named_children, place, inner)
             case "function_definition":
+                if any(child.type.endswith("_redirect") for child in node.children):
+                    raise Unparsable("a function's definition is redirected. Redirect inside of it")
                 self.sequence(node.children_by_field_name("body"), place.fork(), around)
             case "variable_assignment" | "variable_assignments" | "declaration_command" | "unset_command":
                 self.assignment(node, place)
@@ -289,6 +293,8 @@ class _Walker:
                 raise Unparsable(f"it contains a form that isn't understood here ({node.type})")
 
     def _group(self, around: _Around, place: _Place) -> _Around:
+        if around.words:
+            raise Unparsable("words follow a redirection of something that takes none")
         if not around.own:
             return around
         self._emit(Command((), place.cwds, redirects=around.own))
@@ -368,12 +374,8 @@ class _Walker:
             return []
         self._here = place.cwds
         self.substitutions(node, place)
-        named: list[Word] = []
-        for child in node.children_by_field_name("destination"):
-            _append(named, child)
-        op = next((child.type for child in node.children if not child.is_named), "")
-        target = named[: 0 if op.endswith("-") else 1]
-        words += [child for word in named[len(target) :] for child in word]
+        op, target, rest = _split_redirect(node)
+        words += rest
         texts = ["".join(map(self.expander.text, word)) for word in target]
         if op in (">&", "<&") and all(text.strip("-").isdigit() for text in texts):
             return []
@@ -572,12 +574,17 @@ class _Walker:
             heredocs = [child for child in extra if child.type == "heredoc_redirect"]
             if body is not None and heredocs and self.expander.text(body).strip() == "cat":
                 return (self._heredoc(heredocs[0], _Place(self._here)),)
-            return self.outputs(body, taken) if body is not None and not heredocs else (ANY,)
+            rest = [
+                word for child in extra if child.type == "file_redirect" for word in _split_redirect(child)[2]
+            ]
+            if body is not None and body.type == "command" and not heredocs:
+                return self._command_prints(body, taken, rest)
+            return self.outputs(body, taken) if body is not None and not heredocs and not rest else (ANY,)
         return (ANY,)
 
-    def _command_prints(self, node: Node, taken: Input) -> Lines:
+    def _command_prints(self, node: Node, taken: Input, rest: Sequence[Node] = ()) -> Lines:
         words: list[Word] = []
-        for child in (node.child_by_field_name("name"), *node.children_by_field_name("argument")):
+        for child in (node.child_by_field_name("name"), *node.children_by_field_name("argument"), *rest):
             if child is not None:
                 _append(words, child)
         lines: dict[str, None] = {}
@@ -605,6 +612,16 @@ class _Walker:
             return (ANY,)
         texts = [file.read_text("utf-8", "replace")[:20].strip() for file in files if file.is_file()]
         return tuple(text if text.isdigit() else ANY for text in texts) or (JOB,)
+
+
+def _split_redirect(node: Node) -> tuple[str, list[Word], list[Node]]:
+    """A redirection's operator, its target if it has one, and the words after it, which are arguments."""
+    named: list[Word] = []
+    for child in node.children_by_field_name("destination"):
+        _append(named, child)
+    op = next((child.type for child in node.children if not child.is_named), "")
+    target = named[: 0 if op.endswith("-") else 1]
+    return op, target, [child for word in named[len(target) :] for child in word]
 
 
 def _append(words: list[Word], node: Node) -> None:
@@ -637,6 +654,8 @@ def _joined(cwd: Path | None, target: str) -> Path | None:
         return None
 
 
+_WITH_ARGUMENTS = name_set("command redirected_statement list pipeline negated_command")
+"""Statements that end in a simple command, to which words and redirections after them belong."""
 _WORDS = name_set(
     "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
     " command_name command_substitution process_substitution arithmetic_expansion brace_expression"
