@@ -14,6 +14,7 @@ import pytest
 from textual.pilot import Pilot
 
 from harness_core.errors import Mistake
+from harness_core.operator import control
 from harness_core.reading import contract_view
 from harness_core.reading.evidence_list import scan
 from harness_core.record import events as ev
@@ -25,6 +26,7 @@ from tui.console import keymap
 from tui.console.app import Console
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
+from tui.console.cards.iterations import Iterations
 from tui.console.git_log import Repository
 from tui.console.head import Head
 from tui.console.replay import FASTEST, Replay
@@ -277,6 +279,25 @@ def test_keys_that_would_change_the_run_do_nothing(tmp_path: Path) -> None:
     before = prints(scene.root)
     watch(scene, tell)
     assert prints(scene.root) == before
+
+
+def test_in_a_replay_iterations_are_shown_and_not_chosen(tmp_path: Path) -> None:
+    async def tell(pilot: Pilot[int], replay: Replay) -> None:
+        replay.faster(FASTEST)
+        replay.toggle()
+        await until(pilot, lambda: pilot.app.screen.query(Iterations))
+        listed = pilot.app.screen.query_one(Iterations)
+        await pilot.press("i", "a", "w", "v")
+        await pilot.pause()
+        assert not listed.has_focus and isinstance(pilot.app.screen, ReplayScreen)
+        listed.focus()
+        await pilot.press("up", "enter", "a")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ReplayScreen)
+        assert not control.decision_path(scene.run, "001").exists()
+
+    scene = scenes.design(tmp_path / "run")
+    watch(scene, tell)
 
 
 # --- The command --------------------------------------------------------------------------------------
