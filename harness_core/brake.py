@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,12 @@ POLL = 0.1
 """Seconds between two looks at what a waiting run waits for."""
 
 
+def clocks() -> tuple[float, float]:
+    """The seconds of two clocks: of one that nobody sets, and of the one on the wall, which goes on while
+    the machine sleeps."""
+    return time.monotonic(), time.time()
+
+
 class EndOfRun(Exception):
     """The run ends here: the exit code, and why in words."""
 
@@ -35,8 +42,9 @@ class EndOfRun(Exception):
 class Brake:
     """Knows whether anything may run, holds what may not, and journals what was asked and what is so."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, clocks: Callable[[], tuple[float, float]] = clocks) -> None:
         self._run = run
+        self._clocks = clocks
         self._place = _identity(run.dir.private)
         self.ending: Exit | None = None
         """The exit code of a run that a signal has told to end."""
@@ -115,8 +123,8 @@ class Brake:
         A machine that slept has waited too, by the one clock that went on; one whose time was set back, by
         the other.
         """
-        until, wall = time.monotonic() + seconds, time.time() + seconds
-        while time.monotonic() < until and time.time() < wall and not self.on:
+        ends = [now + seconds for now in self._clocks()]
+        while all(now < end for now, end in zip(self._clocks(), ends, strict=True)) and not self.on:
             if (hit := self.limit(new_session=False)) is not None and hit.scope != SESSION:
                 self.end_at(hit)
             await asyncio.sleep(POLL)

@@ -32,3 +32,21 @@ def test_an_end_that_is_asked_for_while_a_stop_holds_the_run_is_confirmed_too(
         assert (run.state.stop_requested, run.state.stop_confirmed) == ("now", "now")
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("readings", "looks"),
+    [
+        pytest.param([(0, 0), (50, 50), (99, 99), (100, 100)], 4, id="as long as it takes"),
+        pytest.param([(0, 0), (1, 1), (2, 9000)], 3, id="the machine slept"),
+        pytest.param([(0, 0), (1, -86400), (99, -86302), (101, -86300)], 4, id="set back"),
+        pytest.param([(0, 0), (1, 86400)], 2, id="set forward"),
+    ],
+)
+def test_a_wait_ends_by_whichever_clock_comes_first(
+    tmp_path: Path, open_run: Callable[..., Run], readings: list[tuple[float, float]], looks: int
+) -> None:
+    left = list(readings)
+    brake = Brake(open_run(tmp_path / "run"), clocks=lambda: left.pop(0))
+    asyncio.run(brake.sleep(100))
+    assert len(readings) - len(left) == looks

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,51 @@ def test_a_full_disk_ends_a_run_with_a_sentence_and_room_lets_it_go_on(
         assert stage.alive() == []
         ballast.unlink()
         assert stage.journal()[: len(written)] == written
+        goes_on_to_its_end(stage)
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, which `remount,abort` makes read-only as a fault of the disk does."""
+    disk, image = tmp_path / "disk", tmp_path / "image"
+    disk.mkdir()
+    with image.open("wb") as stream:
+        stream.truncate(32 << 20)
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs mkfs.ext4")
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True)
+    if (mounted := mount(image, disk)).returncode:
+        pytest.skip(f"needs the right to mount a file system ({mounted.stderr.strip()})")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def mount(image: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    command = ["mount", "-o", "loop,errors=remount-ro", str(image), str(place)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_turns_read_only_ends_a_run_with_a_sentence(tmp_path: Path, failing_disk: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.root = failing_disk / "run"
+        stage.lay_out()
+        # The sign lies elsewhere: here none can be given later.
+        (stage.root / "go").symlink_to(tmp_path / "go")
+        engine = stage.run()
+        wait_until_held(stage)
+        written = stage.journal()
+        subprocess.run(["mount", "-o", "remount,abort", str(failing_disk)], check=True)
+        (tmp_path / "go").touch()
+        assert "Read-only file system" in ends_with_a_sentence(engine)
+        assert stage.alive() == []
+        assert stage.journal()[: len(written)] == written
+        assert stage.do("status", str(stage.root)).wait() == 0, "it can be looked at"
+        refused = stage.run()
+        assert refused.wait(30) == 2
+        assert "can't be written (Read-only file system)" in refused.err
+        subprocess.run(["umount", str(failing_disk)], check=True)
+        assert mount(tmp_path / "image", failing_disk).returncode == 0
         goes_on_to_its_end(stage)
 
 
