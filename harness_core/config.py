@@ -239,7 +239,8 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         if not joint:
             raise Mistake(f"--set {item}: write it as NAME=VALUE")
         switches = _switched(switches, name, word, f"--set {item}")
-    _must_fit(switches)
+    goal = (options.goal or file.goal or "").strip()
+    _must_fit(switches, goal)
     counts = _changed(file, {"features": options.features, "max_retries": options.max_retries})
     timeouts = {"session": options.session_timeout, "stall": options.stall_timeout}
     return RunConfig(
@@ -250,7 +251,7 @@ def resolve(file: FileConfig, options: Options, environ: Mapping[str, str]) -> R
         max_retries=counts.max_retries or DEFAULT_RETRIES,
         mode=_mode(options.mode, file.mode),
         prompt=(options.prompt or "").strip(),
-        goal=(options.goal or file.goal or "").strip(),
+        goal=goal,
         switches=switches,
         limits=limited(_default_limits(file.limits, environ), options.limits),
         timeouts=_changed(file.timeouts, timeouts, "-timeout"),
@@ -338,8 +339,13 @@ def _switched(switches: Switches, name: str, value: str | bool | int, origin: st
         raise Mistake(f"{origin}: {advice(error, Switches)}") from None
 
 
-def _must_fit(switches: Switches) -> None:
-    """Raises Mistake for switches that together make a run that can't come to its end."""
+def _must_fit(switches: Switches, goal: str) -> None:
+    """Raises Mistake for what together makes a run that can't come to an end, or to the one asked for."""
+    if goal and switches.initializer:
+        raise Mistake(
+            "--goal: it ends a run that has no contract, and this one would end when its features pass; "
+            "leave it out, or take --preset solo"
+        )
     asked = {word.strip() for word in (switches.checkpoints or "").split(",")}
     verified = switches.evaluator != "off" or not asked.isdisjoint(_APPROVING)
     if switches.passes_from == "verified" and switches.initializer and not verified:

@@ -177,6 +177,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
         {"sets": ["passes_from=verified", "evaluator=off", "checkpoints=on-pass"]},
         "or checkpoints to end",
     ),
+    ({"goal": "npm test passes"}, "leave it out, or take --preset solo"),
     ({"models": ["tester=x"]}, "`tester` is no role; the roles are planner"),
     ({"models": [""]}, "MODEL or ROLE=MODEL"),
     ({"models": ["generator="]}, "MODEL or ROLE=MODEL"),
