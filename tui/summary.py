@@ -33,7 +33,14 @@ def summary(report: Report) -> str:
             f"trouble    {report.tampered} tamperings · {report.denials} denials · {report.errors} errors"
         )
     engine = f"pid {report.engine.pid}" if report.engine.alive else "none"
+    if report.hooked_ago_s is not None:
+        engine = f"none: {hooked(report.hooked_ago_s)}"
     return "\n".join([*lines, f"engine     {engine}"])
+
+
+def hooked(ago_s: float) -> str:
+    """What works on a directory where hooks do without an engine."""
+    return f"the hooks of plain Claude Code work here, last called {clock(ago_s)} ago"
 
 
 def setup(config: RunConfig) -> list[str]:

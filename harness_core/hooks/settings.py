@@ -49,6 +49,18 @@ def install(run: RunDir) -> bool:
     return True
 
 
+def holds(run: RunDir) -> bool | None:
+    """Whether the hooks are there as this Longwatch would put them in; None when there are none of ours.
+
+    Raises Mistake.
+    """
+    there = _read(_path(run)) or {}
+    if not _holds_ours(there):
+        return None
+    wanted = _with_ours({}, run)["hooks"]
+    return all(wanted[event][0] in (there["hooks"].get(event) or []) for event in EVENTS)
+
+
 def remove(run: RunDir) -> bool:
     """Take the hooks out; False when there are none. Raises Mistake."""
     path = _path(run)

@@ -81,6 +81,17 @@ class Session:
         self.running: dict[str, Running] = {}
 
 
+def last_call(run: RunDir) -> float | None:
+    """When a hook was last called (Unix time) where hooks work alone; None where a run has had an engine, or
+    no hook was ever called."""
+    if run.run_json.exists():
+        return None
+    try:
+        return (run.private / "hooks" / "common.json").stat().st_mtime
+    except OSError:
+        return None
+
+
 class Shelf:
     """The files of all hooks of one run."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 
 import msgspec
 
 from harness_core.contract import record as ct
 from harness_core.errors import ContractError, ContractMissing
+from harness_core.hooks.shelf import last_call
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_bounded
 from harness_core.machine.lock import owner_of
@@ -87,6 +89,8 @@ class Report(msgspec.Struct):
     damaged: int
     last_seq: int
     engine: EngineFacts
+    hooked_ago_s: float | None
+    """Seconds since the last hook of plain Claude Code was called, where there are hooks and no engine."""
 
 
 def status(run: RunDir) -> Report:
@@ -134,7 +138,13 @@ def report(run: RunDir, state: RunState) -> Report:
         damaged=state.damaged,
         last_seq=state.last_seq,
         engine=EngineFacts(owner.pid if owner else None, alive),
+        hooked_ago_s=None if alive else _hooked_ago(run),
     )
+
+
+def _hooked_ago(run: RunDir) -> float | None:
+    called = last_call(run)
+    return None if called is None else round(max(0.0, time.time() - called), 1)
 
 
 def stop_of(state: RunState, *, alive: bool, stop_file: bool = False) -> Stop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,14 @@ def for_console(plain: bool) -> bool:
 
 
 def say_no_engine(directory: str) -> None:
-    """Say that nothing works on a run, and how to change that."""
+    """Say that no engine works on a run, and how to change that or what does."""
+    from harness_core.hooks.shelf import last_call  # noqa: PLC0415
+
+    if (called := last_call(RunDir.at(directory))) is not None:
+        from tui.summary import hooked  # noqa: PLC0415
+
+        say(f"No engine is needed: {hooked(max(0.0, time.time() - called))}.")
+        return
     say(f"No engine is running. To go on: longwatch resume {directory}")
 
 

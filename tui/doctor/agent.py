@@ -58,6 +58,17 @@ def cli(patient: Patient) -> Iterator[Check]:
         yield fail("Claude CLI", f"it doesn't run: {why}", "install Longwatch again for this kind of machine")
 
 
+def guards(patient: Patient) -> Iterator[Check]:
+    """Whether it was seen that this CLI asks the guards. A start sees to that itself, which takes seconds."""
+    from harness_core.box import drill  # noqa: PLC0415  (much is loaded with it)
+
+    found = drill.known(True, patient.environ) or drill.known(False, patient.environ)
+    if found is None:
+        yield ok("guards", "not tried with this CLI yet: the next run tries them before it starts")
+    else:
+        yield ok("guards", f"this CLI asks them, and they hold (tried {found.at})")
+
+
 def login(patient: Patient) -> Iterator[Check]:
     try:
         config.check_login(patient.environ)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from harness_core import config
 from harness_core.errors import LongwatchError
+from harness_core.hooks import settings
+from harness_core.hooks.shelf import last_call
 from harness_core.layout import RunDir
 from harness_core.machine.lock import owner_of
 from harness_core.record.fold import fold
@@ -40,6 +42,27 @@ def configuration(patient: Patient) -> Iterator[Check]:
         yield fail("longwatch.toml", str(error), "mend that line")
     else:
         yield ok("longwatch.toml", "can be read")
+
+
+def hooks(patient: Patient) -> Iterator[Check]:
+    """The hooks for plain Claude Code, which a run that has an engine does without."""
+    run = patient.run
+    if run is None or not run.root.is_dir():
+        return
+    mend = f"longwatch hooks install {run.root}"
+    try:
+        there = settings.holds(run)
+    except LongwatchError as error:
+        yield fail("hooks", str(error), "mend that file")
+        return
+    if there:
+        yield ok("hooks", "installed for plain Claude Code")
+    elif there is not None:
+        yield warn("hooks", "not as this Longwatch installs them: it was moved, or they were changed", mend)
+    elif last_call(run) is not None:
+        yield warn("hooks", "taken out: plain Claude Code runs without guards here", mend)
+    else:
+        yield ok("hooks", "not installed; plain Claude Code would need them, a run doesn't")
 
 
 def journal(patient: Patient) -> Iterator[Check]:

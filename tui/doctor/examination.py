@@ -23,7 +23,9 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("Claude CLI", agent.cli),
     ("login", agent.login),
     ("API", agent.api),
+    ("guards", agent.guards),
     ("sandbox", tools.sandbox),
+    ("environment", tools.environment),
     ("browser", tools.a_browser),
     ("npx", tools.npx),
     ("disk", machine.disk),
@@ -33,6 +35,7 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("messages", surroundings.messages),
     ("DIR", directory.place),
     ("longwatch.toml", directory.configuration),
+    ("hooks", directory.hooks),
     ("journal", directory.journal),
 )
 """In the order of telling. To look at one more thing is one function and one line here."""

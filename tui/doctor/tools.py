@@ -19,34 +19,38 @@ import msgspec
 from harness_core import config
 from harness_core.agent import browser
 from harness_core.agent.mcp_servers import BROWSER, McpServer
+from harness_core.box import sandbox as box
 from harness_core.errors import LongwatchError
 from harness_core.machine.aside import beside
+from harness_core.safe import one_line
+from harness_core.secrets.redact import credentials
 from tui.doctor.check import Check, Patient, ok, warn
 
 MCP_WITHIN = 10.0
 """Seconds that a server has to say what it is. The engine gives it as long."""
 _ANSWER = 1 << 20
-_PACKAGES = {"bwrap": "bubblewrap", "socat": "socat"}
 
 
 def sandbox(patient: Patient) -> Iterator[Check]:
-    if sys.platform == "darwin":
-        yield ok("sandbox", "the system's own")
-        return
-    lacks = [package for name, package in _PACKAGES.items() if not shutil.which(name, path=patient.path)]
-    if lacks:
-        says = f"{' and '.join(lacks)} not installed: agents' shells would run without it"
-        yield warn("sandbox", says, f"install {' and '.join(lacks)}")
-        return
-    # The same walls as the CLI's: a file system to read, processes and a network of its own.
-    walls = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net"]
-    program = shutil.which("bwrap", path=patient.path) or "bwrap"
-    ran = patient.try_out(program, *walls, "--die-with-parent", "--", "/bin/sh", "-c", "exit 0")
-    if ran.well:
+    why = box.lacks(patient.environ)
+    if not why:
         yield ok("sandbox", "bubblewrap and socat are there, a process starts in it")
-    else:
+        return
+    if why.endswith(" not installed"):
+        mend = f"install {why.removesuffix(' not installed')}"
+    elif sys.platform == "linux":
         mend = "allow user namespaces (kernel.unprivileged_userns_clone, AppArmor, a container's rights)"
-        yield warn("sandbox", f"no process starts in it: {ran.why}", mend)
+    else:
+        mend = "work in a container or on a machine of its own"
+    yield warn("sandbox", f"{why}: agents' shells would run without it", mend)
+
+
+def environment(patient: Patient) -> Iterator[Check]:
+    """Which variables the agents' commands don't get."""
+    table = _file(patient).sandbox
+    gone = credentials(patient.environ, table.keep if table else ())
+    if gone:
+        yield ok("environment", f"kept from agents' shells: {one_line(', '.join(gone))}")
 
 
 def a_browser(patient: Patient) -> Iterator[Check]:
@@ -67,11 +71,15 @@ def a_browser(patient: Patient) -> Iterator[Check]:
 
 def configured(patient: Patient) -> dict[str, McpServer]:
     """The servers that the run's longwatch.toml names; none where it can't be read."""
-    if patient.run is None:
-        return {}
-    with suppress(LongwatchError):
-        return dict(config.load_file(patient.run.config_file).mcp)
-    return {}
+    return dict(_file(patient).mcp)
+
+
+def _file(patient: Patient) -> config.FileConfig:
+    """The run's longwatch.toml; an empty one where there is none that can be read."""
+    if patient.run is not None:
+        with suppress(LongwatchError):
+            return config.load_file(patient.run.config_file)
+    return config.FileConfig()
 
 
 def a_server(patient: Patient, name: str, server: McpServer) -> Check:
