@@ -193,6 +193,29 @@ def test_a_killed_cli_is_followed_by_the_same_session(tmp_path: Path) -> None:
         assert stage.alive() == []
 
 
+@pytest.mark.slow
+def test_a_server_that_outlives_its_shell_ends_with_the_session_that_started_it(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold@F001+server@F001+hold@F002") as stage:
+        stage.lay_out(features=2)
+        engine = stage.run(features=2)
+        stage.wait_for(is_held)
+        pid = int((stage.root / "server.pid").read_text())
+        (marked,) = [
+            item
+            for item in processes.marked(processes.RUN_MARK, f"{stage.run_id()}:")
+            if item.pid == pid and os.getsid(pid) == pid
+        ]
+        stage.release()
+        stage.wait_for(named("feature_changed", feature="F001", to="claimed"))
+        (stage.root / "go").unlink()
+        stage.wait_for(lambda event: is_held(event) and event["session"] == 2)
+        until(lambda: not marked.alive, 20, "the first session's server is gone")
+        assert not engine.ended
+        stage.release()
+        assert engine.wait(60) == 0, engine.err
+        assert stage.passing() == [True, True]
+
+
 def test_large_calls_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+huge-output+huge-output:20000+huge-picture+huge-write") as stage:
         stage.lay_out()

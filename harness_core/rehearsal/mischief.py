@@ -298,6 +298,12 @@ def _background(parameter: str | None, feature: str) -> Part:
     return (yield "And this takes longer than it may.", bash(work, timeout_ms=1000))
 
 
+def _server(parameter: str | None, feature: str) -> Part:
+    """A server that is to outlive the shell that starts it."""
+    serve = "setsid nohup python3 -m http.server --bind 127.0.0.1 0"
+    return (yield "This stays up.", bash(f"{serve} > server.log 2>&1 & echo $! > server.pid"))
+
+
 def _huge_write(parameter: str | None, feature: str) -> Part:
     size = int(parameter or 1_500_000)
     return (yield from put("notes/long.txt", "0123456789abcde\n" * (size // 16)))
@@ -387,6 +393,7 @@ MISCHIEF: dict[str, Maker] = {
     "brood": _during(_brood, claiming=False),
     "chatter": _during(_chatter, claiming=False),
     "background": _during(_background, claiming=False),
+    "server": _during(_server, claiming=False),
     "huge-write": _during(_huge_write, claiming=False),
     "huge-output": _during(_huge_output, claiming=False),
     "huge-picture": _during(_huge_picture, claiming=False),
