@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from harness_core.hooks.shelf import Common, Session, Waiting
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_end
+from harness_core.operator.transcript import ANSWERED, SAID, kind_of
 
 SETTLED = 0.1
 """Seconds without a change after which a message without an end of line counts as whole."""
@@ -79,17 +80,19 @@ def arrivals(
                 lost.append(item.id)
             continue
         lines = read_end(Path(item.transcript), _TAIL).splitlines() if item.transcript else []
-        told = _last(lines, f"steering message {item.id} from the operator".encode())
-        answered = _last(lines, b'"type":"assistant"')
+        told = _last(lines, f"steering message {item.id} from the operator".encode(), SAID)
+        answered = _last(lines, b'"type":"assistant"', ANSWERED)
         if told is not None:
             if answered is not None and answered > told:
                 arrived.append(item.id)
             continue
-        given = _last(lines, item.tool_use_id.encode()) if item.tool_use_id else None
+        given = _last(lines, item.tool_use_id.encode(), SAID) if item.tool_use_id else None
         if given is not None and answered is not None and answered > given:
             lost.append(item.id)
     return arrived, lost
 
 
-def _last(lines: Sequence[bytes], mark: bytes) -> int | None:
-    return next((place for place in range(len(lines) - 1, -1, -1) if mark in lines[place]), None)
+def _last(lines: Sequence[bytes], mark: bytes, kinds: Collection[str]) -> int | None:
+    """The last line of these kinds that has the mark in it."""
+    places = range(len(lines) - 1, -1, -1)
+    return next((at for at in places if mark in lines[at] and kind_of(lines[at]) in kinds), None)

@@ -19,6 +19,7 @@ import msgspec
 
 from harness_core.operator import control
 from harness_core.operator.control import SteerMessage, SteerMode
+from harness_core.operator.transcript import SAID, kind_of
 from harness_core.record import events as ev
 from harness_core.record.journal import Tail, now_iso
 from harness_core.run import Logbook
@@ -60,21 +61,6 @@ def _told(message: SteerMessage, room: float) -> str:
 def _length(text: str) -> int:
     """Characters as the CLI counts them: in units of UTF-16."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-class _Line(msgspec.Struct):
-    """What the kinds of lines in a CLI's record have in common."""
-
-    type: str = ""
-
-
-def _is_said(line: bytes) -> bool:
-    """Whether a line of a record is part of the conversation. A prompt is noted before it is, as one that
-    waits its turn; a CLI that dies in between never says it."""
-    try:
-        return msgspec.json.decode(line, type=_Line).type in ("user", "attachment")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
 
 
 class Steering:
@@ -294,7 +280,7 @@ class Steering:
         missing = {heading(message.id).encode(): message for message in self._unacknowledged}
         for line in transcript:
             found = [mark for mark in missing if mark in line]
-            for mark in found if found and _is_said(line) else ():
+            for mark in found if found and kind_of(line) in SAID else ():
                 del missing[mark]
         self.return_to_queue(missing.values())
 

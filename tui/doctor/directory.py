@@ -70,7 +70,7 @@ def journal(patient: Patient) -> Iterator[Check]:
     if run is None or not run.private.is_dir():
         return
     try:
-        if config.load_info(run) is None:
+        if config.load_info(run) is None and last_call(run) is None:
             yield warn("run", "no run.json in .longwatch", "start the run again with the same command")
     except LongwatchError as error:
         yield fail("run", str(error), "restore it, or move .longwatch away to start over")
