@@ -283,7 +283,9 @@ def test_a_session_that_was_cut_off_past_its_limit_asks_for_nothing_more(
         "max-turns 3 of a session is reached (3 used)",
     )
     assert run.state.open_session is None
-    assert run.state.features["F1"].attempts == 1, "as after any session that brought nothing"
+    feature = run.state.features["F1"]
+    assert feature.attempts == 1, "as after any session that brought nothing"
+    assert feature.trouble == "max-turns 3 of a session was reached"
     assert run.state.limits_near == []
 
 

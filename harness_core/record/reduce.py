@@ -9,7 +9,7 @@ from typing import Any
 from harness_core.contract.record import Status
 from harness_core.grading.verdicts import overruled, refuted
 from harness_core.layout import FORMAT
-from harness_core.operator.bounds import SESSION, cap_of, key, parted
+from harness_core.operator.bounds import RUN, SESSION, cap_of, key, named, parted, whose
 from harness_core.record import events as ev
 from harness_core.record.journal import check_format
 from harness_core.record.state import (
@@ -92,6 +92,11 @@ def _limits_changed(state: RunState, event: ev.LimitsChanged) -> None:
 
 def _limit_near(state: RunState, event: ev.LimitNear) -> None:
     state.limits_near = [*state.limits_near, key(event.scope, event.limit)]
+
+
+def _limit_reached(state: RunState, event: ev.LimitReached) -> None:
+    if event.scope == SESSION:
+        _note_trouble(state, f"{named(RUN, event.limit)} {event.cap:g}{whose(event.scope)} was reached")
 
 
 def _run_ended(state: RunState, event: ev.RunEnded) -> None:
@@ -430,6 +435,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.RunEnded: _run_ended,
     ev.LimitsChanged: _limits_changed,
     ev.LimitNear: _limit_near,
+    ev.LimitReached: _limit_reached,
     ev.PhaseStarted: _phase_started,
     ev.PhaseEnded: _phase_ended,
     ev.SessionStarted: _session_started,
