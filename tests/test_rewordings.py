@@ -200,6 +200,31 @@ def test_the_editor_changes_both(run: Run, tmp_path: Path) -> None:
     assert "set EDITOR" in missing
 
 
+words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
+plain = st.lists(words, min_size=1, max_size=4).map(" ".join).filter(lambda said: said[0].isalpha())
+
+
+@given(plain, st.lists(plain, max_size=4))
+def test_an_edited_text_gives_back_what_was_written(description: str, steps: list[str]) -> None:
+    listed = [{"id": "F1", "description": description, "steps": steps, "passes": False}]
+    text = rewordings.as_text(ct.parse(json.dumps(listed), "feature_list.json").features[0])
+    assert rewordings.edited(text) == (description, steps)
+    assert rewordings.edited(f"{text}- and this\n  to its end\n")[1] == [*steps, "and this\nto its end"]
+
+
+def test_an_editor_leaves_to_the_letter_what_was_not_touched(run: Run) -> None:
+    odd = [{"id": "F1", "description": "two\n\n  lines", "steps": ["a\nb", "- c"], "passes": False}]
+    run.dir.contract.write_text(json.dumps(odd))
+    frozen(run)
+    before = rewordings.as_text(rewordings.present(run.dir, "F1"))
+    with pytest.raises(Mistake, match="says that already"):
+        rewordings.ask_edited(run.dir, "F1", before, before + "\n\n")
+    rewordings.ask_edited(run.dir, "F1", before, "one line\n" + before.partition("lines\n")[2])
+    (path,) = control.reword_requests(run.dir)
+    request = control.read_reword(path)
+    assert request is not None and (request.description, request.steps) == ("one line", None)
+
+
 def test_what_is_no_text_is_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
     root = str(run.dir.root)
     assert "none before the contract is frozen" in sentence(longwatch("contract", root, "F1"))
