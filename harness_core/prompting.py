@@ -128,7 +128,7 @@ _BOXED = (
     "The network is this machine and the usual package registries, nothing else.",
 )
 _REVIEWING = (
-    "You do have a shell. It stands in @CLONE@, a clone of the commit under review that is thrown away: "
+    "This is your shell. It stands in @CLONE@, a clone of the commit under review that is thrown away: "
     "build, test, change what you like there. What isn't committed isn't in it, dependencies neither. The "
     "project itself is closed for writing; Read, Grep, Glob and the app work there as before.",
 )

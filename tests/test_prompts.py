@@ -84,6 +84,15 @@ def test_evaluators_planners_and_initializers_do_too() -> None:
 # --- The command ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", [page for page, role in PAGES if role == "evaluator"])
+def test_what_an_evaluator_hears_of_a_shell_is_true_with_a_sandbox_and_without(page: str) -> None:
+    text = told(page, "evaluator")
+    assert "You have no shell unless your page says so below." in text
+    assert "can't change anything" not in text
+    assert prompting.boxed_in(False, None) == ""
+    assert "This is your shell. It stands in /a/clone" in prompting.boxed_in(True, Path("/a/clone"))
+
+
 def test_pages_are_listed_where_no_run_is(tmp_path: Path) -> None:
     lines = said(longwatch("prompts", str(tmp_path / "new"))).splitlines()
     assert [line.split()[:2] for line in lines] == [list(item) for item in PAGES]
