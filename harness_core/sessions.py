@@ -21,7 +21,8 @@ from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
 from harness_core.contract.record import Status
 from harness_core.errors import Exit
-from harness_core.layout import RunDir
+from harness_core.layout import CONFIG_NAME, RunDir
+from harness_core.machine.files import read_bounded
 from harness_core.machine.gitfiles import OWN
 from harness_core.machine.gitrepo import GitRepo
 from harness_core.operator.bounds import SESSION
@@ -73,6 +74,7 @@ class Sessions:
         self._closing: set[asyncio.Task[object]] = set()
         self._told_of: set[str] = set()
         """Credentials in uncommitted files, as they were told."""
+        self._settings = read_bounded(run.dir.config_file)
         run.listeners.append(self._hear)
 
     # --- Holding ------------------------------------------------------------------------------------
@@ -267,6 +269,7 @@ class Sessions:
         ended = self._run.state.open_session
         assert ended is not None
         self._parts.ledger.inspect(None)
+        self._tell_new_settings()
         self._commit_rest(ended)
         self._keep_notes_short()
         counts = self._run.state.counts
@@ -280,6 +283,15 @@ class Sessions:
                 total=counts["total"],
             )
         )
+
+    def _tell_new_settings(self) -> None:
+        """Tell when longwatch.toml is another: the next start obeys it, and not only the operator can have
+        written it, since no guard sees what a program does."""
+        found = read_bounded(self._run.dir.config_file)
+        if found != self._settings:
+            self._settings = found
+            what = f"{CONFIG_NAME} is not as it was before this session: look at it, the next start obeys it"
+            self._run.emit(ev.Error(message=what, kind="settings"))
 
     def _commit_rest(self, session: OpenSession) -> None:
         """The backstop of the handover: uncommitted work is committed by the engine, and says so."""

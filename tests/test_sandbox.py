@@ -36,6 +36,7 @@ boxed = pytest.mark.skipif(bool(BOXLESS), reason=f"no sandbox here: {BOXLESS}")
 
 LOOKS = """\
 touch inside; touch ../outside; cat .longwatch/secret; touch .git/hooks/pre-commit
+echo spoilt >> longwatch.toml
 env | sort > seen; echo "$$" >> seen
 exit 7
 """
@@ -59,6 +60,7 @@ def test_a_boxed_app_writes_in_its_project_alone_and_gets_no_key(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run.dir.private / "secret").write_text("a secret of the harness\n")
+    run.dir.config_file.write_text("features = 2\n")
     for name in ("ANTHROPIC_BASE_URL", "SOME_API_KEY", "CLAUDE_CODE_X", "SSH_AUTH_SOCK", "PLAIN"):
         monkeypatch.setenv(name, "a value")
     script(run, LOOKS)
@@ -68,6 +70,7 @@ def test_a_boxed_app_writes_in_its_project_alone_and_gets_no_key(
     root = run.dir.root
     assert (root / "inside").exists()
     assert not (root.parent / "outside").exists() and not (root / ".git/hooks/pre-commit").exists()
+    assert run.dir.config_file.read_text() == "features = 2\n"
     *environment, pid = (root / "seen").read_text().splitlines()
     names = {line.partition("=")[0] for line in environment}
     assert "PLAIN" in names

@@ -129,3 +129,15 @@ def test_in_a_run_it_is_told_once_by_place_and_never_by_value(tmp_path: Path) ->
         assert KEY not in stage.git("log", "-p", "--all")
         assert "config.py, line 2" not in first_message(stage, 1)
         assert "config.py, line 2" in first_message(stage, 2)
+
+
+def test_settings_that_a_program_wrote_are_told_before_the_next_start_obeys_them(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+hold@F001") as stage:
+        stage.lay_out(1)
+        engine = stage.run()
+        stage.wait_for(named("tool_use", tool="Bash"))
+        (stage.root / "longwatch.toml").write_text("features = 3\n")
+        stage.release()
+        assert engine.wait(90) == 0, engine.err
+        told = [event for event in stage.journal(named("error")) if event["kind"] == "settings"]
+        assert len(told) == 1 and "longwatch.toml" in told[0]["message"]

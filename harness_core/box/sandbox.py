@@ -244,6 +244,7 @@ def boxed(
         *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),
         *("--bind", cache, cache, "--bind", str(place.root), str(place.root)),
         *("--ro-bind-try", str(place.root / ".git"), str(place.root / ".git"), "--tmpfs", str(place.private)),
+        *("--ro-bind-try", str(place.config_file), str(place.config_file)),
         *hidden,
         *("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--chdir", str(place.root), "--"),
         *command,
