@@ -55,22 +55,25 @@ def run(tmp_path: Path, open_run: OpenRun) -> Run:
 def test_a_limit_is_raised_while_the_run_works(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
-        engine = stage.run("--max-turns", "2", "--max-usd", "5")
+        engine = stage.run("--max-turns", "2", "--max-usd", "5", "--set", "limits.session.max_turns=2")
         stage.wait_for(lambda event: event["type"] == "tool_use" and "go" in str(event["input"]))
         done = stage.do("limits", str(stage.root), "--max-turns", "500", "--max-usd", "none")
         assert done.wait() == 0, done.err
         assert "of 500" in done.out and "max-usd" in done.out and "no limit" in done.out
         changed = stage.wait_for(named("limits_changed"))
         assert changed["changed"] == {"max_turns": 500.0, "max_usd": None}
-        assert changed["limits"] == {"max_turns": 500.0} and changed["by"]
+        assert changed["limits"] == {"max_turns": 500.0, "session.max_turns": 2.0} and changed["by"]
+        done = stage.do("limits", str(stage.root), "--per", "session", "--max-turns", "90")
+        assert done.wait() == 0, done.err
         stage.release()
         assert engine.wait(60) == 0, engine.err
         assert stage.passing() == [True]
         assert stage.journal(named("limit_reached")) == []
         assert len(stage.journal(named("run_resumed"))) == 0, "without another engine"
+        assert len(stage.journal(named("session_started"))) == 1, "nor another session"
         kept = json.loads((stage.private / "run.json").read_text())
-        assert kept["options"]["limits"] == {"max_turns": 500.0, "max_usd": None}
-        assert stage.status()["limits"] == {"max_turns": 500}
+        assert kept["options"]["limits"] == {"max_turns": 500.0, "max_usd": None, "session.max_turns": 90.0}
+        assert stage.status()["limits"] == {"max_turns": 500, "session.max_turns": 90}
 
 
 def test_a_lowered_limit_counts_from_the_next_look(run: Run) -> None:
