@@ -7,41 +7,28 @@ substitutions wherever they stand. Where a variable has several values, a comman
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
-from tree_sitter import Node, Parser
+from tree_sitter import Node
 
-from harness_core.guards.grammar import bash
 from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
 from harness_core.guards.shell_produce import Lines, printed
 from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Redirect, Script
-from harness_core.guards.shell_words import (
-    ANY,
-    HIDDEN_RUN,
-    JOB,
-    LEFT_OVER,
-    TOKEN,
-    Unparsable,
-    ansi,
-    fields,
-    is_exact,
-    name_set,
-    plain,
+from harness_core.guards.shell_survey import Survey
+from harness_core.guards.shell_tree import (
+    VALUES,
+    WITH_ARGUMENTS,
+    Word,
+    append_word,
+    split_redirect,
+    syntax_tree,
 )
+from harness_core.guards.shell_words import ANY, JOB, Unparsable, fields, is_exact, plain
 
-_LINE_END = re.compile(rb"(?<!\\)\n")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
-READING_BUILTINS = frozenset({"read", "mapfile", "readarray", "getopts"})
-
-
-Word = tuple[Node, ...]
-"""The nodes that make up one word: the grammar sometimes sees several where Bash sees one."""
 
 
 @dataclass
@@ -73,11 +60,6 @@ class _Around:
     """A `-` stands at the end of the command's own arguments."""
 
 
-@cache
-def _parser() -> Parser:
-    return Parser(bash())
-
-
 def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
     """The simple commands of a Bash script that starts in `cwds` (the root by default).
 
@@ -86,59 +68,30 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
     source = command.encode("utf-8", "surrogatepass")
     if len(source) > MAX_BYTES or b"\0" in source:
         raise Unparsable("it is too long or holds a null byte")
-    # The grammar's scanner crashes on some characters beyond ASCII. To Bash they are all plain text, as a
-    # dot is, which ends a variable's name as they do.
-    tree = _tree(_BEYOND_ASCII.sub(b".", source))
+    tree = syntax_tree(source)
     if tree.has_error:
         raise Unparsable("it has a syntax error, or a form of Bash that this guard doesn't read")
     walker = _Walker(source, root, cwds or (root,))
-    walker.collect(tree)
-    walker.bind_arguments()
+    walker.survey.collect(tree)
+    walker.survey.bind_arguments()
     place = _Place(cwds or (root,))
     walker.sequence(tree.named_children, place, _Around())
     known = walker.variables
     return Script(
         tuple(walker.commands),
-        frozenset(walker.functions),
+        frozenset(walker.survey.functions),
         frozenset((*known.assigned, *known.listed, *known.read)),
     )
-
-
-def _tree(source: bytes) -> Node:
-    """The syntax tree. The grammar takes a here-document's first line for arguments if it begins with a
-    backslash, so there it is shown a dot instead; what the line says is read from the text itself."""
-    tree = _parser().parse(source).root_node
-    for at in _swallowed(tree, source):
-        source = source[:at] + b"." + source[at + 1 :]
-        tree = _parser().parse(source).root_node
-    if any(True for _ in _swallowed(tree, source)):
-        raise Unparsable("a here-document begins in a way that isn't understood")
-    return tree
-
-
-def _swallowed(node: Node, source: bytes) -> Iterator[int]:
-    """Where a here-document's text begins that the tree holds as arguments."""
-    if node.type == "heredoc_redirect":
-        marks = itertools.takewhile(lambda child: child.type != "heredoc_body", node.children)
-        for before, child in itertools.pairwise(marks):
-            line_end = _LINE_END.search(source, before.end_byte, child.start_byte + 1)
-            if line_end and child.type != "heredoc_end":
-                yield line_end.end()
-    for child in node.children:
-        yield from _swallowed(child, source)
 
 
 class _Walker:
     def __init__(self, source: bytes, root: Path, cwds: Cwds) -> None:
         self.root = root
         self.commands: list[Command] = []
-        self.functions: dict[str, Node] = {}
         self.variables = Variables()
         self.expander = Expander(source, self.variables, self.substituted)
+        self.survey = Survey(self.expander, self.variables)
         self.visited: dict[Path | None, None] = dict.fromkeys(cwds)
-        self.calls: list[Node] = []
-        self.dashes: set[int] = set()
-        """Here-documents before which the grammar drops a `-`, the operand for standard input."""
         self._running: list[str] = []
         self._number = itertools.count(1)
         self._here: Cwds = cwds
@@ -149,101 +102,6 @@ class _Walker:
         self.variables.given["PWD"] = texts
         self.variables.given["OLDPWD"] = texts
 
-    # -- before the walk: every assignment and every function ------------------------------------
-
-    def collect(self, node: Node) -> None:
-        known = self.variables
-        self._check_gaps(node)
-        match node.type:
-            case "variable_assignment":
-                name = node.child_by_field_name("name")
-                if name is not None:
-                    base = name.children[0] if name.type == "subscript" else name
-                    known.assigned.setdefault(self.expander.text(base), []).append(node)
-            case "for_statement":
-                variable = node.child_by_field_name("variable")
-                if variable is not None:
-                    values = node.children_by_field_name("value")
-                    known.listed.setdefault(self.expander.text(variable), []).extend(values)
-            case "function_definition":
-                name = node.child_by_field_name("name")
-                body = node.child_by_field_name("body")
-                if name is not None and body is not None:
-                    self._check_recursion(self.expander.text(name), body)
-                    self.functions[self.expander.text(name)] = body
-            case "postfix_expression" | "unary_expression" | "binary_expression":
-                for child in node.named_children:
-                    if child.type == "variable_name":
-                        known.given.setdefault(self.expander.text(child), (TOKEN,))
-            case "command":
-                self._collect_command(node)
-            case "command_substitution":
-                if self.expander.text(node).startswith("`") and "\\`" in self.expander.text(node):
-                    raise Unparsable("it nests backticks. Use $(…)")
-            case "test_command" | "arithmetic_expansion":
-                if any(HIDDEN_RUN.search(text) for text in self._literals(node)):
-                    raise Unparsable("arithmetic would run what stands in quotes")
-        literal = node.type in _LITERAL and not _in_quoted_expansion(node)
-        if not node.children and not literal and LEFT_OVER.search(self.expander.text(node)):
-            raise Unparsable("it has an expansion in a place where none is understood")
-        for child in node.named_children:
-            self.collect(child)
-
-    def _literals(self, node: Node) -> Iterator[str]:
-        if node.type in ("raw_string", "ansi_c_string"):
-            yield ansi(self.expander.text(node))
-        for child in node.named_children:
-            yield from self._literals(child)
-
-    def _check_recursion(self, name: str, body: Node) -> None:
-        called = body.child_by_field_name("name") if body.type == "command" else None
-        if called is not None and self.expander.text(called) == name:
-            raise Unparsable(f"the function {name!r} calls itself, perhaps without end")
-        for child in body.named_children:
-            self._check_recursion(name, child)
-
-    def _check_gaps(self, node: Node) -> None:
-        """The grammar must have accounted for every character of the command."""
-        if node.type in _TEXTUAL or not node.children:
-            return
-        at, before = node.start_byte, ""
-        for child in node.children:
-            gap = self.expander.source[at : child.start_byte].decode("utf-8", "replace")
-            left = gap.replace("\\\n", "").strip()
-            if left == "-" and child.type == "heredoc_redirect":
-                self.dashes.add(child.start_byte)
-            elif left:
-                raise Unparsable(f"the part {left[:40]!r} isn't understood here")
-            joined = bool(at) and child.start_byte == at and child.type in _WORDS and before in _JOINED
-            if joined and (node.type != "command" or before not in _WORDS):
-                raise Unparsable("it joins words in a way that isn't understood here. Quote each word whole")
-            at, before = max(at, child.end_byte), child.type
-
-    def _collect_command(self, node: Node) -> None:
-        name = node.child_by_field_name("name")
-        text = self.expander.text(name) if name is not None else ""
-        words = [self.expander.text(word) for word in node.children_by_field_name("argument")]
-        if text in READING_BUILTINS:
-            names = [word for word in words if word.replace("_", "a").isalnum()] or ["REPLY", "MAPFILE"]
-            self.variables.read.update(dict.fromkeys(names))
-        elif text == "printf" and words[:1] == ["-v"] and len(words) > 1:
-            self.variables.read[words[1]] = None
-        self.calls.append(node)
-
-    def bind_arguments(self) -> None:
-        """Each positional parameter may be whatever any call of any function gives it."""
-        for node in self.calls:
-            name = node.child_by_field_name("name")
-            if name is None or self.expander.text(name) not in self.functions:
-                continue
-            given = [
-                word for arg in node.children_by_field_name("argument") for word in self.expander.words(arg)
-            ]
-            for place, word in enumerate(given, start=1):
-                for key in (str(place), "@", "*"):
-                    before = self.variables.given.get(key, ())
-                    self.variables.given[key] = tuple(dict.fromkeys((*before, word)))
-
     # -- the walk ---------------------------------------------------------------------------------
 
     def sequence(self, nodes: Iterable[Node], place: _Place, around: _Around) -> None:
@@ -252,7 +110,7 @@ class _Walker:
             place.settle()
 
     def statement(self, node: Node, place: _Place, around: _Around) -> None:
-        if node.type not in _WITH_ARGUMENTS:
+        if node.type not in WITH_ARGUMENTS:
             around = self._group(around, place)
         match node.type:
             case "comment" | "heredoc_body" | "heredoc_end":
@@ -286,7 +144,7 @@ class _Walker:
                 self.assignment(node, place)
             case "test_command":
                 self.substitutions(node, place)
-            case _ if node.type in _VALUES:
+            case _ if node.type in VALUES:
                 self._here = place.cwds
                 self.substitutions(node, place)
             case _:
@@ -354,7 +212,7 @@ class _Walker:
                 Command((), place.cwds, redirects=(*own, *around.own), outer=around.outer, input=taken)
             )
         else:
-            dash = any(child.start_byte in self.dashes for child in node.named_children)
+            dash = any(child.start_byte in self.survey.dashes for child in node.named_children)
             own = [*own, *around.own]
             made = replace(around, input=taken, own=tuple(own), words=tuple(words), dash=dash)
             self.statement(body, place, made)
@@ -374,7 +232,7 @@ class _Walker:
             return []
         self._here = place.cwds
         self.substitutions(node, place)
-        op, target, rest = _split_redirect(node)
+        op, target, rest = split_redirect(node)
         words += rest
         texts = ["".join(map(self.expander.text, word)) for word in target]
         if op in (">&", "<&") and all(text.strip("-").isdigit() for text in texts):
@@ -433,7 +291,7 @@ class _Walker:
                     more: list[Node] = []
                     own += self._redirect(child, place, more)
                     for word in more:
-                        _append(words, word)
+                        append_word(words, word)
                 case "herestring_redirect":
                     taken = self._typed(self._herestring, child, place)
                 case "heredoc_redirect":
@@ -443,13 +301,13 @@ class _Walker:
                 case "comment":
                     continue
                 case _:
-                    _append(words, child)
+                    append_word(words, child)
             if child.type not in ("file_redirect", "herestring_redirect", "subshell", "compound_statement"):
                 self.substitutions(child, place)
         self._here = place.cwds
         self.expander.reveals.clear()
         for word in around.words:
-            _append(words, word)
+            append_word(words, word)
         number = next(self._number)
         made: dict[tuple[str, ...], None] = {}
         for binding in self.expander.bindings(itertools.chain(*words)):
@@ -476,9 +334,9 @@ class _Walker:
 
     def _enter(self, argvs: Iterable[tuple[str, ...]], place: _Place, taken: Input, around: _Around) -> None:
         for name in {argv[0] for argv in argvs if argv}:
-            if name in self.functions and name not in self._running:
+            if name in self.survey.functions and name not in self._running:
                 self._running.append(name)
-                self.statement(self.functions[name], place, _Around(taken, around.outer))
+                self.statement(self.survey.functions[name], place, _Around(taken, around.outer))
                 self._running.pop()
 
     def _told(self, argv: tuple[str, ...], taken: Input, splits: bool) -> None:
@@ -575,7 +433,7 @@ class _Walker:
             if body is not None and heredocs and self.expander.text(body).strip() == "cat":
                 return (self._heredoc(heredocs[0], _Place(self._here)),)
             rest = [
-                word for child in extra if child.type == "file_redirect" for word in _split_redirect(child)[2]
+                word for child in extra if child.type == "file_redirect" for word in split_redirect(child)[2]
             ]
             if body is not None and body.type == "command" and not heredocs:
                 return self._command_prints(body, taken, rest)
@@ -586,7 +444,7 @@ class _Walker:
         words: list[Word] = []
         for child in (node.child_by_field_name("name"), *node.children_by_field_name("argument"), *rest):
             if child is not None:
-                _append(words, child)
+                append_word(words, child)
         lines: dict[str, None] = {}
         for binding in self.expander.bindings(itertools.chain(*words)):
             argv = [w for word in words for w in self._fields(word, binding)]
@@ -614,37 +472,6 @@ class _Walker:
         return tuple(text if text.isdigit() else ANY for text in texts) or (JOB,)
 
 
-def _split_redirect(node: Node) -> tuple[str, list[Word], list[Node]]:
-    """A redirection's operator, its target if it has one, and the words after it, which are arguments."""
-    named: list[Word] = []
-    for child in node.children_by_field_name("destination"):
-        _append(named, child)
-    op = next((child.type for child in node.children if not child.is_named), "")
-    target = named[: 0 if op.endswith("-") else 1]
-    return op, target, [child for word in named[len(target) :] for child in word]
-
-
-def _append(words: list[Word], node: Node) -> None:
-    """Add a node as a word, or to the last word if no space is between."""
-    if words and words[-1][-1].end_byte == node.start_byte:
-        words[-1] = (*words[-1], node)
-    else:
-        words.append((node,))
-
-
-def _in_quoted_expansion(node: Node) -> bool:
-    """Whether single quotes stand inside `"${…}"`, where they quote nothing."""
-    if node.type != "raw_string":
-        return False
-    around, expanding = node.parent, False
-    while around is not None and around.type not in ("command", "program", "command_substitution"):
-        expanding |= around.type == "expansion"
-        if expanding and around.type in ("string", "heredoc_body"):
-            return True
-        around = around.parent
-    return False
-
-
 def _joined(cwd: Path | None, target: str) -> Path | None:
     if not is_exact(target) or (cwd is None and not target.startswith("/")):
         return None
@@ -652,30 +479,3 @@ def _joined(cwd: Path | None, target: str) -> Path | None:
         return ((cwd or Path("/")) / target).resolve()
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-_WITH_ARGUMENTS = name_set("command redirected_statement list pipeline negated_command")
-"""Statements that end in a simple command, to which words and redirections after them belong."""
-_WORDS = name_set(
-    "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
-    " command_name command_substitution process_substitution arithmetic_expansion brace_expression"
-)
-_JOINED = _WORDS | {"variable_assignment", "file_redirect", "herestring_redirect"}
-"""Node kinds that a word may not follow without a space, unless they are one word together."""
-
-_TEXTUAL = name_set(
-    "string translated_string heredoc_body heredoc_redirect expansion regex concatenation extglob_pattern"
-    " arithmetic_expansion simple_expansion"
-)
-"""Node kinds with text between their children."""
-
-_LITERAL = name_set("raw_string ansi_c_string comment heredoc_start heredoc_body heredoc_content heredoc_end")
-"""Leaves in which nothing is expanded, or that are looked at where they are read."""
-
-_VALUES = name_set(
-    "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion number"
-    " command_substitution process_substitution arithmetic_expansion brace_expression extglob_pattern regex"
-    " variable_name binary_expression unary_expression postfix_expression parenthesized_expression"
-    " ternary_expression special_variable_name test_operator file_descriptor subscript"
-)
-"""Node kinds that hold values: only what they substitute is executed."""
