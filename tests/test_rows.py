@@ -43,10 +43,10 @@ def test_every_kind_of_event_is_told() -> None:
         (
             "design",
             [
-                "⚖ NEEDS_WORK on the whole · iteration 2 · 7.25 of 10",
+                "⚖ PASS on the whole · iteration 2 · 7.25 of 10",
+                "⚖ NEEDS_WORK on the whole · iteration 3 · 6 of 10",
                 "⚖ the goal is not yet met: the page has no footer",
-                "◆ iteration 2 is the one that stands (by engine)",
-                "? checkpoint 001 (end): the whole",
+                "? checkpoint 001 (end): Iteration 2 of 3 scored best (7.2): keep it?",
             ],
         ),
     ],
@@ -55,3 +55,10 @@ def test_each_says_in_a_line_what_happened(tmp_path: Path, name: str, told: list
     scene = scenes.SCENES[name](tmp_path / "run")
     shown = [text.strip() for event in Tail(scene.run.journal).read_all() for _, text in lines(event)]
     assert [line for line in told if line not in shown] == []
+
+
+def test_whose_choice_stands_is_told() -> None:
+    chosen = ev.IterationChosen(iteration=2, by="operator", commit="0" * 40)
+    assert [text.strip() for _, text in lines(chosen)] == [
+        "◆ iteration 2 is the one that stands (by operator)"
+    ]
