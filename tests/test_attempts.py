@@ -227,3 +227,23 @@ def test_the_next_session_hears_of_the_failed_way_and_of_the_finding(tmp_path: P
         newest = json.loads((stage.private / "attempts" / files[-1]).read_text())
         assert newest["claimed"] is True and (newest["held"], newest["state"]) == (True, "verified")
         assert "designs/F001.json" in json.loads((stage.private / "attempts" / files[1]).read_text())["files"]
+
+
+@pytest.mark.parametrize("handed_over", [[], ["PROGRESS.md", "ARCHITECTURE.md"]])
+def test_what_is_committed_after_a_claim_belongs_to_what_was_claimed(
+    run: Run, handed_over: list[str]
+) -> None:
+    Attempts(run).listen()
+    begin(run, 1, "F1", "F2")
+    write(run, "one.py")
+    change(run, Status.CLAIMED)
+    for number, name in enumerate(handed_over):
+        write(run, name, f"note{number}")
+    run.emit(ev.Commit(sha="a" * 40, subject="Draw one", by="generator"))
+    write(run, "two.py", "t2")
+    run.emit(ev.Commit(sha="b" * 40, subject="Begin two", by="generator"))
+    change(run, Status.CLAIMED, feature="F2")
+    end(run)
+    (first,), (second,) = attempts_at(run.dir, "F1"), attempts_at(run.dir, "F2")
+    assert (first.files, first.commits) == (["one.py", *handed_over], ["aaaaaaaaaa Draw one"])
+    assert (second.files, second.commits) == (["two.py"], ["bbbbbbbbbb Begin two"])

@@ -20,7 +20,7 @@ import msgspec
 from harness_core.contract.record import Status
 from harness_core.evidence.fingerprint import relative_to
 from harness_core.evidence.written import FILE_TOOLS
-from harness_core.layout import RunDir
+from harness_core.layout import NOTES_NAMES, RunDir
 from harness_core.machine.files import read_bounded, write_whole
 from harness_core.reading.sieve import Sieve
 from harness_core.record import events as ev
@@ -34,6 +34,8 @@ TOLD = 3
 """Attempts at a feature that its next session is told of."""
 TOLD_CHARACTERS = 8000
 """Characters of all that a session is told."""
+_HANDED_OVER = {*NOTES_NAMES, "ARCHITECTURE.md"}
+"""What is written between a claim and the commit of what was claimed."""
 _LOOKED_BACK = 64 << 20
 """Bytes of a journal's end in which a start looks for the newest build."""
 _OF_SESSION = (ev.Text, ev.ToolUse, ev.GuardDecision, ev.Commit, ev.FeatureChanged, ev.SessionEnded)
@@ -183,6 +185,19 @@ class _Work:
                 what = "what was left uncommitted" if by == "engine" else subject[:200]
                 self.commits.append(f"{sha[:10]} {what}")
 
+    @property
+    def changes_sources(self) -> bool:
+        """Whether anything was written besides what a session hands over."""
+        return any(path not in _HANDED_OVER for path in self.files.values())
+
+    def committed(self, attempt: Attempt, commit: ev.Commit) -> Attempt:
+        """An attempt whose feature was claimed, with what was committed and handed over since."""
+        self.take(commit, Path())
+        files = [*dict.fromkeys([*attempt.files, *self.files.values()])][-MOST:]
+        commits = [*attempt.commits, *self.commits][-MOST:]
+        self.files, self.commits = {}, []
+        return msgspec.structs.replace(attempt, files=files, commits=commits)
+
     def attempt(self, build: ev.SessionStarted, feature: str, ended: str, reason: str) -> Attempt:
         return Attempt(
             session=build.session or 0,
@@ -200,21 +215,26 @@ class _Work:
 def tried_in(build: ev.SessionStarted, events: Iterable[ev.Event], root: Path) -> list[Attempt]:
     """The attempts of one session, from its events up to its end.
 
-    Where it is about several features, what comes before a claim belongs to the feature claimed, and the rest
-    to the first of them that it never claimed.
+    Where it is about several features, what comes before a claim belongs to the feature claimed, with the
+    commits after it until other sources are written, and the rest to the first that it never claimed.
     """
     about = build.features or ([build.feature] if build.feature else [])
     work, made, reason, ended = _Work(build.ts), dict[str, Attempt](), "", build.ts
     claims: set[str] = set()
+    newest = ""
     for event in events:
         if isinstance(event, ev.SessionEnded):
             reason, ended = event.reason, event.ts
             break
+        if isinstance(event, ev.Commit) and newest in made and not work.changes_sources:
+            made[newest] = work.committed(made[newest], event)
+            continue
         work.take(event, root)
         if isinstance(event, ev.FeatureChanged) and event.by == "generator" and event.to is Status.CLAIMED:
             claims.add(event.feature)
             if len(about) > 1:
-                made[event.feature] = work.attempt(build, event.feature, event.ts, "claimed")
+                newest = event.feature
+                made[newest] = work.attempt(build, newest, event.ts, "claimed")
                 work = _Work(event.ts)
     left = about[0] if len(about) == 1 else next((name for name in about if name not in claims), None)
     if left is not None:
