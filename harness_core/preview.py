@@ -27,6 +27,7 @@ from harness_core.record.state import RunState
 from harness_core.steps.building import first_message
 from harness_core.steps.flow import Build
 from harness_core.steps.iterations import decide
+from harness_core.steps.judgement import found_before
 
 _ROLE_LINE = "# Role: "
 _ASKED = "(what you say with --prompt)"
@@ -162,4 +163,5 @@ def _judging(run: RunDir, settings: RunConfig, state: RunState, contract: Sequen
         [piece.path for name in scope for piece in state.features[name].evidence],
         measure.contract,
         prompting.measured_by(chosen, examples=settings.switches.calibration),
+        [] if settings.switches.max_iterations else found_before(state, scope),
     )

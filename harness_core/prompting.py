@@ -26,6 +26,8 @@ GUIDANCE_NAMES = ("CLAUDE.md", "AGENTS.md")
 _GUIDANCE_LIMIT = 40_000
 _PLACES = 10
 """Places of credentials that a message names at most."""
+_FOUND = 30
+"""Findings of an earlier verdict that an evaluator is told at most."""
 _PASSAGE = re.compile(r"<!-- with (?P<switch>\w+) -->\n(?P<text>.*?)<!-- end -->\n", re.S)
 """A part of a page that is there only with its switch on."""
 CONTINUE = (
@@ -224,8 +226,8 @@ def generator_task(number: int, features: Sequence[Feature], attempts: int, hint
         )
     if attempts:
         parts.append(
-            f"{attempts} session{'s' if attempts > 1 else ''} before you worked on it without an accepted "
-            "claim: see what was tried, and go another way."
+            f"{attempts} session{'s' if attempts > 1 else ''} before you worked on it, and it doesn't hold "
+            "yet: see what was tried, and go another way."
         )
     return "\n\n".join([*parts, *_hinted(hints)])
 
@@ -267,7 +269,7 @@ def whole_task(number: int, run: RunDir, prompt: str, hints: Hints) -> str:
 
 ITERATION = {
     "start": "This is the first iteration: find a direction of your own and carry it through.",
-    "refine": "The score is rising: keep the direction, and mend what the findings name.",
+    "refine": "Refine: keep the direction, push it further, and mend what the findings name.",
     "pivot": "The score has stopped rising: leave this direction, and find one that could score far higher.",
 }
 """What an iteration is told to do, by the decision on it."""
@@ -306,13 +308,28 @@ def proposal_task(number: int, path: str, features: Sequence[Feature], answer: s
     return "\n\n".join(parts)
 
 
-def review_task(run: RunDir, path: str, proposal: str, features: Sequence[Feature]) -> str:
-    """The first message of an evaluator that answers a proposed contract."""
-    return (
+def review_task(
+    run: RunDir,
+    path: str,
+    proposal: str,
+    features: Sequence[Feature],
+    objections: Sequence[ev.Finding] = (),
+) -> str:
+    """The first message of an evaluator that answers a proposed contract; `objections` are what was held
+    against the proposal before it."""
+    parts = [
         f"The generator proposes this contract for the next sprint ({path}), over these features:\n\n"
-        f"{_listed(features)}\n\nThe proposal:\n\n{proposal.strip()}\n\nDo you agree to judge by it? "
-        f"The specification is {run.spec.name}."
-    )
+        f"{_listed(features)}",
+        f"The proposal:\n\n{proposal.strip()}",
+    ]
+    if objections:
+        asked = "\n".join(f"- {item.where}" for item in objections)
+        parts.append(
+            f"It mends one to which an evaluator answered:\n\n{asked}\n\nSee whether each point is taken up, "
+            "or rightly left. Bring up anew only what the sprint would fail by."
+        )
+    parts.append(f"Do you agree to judge by it? The specification is {run.spec.name}.")
+    return "\n\n".join(parts)
 
 
 def _listed(features: Sequence[Feature]) -> str:
@@ -331,23 +348,36 @@ def evaluator_task(
     evidence: Sequence[str],
     contract: Sequence[ev.Agreed] = (),
     grading: str = "",
+    found: Sequence[ev.Finding] = (),
 ) -> str:
-    """The first message of an evaluator session: the scope that the engine set, and how it is graded."""
-    at = f"as it is at commit {commit or '(none yet)'}"
+    """The first message of an evaluator session: the scope that the engine set, how it is graded, and what
+    was `found` in it when it was last judged."""
+    at = f"at commit {commit or '(none yet)'}"
     if features:
-        parts = [f"Judge these features {at}:\n\n{_listed(features)}"]
+        parts = [f"Judge these features as they are {at}:\n\n{_listed(features)}"]
         shown = "\n".join(f"- {path}" for path in evidence) or "- none"
         parts.append(f"The evidence that the claims rest on:\n{shown}")
     else:
-        parts = [f"Judge the whole {at}."]
+        parts = [f"Judge the whole as it is {at}."]
     if contract:
         agreed = "\n".join(
             f"- {item.id}: {item.text} (tested by: {item.check or 'use'})" for item in contract
         )
         parts.append(f"The sprint's contract, each criterion of which you grade:\n{agreed}")
+    if found:
+        known = "\n".join(f"- {_in_a_line(item)}" for item in found[-_FOUND:])
+        parts.append(
+            "This was found in an earlier state of it. See for yourself whether each is gone; then look as "
+            f"if nobody had looked before:\n{known}"
+        )
     if run.spec.is_file():
         parts.append(f"The specification is {run.spec.name}.")
     return "\n\n".join([*parts, *filter(None, [grading])])
+
+
+def _in_a_line(finding: ev.Finding) -> str:
+    how = f" To see it: {finding.reproduce}" if finding.reproduce else ""
+    return " ".join(f"{finding.feature or 'The whole'}, {finding.criterion}: {finding.where}{how}".split())
 
 
 def measured_by(rubric: Rubric, *, examples: bool = False) -> str:
@@ -364,17 +394,15 @@ def measured_by(rubric: Rubric, *, examples: bool = False) -> str:
     return "\n".join(lines)
 
 
-def findings_page(findings: Sequence[tuple[str | None, str, str, str, str]]) -> str:
-    """`findings.md`: (feature, criterion, where, how to reproduce, severity) of each finding."""
-    if not findings:
+def findings_page(verdict: ev.Verdict) -> str:
+    """`findings.md`: what a verdict found, for the next build."""
+    if not verdict.findings:
         return "# Findings\n\nNone are open.\n"
-    lines = [
-        "# Findings",
-        "",
-        "What the evaluator found. Mend these first; then claim the feature again.",
-        "",
-    ]
-    for feature, criterion, where, reproduce, severity in findings:
-        lines.append(f"## {feature or 'The whole'}: {criterion} ({severity})")
-        lines.extend(["", f"- Where: {where}", f"- To see it: {reproduce}", ""])
+    where = f" in iteration {verdict.iteration}" if verdict.iteration else ""
+    again = "; then claim the feature again" if any(item.feature for item in verdict.findings) else ""
+    lines = ["# Findings", "", f"What the evaluator found{where}. Mend these first{again}.", ""]
+    for item in verdict.findings:
+        lines.append(f"## {item.feature or 'The whole'}: {item.criterion} ({item.severity})")
+        lines.extend(["", f"- Where: {item.where}"])
+        lines.extend([f"- To see it: {item.reproduce}", ""] if item.reproduce else [""])
     return "\n".join(lines)

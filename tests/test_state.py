@@ -453,3 +453,11 @@ def test_status_knows_the_engine_the_stop_file_and_the_question(tmp_path: Path) 
     assert report.stop.requested == "pause" and report.stop.confirmed is None
     assert report.checkpoint is not None and report.checkpoint.id == "001"
     assert report.features["passing"] == 1
+
+
+def test_work_time_counts_for_the_role_at_work_though_two_take_turns() -> None:
+    """As in a negotiation, in which both work in one phase and round."""
+    roles = ("generator", "evaluator", "generator")
+    turns = [ev.PhaseStarted(phase="negotiate", round=1, role=role) for role in roles]
+    state = folded(started, *turns, ev.Text(text=""), ev.Text(text=""))
+    assert {part.role: part.active_ms for part in state.phases} == {"generator": 3000, "evaluator": 1000}

@@ -178,6 +178,5 @@ _MEANING = {"approve": Status.APPROVED, "skip": Status.SKIPPED, "reject": Status
 
 def write_findings(run: Run, verdict: ev.Verdict) -> None:
     """Put a verdict's findings where the next build looks for them."""
-    listed = [msgspec.structs.astuple(finding) for finding in verdict.findings]
-    if listed or run.dir.findings.exists():
-        write_whole(run.dir.findings, findings_page(listed).encode())
+    if verdict.findings or run.dir.findings.exists():
+        write_whole(run.dir.findings, findings_page(verdict).encode())

@@ -50,7 +50,7 @@ def apply(state: RunState, event: ev.Event) -> None:
 def _pass_time(state: RunState, ms: int) -> None:
     state.active_ms += ms
     if state.phase:
-        state.phase_cost(state.phase).active_ms += ms
+        state.phase_cost(state.phase, role=state.phase_role).active_ms += ms
     if state.open_session is not None and not state.waiting_until:
         state.open_session.active_ms += ms
 
@@ -106,7 +106,7 @@ def _run_ended(state: RunState, event: ev.RunEnded) -> None:
 
 
 def _phase_started(state: RunState, event: ev.PhaseStarted) -> None:
-    state.phase = event.phase
+    state.phase, state.phase_role = event.phase, event.role or ""
     state.phase_cost(event.phase, event.round, event.role)
 
 
@@ -213,6 +213,7 @@ def _contract_reviewed(state: RunState, event: ev.ContractReviewed) -> None:
         state.sprint.reviewed = event.round
         state.sprint.accepted = "both" if event.verdict == "PASS" else ""
         state.sprint.criteria = event.criteria
+        state.sprint.objections = event.findings
         state.objections += event.verdict != "PASS"
 
 

@@ -103,6 +103,8 @@ class SprintState(msgspec.Struct):
     """Rounds that were over when the operator sent the contract back for more."""
     criteria: list[ev.Agreed] = []
     """As the evaluator last put them; once it is agreed on, those that hold."""
+    objections: list[ev.Finding] = []
+    """What the evaluator last held against the proposal."""
     sha256: str = ""
 
 
@@ -147,6 +149,7 @@ class RunState(msgspec.Struct):
     exit: int | None = None
     reason: str = ""
     phase: str = ""
+    phase_role: str = ""
     role: str = ""
     sessions: int = 0
     open_session: OpenSession | None = None

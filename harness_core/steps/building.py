@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import msgspec
-
 from harness_core import prompting
 from harness_core.agent.session import Casting
 from harness_core.config import RunConfig
@@ -105,4 +103,4 @@ def open_findings(state: RunState, build: Build) -> str:
     about = refuted(verdict)
     if build.features and not about & {None, *build.features}:
         return ""
-    return prompting.findings_page([msgspec.structs.astuple(item) for item in verdict.findings]).strip()
+    return prompting.findings_page(verdict).strip()

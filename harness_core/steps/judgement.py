@@ -15,7 +15,7 @@ from harness_core.grading.evaluation import Measure, read_verdict, ungraded
 from harness_core.grading.verdicts import refuted
 from harness_core.operator import checkpoints
 from harness_core.record import events as ev
-from harness_core.record.state import PASSING
+from harness_core.record.state import PASSING, RunState
 from harness_core.run import Run
 from harness_core.sessions import Assignment, Sessions
 
@@ -47,6 +47,7 @@ class Judgement:
         commit = run.git.head()
         evidence = [piece.path for name in scope for piece in run.state.features[name].evidence]
         iterates = bool(run.config.switches.max_iterations)
+        known = [] if iterates else found_before(run.state, scope)
         grading = prompting.measured_by(measure.rubric, examples=run.config.switches.calibration)
 
         async def take(outcome: Outcome) -> str | None:
@@ -70,7 +71,7 @@ class Judgement:
             features=scope,
             round=number,
             task=lambda _: prompting.evaluator_task(
-                run.dir, features, commit, evidence, measure.contract, grading
+                run.dir, features, commit, evidence, measure.contract, grading, known
             ),
             check=take,
         )
@@ -96,3 +97,11 @@ class Judgement:
                     self._ledger.change(feature_id, Status.FAILING, by="evaluator", note=note or "needs work")
             elif verdict.verdict == "PASS" and self._ledger.status(feature_id) is Status.CLAIMED:
                 self._ledger.change(feature_id, Status.VERIFIED, by="evaluator")
+
+
+def found_before(state: RunState, scope: Sequence[str]) -> list[ev.Finding]:
+    """What the newest verdict found in this scope, if it was about any of it."""
+    verdict = state.verdict
+    if verdict is None or (scope and not {*scope} & {*verdict.scope}):
+        return []
+    return [item for item in verdict.findings if item.feature is None or item.feature in scope]

@@ -27,8 +27,15 @@ from harness_core.steps.judgement import EVALUATORS_AT_MOST
 
 ANSWER = "## The evaluator's answer"
 AGREED = "## Agreed"
-_NUMBERED = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+(.+)$", re.MULTILINE)
-_ANSWERED = re.compile(r"^- C\d+: (.+?)(?: \(tested by: (.*)\))?$", re.MULTILINE)
+_CRITERIA = re.compile(
+    r"^(?:(?P<level>#{1,6}) +|\*\*)[^\n]*\bcriteri[^\n]*\n(?P<text>.*)",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+)
+"""A proposal's section of criteria, and all that follows it."""
+_ITEM = r"^ {0,3}(?:%s)\s+(\S.*(?:\n[ \t]+\S.*)*)"
+_NUMBERED, _BULLETED = (re.compile(_ITEM % mark, re.MULTILINE) for mark in (r"\d+[.)]", "[-*]"))
+_TESTED = re.compile(r"(.+?)(?:\s*\(tested by: (.*)\)\.?)?", re.IGNORECASE)
+_ANSWERED = re.compile(r"^- C\d+: (.+)$", re.MULTILINE)
 PROPOSER = Casting("generator", "generator-contract")
 REVIEWER = Casting("evaluator", "evaluator-contract", REVIEW_SCHEMA)
 
@@ -113,7 +120,7 @@ class Negotiation:
             features=sprint.features,
             round=sprint.number,
             task=lambda _: prompting.review_task(
-                self._run.dir, sprint.path, proposal, self._features(sprint)
+                self._run.dir, sprint.path, proposal, self._features(sprint), sprint.objections
             ),
             check=take,
         )
@@ -156,7 +163,7 @@ class Negotiation:
         text = read_text(path) or ""
         written = criteria_of(text) if by == "operator" else ()
         criteria = list(written or sprint.criteria) or criteria_in(_proposal(text))
-        whose = {"both": "by generator and evaluator", "operator": "by the operator"}
+        whose = {"both": "as both agree", "operator": "as the operator decided"}
         agreed = f"{AGREED}\n\nHolds {whose.get(by, f'as the {by} has it')}.\n"
         data = f"{text.partition(AGREED)[0].rstrip()}\n\n{agreed}".encode()
         sha256 = self._ledger.agreements.keep(path, data)
@@ -191,14 +198,31 @@ class Negotiation:
 
 
 def criteria_in(proposal: str) -> list[ev.Agreed]:
-    """The criteria that a proposal's numbered or bulleted lines name."""
-    return _numbered([(text.strip(), "") for text in _NUMBERED.findall(proposal)])
+    """The criteria that a proposal names: the numbered items, else the bulleted ones, of its section of
+    criteria where it has one, else of the whole."""
+    section = _section_of_criteria(proposal)
+    return _numbered([_tested(item) for item in _NUMBERED.findall(section) or _BULLETED.findall(section)])
+
+
+def _section_of_criteria(proposal: str) -> str:
+    """Up to the next heading of its level or above; the whole where no heading says `criteria`."""
+    found = _CRITERIA.search(proposal)
+    if found is None:
+        return proposal
+    level = len(found["level"] or "")
+    ends = rf"^#{{1,{level}}} " if level else r"^(?:#{1,6} |\*\*)"
+    return re.split(ends, found["text"], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def _tested(item: str) -> tuple[str, str]:
+    """What must be true, and how it is tested where that is said: `… (tested by: …)`."""
+    found = _TESTED.fullmatch(" ".join(item.split()))
+    return (found[1], found[2] or "") if found is not None else ("", "")
 
 
 def criteria_of(contract: str) -> list[ev.Agreed]:
     """The evaluator's criteria as they stand in a contract's text, which the operator may have changed."""
-    found = _ANSWERED.findall(_part(contract, ANSWER))
-    return _numbered([(text.strip(), check) for text, check in found])
+    return _numbered([_tested(item) for item in _ANSWERED.findall(_part(contract, ANSWER))])
 
 
 def _numbered(criteria: Sequence[tuple[str, str]]) -> list[ev.Agreed]:
