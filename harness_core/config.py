@@ -43,7 +43,8 @@ _WHEN = r"(never|on-needs-work|on-pass|per-sprint|end|every \d+(\.\d+)?h)"
 _Checkpoints = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^{_WHEN}(, *{_WHEN})*$", description="never|on-needs-work|on-pass|per-sprint|end|every Nh"
+        pattern=f"^{_WHEN}(, *{_WHEN})*$",
+        description="never|on-needs-work|on-pass|per-sprint|end|every Nh, or several with commas",
     ),
 ]
 _Rounds = Annotated[int, msgspec.Meta(ge=1, le=100, description="N")]

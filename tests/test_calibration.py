@@ -71,7 +71,7 @@ def test_a_promoted_case_is_an_example_of_the_operator_s_own_rubric(run: Run) ->
     assert grown.criteria == supplied.criteria and grown.examples[:-1] == supplied.examples
     example = grown.examples[-1]
     assert example.work == (
-        "A board that can be played. An evaluator held against it: By functionality: arrow keys do nothing"
+        "A board that can be played. An evaluator held against it, by functionality: arrow keys do nothing"
     )
     assert example.scores == {"functionality": 7, "visual design": 8}
     assert example.why == "a mouse is enough here"

@@ -13,6 +13,9 @@ from harness_core import config, preview, prompting
 from harness_core.config import PRESETS, RunConfig, RunInfo, save_info
 from harness_core.contract.ledger import Ledger
 from harness_core.layout import FORMAT, RunDir
+from harness_core.record import events as ev
+from harness_core.record.state import RunState
+from harness_core.steps.judgement import found_before
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
 from tests.harness import open_stage, text_of
@@ -73,12 +76,37 @@ def test_builders_hear_what_long_builds_have_taught(page: str) -> None:
 
 def test_evaluators_planners_and_initializers_do_too() -> None:
     judge = told("evaluator", "evaluator")
+    assert "What passed before has to hold still." in judge and "after a restart" in judge
     assert "Don't talk yourself out of it" in judge and "curl" in judge and "how to see it" in judge
     planner = told("planner", "planner")
     assert (
         "Be ambitious" in planner and "No file names, no code" in planner and "Where a model helps" in planner
     )
     assert "exactly 12 features" in told("initializer", "initializer")
+
+
+# --- Messages ---------------------------------------------------------------------------------------------
+
+
+def test_findings_say_what_they_are_about_and_ask_for_nothing_that_is_not_there() -> None:
+    seen = ev.Finding("F1", "functionality", "the key does nothing", "press it")
+    grade = ev.Finding(None, "craft", "uneven (graded 4, at least 6 is asked)", "")
+    page = prompting.findings_page(ev.Verdict(verdict="NEEDS_WORK", scope=["F1"], findings=[seen, grade]))
+    assert "then claim the feature again" in page and page.count("To see it: ") == 1
+    design = ev.Verdict(verdict="NEEDS_WORK", scope=[], findings=[grade], iteration=3)
+    page = prompting.findings_page(design)
+    assert "in iteration 3" in page and "claim" not in page
+
+
+def test_an_evaluator_hears_of_earlier_findings_in_its_scope_alone() -> None:
+    findings = [
+        ev.Finding("F1", "functionality", "one", ""),
+        ev.Finding("F2", "functionality", "two", ""),
+        ev.Finding(None, "craft", "three", ""),
+    ]
+    state = RunState(verdict=ev.Verdict(verdict="NEEDS_WORK", scope=["F1", "F2"], findings=findings))
+    assert [item.where for item in found_before(state, ["F1"])] == ["one", "three"]
+    assert found_before(state, ["F3"]) == [] == found_before(RunState(), ["F1"])
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -92,6 +92,13 @@ def test_a_sprint_is_agreed_on_built_and_verified(sprint: Stage) -> None:
     assert all(costs[name]["usd"] > 0 and costs[name]["turns"] > 0 for name in phases(sprint))
 
 
+def test_who_reviews_again_is_told_what_was_asked_for(sprint: Stage) -> None:
+    told = [text_of(body["messages"][0]["content"]) for body in sprint.bodies("evaluator")]
+    asked = f"- Each flag has to be {sprints.SIZE}"
+    reviews = [message for message in told if "Do you agree to judge by it?" in message]
+    assert asked not in reviews[0] and asked in reviews[-1]
+
+
 def test_an_agreed_contract_stands_in_prose_and_in_a_schema(sprint: Stage) -> None:
     agreed = only(sprint, "contract_agreed")
     path = sprint.root / agreed["path"]
@@ -218,6 +225,9 @@ def test_a_fault_is_found_sent_back_mended_and_verified(tmp_path: Path, program:
         assert mending["features"] == ["F002"]
         tasks = [text_of(body["messages"][0]["content"]) for body in stage.bodies("generator")]
         assert any(FOUND[program] in task for task in tasks)
+        # Whoever judges again is told what to look for, and whoever judged first was told nothing.
+        judging = [text_of(body["messages"][0]["content"]) for body in stage.bodies("evaluator")]
+        assert FOUND[program] not in judging[0] and FOUND[program] in judging[-1]
         assert "None are open" in (stage.root / "findings.md").read_text()
         assert "Mend F002" in stage.git("log", "-1", "--format=%s", second["commit"])
         assert first["commit"] != second["commit"]

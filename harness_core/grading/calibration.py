@@ -93,9 +93,9 @@ def _example(run: RunDir, chosen: Case, graded: Rubric, why: str) -> Example:
     scores = {item.criterion: item.score for item in chosen.verdict.scores if item.criterion in asked}
     for name in set(chosen.answer.overrides) & scores.keys():
         scores[name] = max(scores[name], asked[name])
-    found = " ".join(f"By {item.criterion}: {item.where}" for item in chosen.overruled)
+    found = "; ".join(f"by {item.criterion}: {item.where}" for item in chosen.overruled)
     return Example(
-        work=f"{_described(run, chosen.verdict.scope)} An evaluator held against it: {found}",
+        work=f"{_described(run, chosen.verdict.scope)} An evaluator held against it, {found}",
         scores=scores,
         why=why.strip() or chosen.answer.note.strip() or "That was no fault: the operator overruled it.",
     )
