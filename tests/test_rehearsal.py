@@ -530,6 +530,16 @@ def test_a_session_of_chatter_says_much_and_makes_no_call_twice() -> None:
         assert sum(len(reply.blocks) for reply in replies) > 200
 
 
+def test_no_flag_of_chatter_comes_twice() -> None:
+    """The colours of tiny's come round after 128; a picture twice would be no evidence."""
+    drawn = set()
+    for feature in ("F001", "F129", "F257"):
+        replies = play(load("chatter"), "generator", f"Your feature is {feature}.")
+        blocks = [block for reply in replies for block in reply.blocks if isinstance(block, PlacedCall)]
+        drawn |= {str(block.call.input["content"]) for block in blocks if block.call.tool == "Write"}
+    assert len(drawn) == 3
+
+
 @pytest.mark.parametrize("name", sorted(MISCHIEF))
 def test_every_mischief_changes_exactly_one_role(name: str) -> None:
     good, bad = load("tiny"), load(f"tiny+{name}")
