@@ -22,7 +22,7 @@ from statistics import mean, median
 
 import psutil
 
-from harness_core.config import Limits, Options
+from harness_core.config import Options
 from harness_core.record import events as ev
 from harness_core.record.journal import Tail
 from harness_core.request import Request
@@ -159,7 +159,7 @@ class Soak:
             preset="two-agent",
             features=self.features,
             sets=["evaluator=feature", "checkpoints=never"],
-            limits=Limits(max_usd=DOLLARS),
+            limits={"max_usd": DOLLARS},
         )
         request = Request(
             directory=str(self.stage.root), spec=str(self.stage.spec), options=options, console=True
