@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,10 +39,11 @@ def test_descriptors_that_stay_open_are_a_leak() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_soak_tells_what_it_has_seen() -> None:
+def test_a_small_soak_tells_what_it_has_seen(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak", "--features", "2", "--seed", "3", "--minutes", "5"],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
