@@ -71,7 +71,7 @@ def used(state: RunState, scope: str = RUN, at: str = "") -> dict[str, float]:
         sum(part.tokens for part in parts),
         sum(part.turns for part in parts),
         sum(part.sessions for part in parts),
-        sum(part.active_ms for part in parts) + (since if state.phase == phase_of(scope) else 0),
+        sum(part.ms for part in parts) + (since if state.phase == phase_of(scope) else 0),
     )
 
 

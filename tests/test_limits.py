@@ -138,7 +138,7 @@ parts = st.builds(
     tokens=amounts,
     usd=amounts.map(float),
     sessions=amounts,
-    active_ms=amounts.map(lambda hours: hours * 3_600_000),
+    ms=amounts.map(lambda hours: hours * 3_600_000),
 )
 open_session = st.builds(
     OpenSession,

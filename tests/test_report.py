@@ -134,7 +134,7 @@ def test_a_feature_is_told_with_its_evidence_its_attempts_and_what_was_found(tmp
 
 def test_costs_denials_and_the_operator_have_their_tables(tmp_path: Path) -> None:
     told = as_markdown(scenes.waiting(tmp_path / "run").run)
-    assert "| build | generator | 1 | 0:00:00 | 14 | 120,000 | $0.48 | 70% |" in told
+    assert "| build | generator | 1 | 0:00:30 | 14 | 120,000 | $0.48 | 70% |" in told
     assert "| generator | 2 | 0:02:02 | 14 | 120,000 | $0.48 |" in told
     assert "- session 2: `Bash rm -rf /`: rm outside the run's directory is closed" in told
     assert "| 001 | now | acknowledged" in told and "Use a darker blue" in told

@@ -261,12 +261,11 @@ def test_costs_add_up_over_the_run_the_session_and_the_phases() -> None:
         ev.Cost(usd=-0.25, tokens=0, phase="build"),
         ev.PhaseEnded(phase="build", ms=1200),
         ev.PhaseStarted(phase="build"),
-        ev.PhaseEnded(phase="build", ms=300),
     )
     assert (state.usd, state.tokens, state.turns, state.context) == (3.25, 150, 3, 90)
     assert state.open_session is not None and state.open_session.usd == 3.25
     shown = {(p.name, p.round, p.ms, p.turns, p.tokens, p.usd) for p in state.phases}
-    assert shown == {("build", 1, 1500, 1, 100, 1.25), ("evaluate", 1, 0, 2, 50, 2.0)}
+    assert shown == {("build", 1, 6000, 1, 100, 1.25), ("evaluate", 1, 0, 2, 50, 2.0)}
 
 
 def test_features_are_counted_by_status_and_passing_from_claimed_on() -> None:
@@ -460,4 +459,18 @@ def test_work_time_counts_for_the_role_at_work_though_two_take_turns() -> None:
     roles = ("generator", "evaluator", "generator")
     turns = [ev.PhaseStarted(phase="negotiate", round=1, role=role) for role in roles]
     state = folded(started, *turns, ev.Text(text=""), ev.Text(text=""))
-    assert {part.role: part.active_ms for part in state.phases} == {"generator": 3000, "evaluator": 1000}
+    assert {part.role: part.ms for part in state.phases} == {"generator": 3000, "evaluator": 1000}
+
+
+def test_a_phase_that_is_under_way_has_taken_time_already() -> None:
+    state = folded(started, ev.PhaseStarted(phase="build", role="generator"), ev.Text(text=""))
+    assert [part.ms for part in state.phases] == [1000]
+
+
+def test_the_time_of_a_goals_judge_is_its_own() -> None:
+    building = ev.PhaseStarted(phase="build", role="generator")
+    asked = ev.Cost(usd=0.1, tokens=1, phase="goal", role="judge", turns=1)
+    judged = ev.GoalJudged(met=True, reason="both are there", ms=1500)
+    state = folded(started, building, ev.Text(text=""), asked, judged)
+    assert {part.name: part.ms for part in state.phases} == {"build": 1500, "goal": 1500}
+    assert state.active_ms == 3000 + 1000

@@ -269,10 +269,11 @@ class Compacted(Event, frozen=True, kw_only=True, tag="compacted"):
 
 
 class GoalJudged(Event, frozen=True, kw_only=True, tag="goal_judged"):
-    """Whether the run's condition in words is met, after a turn."""
+    """Whether the run's condition in words is met, after a turn; judging took `ms`."""
 
     met: bool
     reason: str
+    ms: int = 0
 
 
 class SteerQueued(Event, frozen=True, kw_only=True, tag="steer_queued"):

@@ -50,7 +50,7 @@ def apply(state: RunState, event: ev.Event) -> None:
 def _pass_time(state: RunState, ms: int) -> None:
     state.active_ms += ms
     if state.phase:
-        state.phase_cost(state.phase, role=state.phase_role).active_ms += ms
+        state.phase_cost(state.phase, role=state.phase_role).ms += ms
     if state.open_session is not None and not state.waiting_until:
         state.open_session.active_ms += ms
 
@@ -108,10 +108,6 @@ def _run_ended(state: RunState, event: ev.RunEnded) -> None:
 def _phase_started(state: RunState, event: ev.PhaseStarted) -> None:
     state.phase, state.phase_role = event.phase, event.role or ""
     state.phase_cost(event.phase, event.round, event.role)
-
-
-def _phase_ended(state: RunState, event: ev.PhaseEnded) -> None:
-    state.phase_cost(event.phase, event.round, event.role).ms += event.ms
 
 
 def _session_started(state: RunState, event: ev.SessionStarted) -> None:
@@ -237,6 +233,10 @@ def _iteration_chosen(state: RunState, event: ev.IterationChosen) -> None:
 
 def _goal_judged(state: RunState, event: ev.GoalJudged) -> None:
     state.goal = event
+    around = state.phase_cost(state.phase, role=state.phase_role)
+    took = min(event.ms, around.ms)
+    around.ms -= took
+    state.phase_cost("goal").ms += took
 
 
 def _compacted(state: RunState, event: ev.Compacted) -> None:
@@ -438,7 +438,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.LimitNear: _limit_near,
     ev.LimitReached: _limit_reached,
     ev.PhaseStarted: _phase_started,
-    ev.PhaseEnded: _phase_ended,
     ev.SessionStarted: _session_started,
     ev.SessionEnded: _session_ended,
     ev.ContractFrozen: _contract_frozen,

@@ -37,13 +37,11 @@ class PhaseCost(msgspec.Struct):
     round: int = 1
     role: str = ""
     ms: int = 0
-    """As it was told at its ends, waiting for the operator included."""
+    """How long an engine was alive in it and didn't wait for the operator."""
     turns: int = 0
     tokens: int = 0
     usd: float = 0.0
     sessions: int = 0
-    active_ms: int = 0
-    """How long an engine was alive in it and didn't wait for the operator."""
 
 
 class FeatureState(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 from harness_core.agent.judge import NoAnswer, judge
@@ -60,9 +61,11 @@ class Goal:
         if (hit := self._brake.limit(new_session=False)) is not None and hit.scope != SESSION:
             self._brake.end_at(hit)
         happened = "\n".join(self._lately)[-40_000:]
+        began = time.monotonic()
         try:
             ruling = await judge(self._run, self._run.config.goal, happened)
         except NoAnswer as error:
             raise EndOfRun(Exit.FAILED, f"the goal could not be judged: {error}") from error
-        self._run.emit(ev.GoalJudged(met=ruling.met, reason=ruling.reason[:2000]))
+        took = round((time.monotonic() - began) * 1000)
+        self._run.emit(ev.GoalJudged(met=ruling.met, reason=ruling.reason[:2000], ms=took))
         return None if ruling.met else f"the goal isn't met yet: {ruling.reason}"
