@@ -37,6 +37,8 @@ SENT_BACK_AT_MOST = 3
 USAGE_LIMIT_STATUS = 429
 CLOSE_WITHIN = 10.0
 """Seconds that all CLIs have to go at the run's end; what is left then is ended by its marks."""
+STARTS = 3
+"""How often a CLI is started that ends on the way, before the run gives up."""
 
 
 async def accept(outcome: Outcome) -> str | None:
@@ -158,10 +160,9 @@ class Sessions:
         if (hit := self._brake.limit(new_session=record is None)) is not None:
             self._brake.end_at(hit)
         if unfinished is not None and record is not None:
-            session = Session(self._parts, assignment.casting, resume=unfinished.sdk_session)
             with record.open("rb") as lines:
                 self._steering.check_arrival(lines)
-            await self._connect(session)
+            session = await self._connected(assignment.casting, resume=unfinished.sdk_session)
             number, words = unfinished.number, prompting.CONTINUE
         else:
             session = await self._fresh(assignment.casting)
@@ -179,21 +180,30 @@ class Sessions:
             with contextlib.suppress(Exception):
                 return await connected
         self._drop_spare()
-        session = Session(self._parts, casting)
-        await self._connect(session)
-        return session
+        return await self._connected(casting)
 
     def _drop_spare(self) -> None:
         if self._spare is not None:
             self._in_background(_dispose(self._spare[1]))
             self._spare = None
 
-    async def _connect(self, session: Session) -> None:
-        try:
-            await session.connect()
-        except Exception as error:
-            await session.close()
-            raise EndOfRun(Exit.FAILED, f"the agent's CLI can't be started: {error}") from error
+    async def _connected(self, casting: Casting, resume: str | None = None) -> Session:
+        """A session whose CLI has started; one that was killed on the way there is started again."""
+        failed = 0
+        while True:
+            session = Session(self._parts, casting, resume=resume)
+            try:
+                await session.connect()
+            except Exception as error:
+                await session.close()
+                failed += 1
+                if failed == STARTS:
+                    raise EndOfRun(Exit.FAILED, f"the agent's CLI can't be started: {error}") from error
+                said = self._run.redact.text(str(error))[:2000]
+                self._run.emit(ev.Retry(attempt=failed, max=STARTS - 1, delay_ms=0, error=said))
+                await self._brake.hold()
+            else:
+                return session
 
     def _hear(self, event: ev.Event) -> None:
         # After its claim a session has little left to do.

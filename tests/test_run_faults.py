@@ -173,6 +173,17 @@ def test_a_wait_for_a_usage_limit_is_no_silence(tmp_path: Path) -> None:
 # The machine
 
 
+def test_a_cli_that_is_killed_while_it_starts_is_started_again(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        os.kill(until(lambda: cli(stage), 30, "the CLI is there"), signal.SIGKILL)
+        assert engine.wait(60) == 0, engine.err
+        (again,) = stage.journal(named("retry"))
+        first = stage.journal(named("session_started"))[0]
+        assert again["seq"] < first["seq"] and "-9" in again["error"]
+
+
 def test_a_killed_cli_is_followed_by_the_same_session(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
