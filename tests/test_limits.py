@@ -289,6 +289,7 @@ def test_a_session_that_was_cut_off_past_its_limit_asks_for_nothing_more(
     assert run.state.limits_near == []
 
 
+@pytest.mark.slow
 def test_a_session_s_limit_is_changed_while_it_works(tmp_path: Path, open_run: OpenRun) -> None:
     run = open_run(tmp_path / "run", RunConfig(limits=limited(Limits(), {"session.max_turns": 3})))
     cut_off(run, turns=3)

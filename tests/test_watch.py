@@ -18,15 +18,17 @@ from harness_core.operator import watch
 async def looks(run: RunDir, change: Callable[[], object]) -> None:
     """Watch, make a change when the watch has begun to look, and return at the next look."""
     looked = asyncio.Event()
+    run.private.mkdir()
     watcher = asyncio.create_task(watch.watch(run, looked.set))
     try:
-        while not run.steering.is_dir():
-            await asyncio.sleep(0.01)
-        looked.clear()
-        while not looked.is_set():
-            assert not watcher.done()
-            change()
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not run.steering.is_dir():
+                await asyncio.sleep(0.01)
+            looked.clear()
+            while not looked.is_set():
+                assert not watcher.done()
+                change()
+                await asyncio.sleep(0.05)
     finally:
         watcher.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -115,6 +115,7 @@ def test_the_next_builder_is_told() -> None:
     assert "config.py, line 3 (access key)" in told and ".gitignore" in told
 
 
+@pytest.mark.slow
 def test_in_a_run_it_is_told_once_by_place_and_never_by_value(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         stage.lay_out(2)
@@ -131,6 +132,7 @@ def test_in_a_run_it_is_told_once_by_place_and_never_by_value(tmp_path: Path) ->
         assert "config.py, line 2" in first_message(stage, 2)
 
 
+@pytest.mark.slow
 def test_settings_that_a_program_wrote_are_told_before_the_next_start_obeys_them(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold@F001") as stage:
         stage.lay_out(1)
