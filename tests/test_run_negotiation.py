@@ -116,7 +116,7 @@ def test_a_contract_that_nobody_agrees_on_waits_for_the_operator_over_a_kill(tmp
         agreed = stage.journal(named("contract_agreed"))
         assert [event["by"] for event in agreed] == ["operator"]
         assert agreed[0]["criteria"][1]["text"] == "Each flag is 3 wide"
-        assert "by the operator" in path.read_text()
+        assert "Holds as the operator decided." in path.read_text()
         assert len(stage.journal(named("checkpoint_opened"))) == 2
         assert gapless(stage.journal()) and stage.passing() == [True]
 
