@@ -63,3 +63,5 @@ def test_a_program_of_an_agents_own_finds_none_but_what_the_operator_lets_throug
         for name in ("AWS_SECRET_ACCESS_KEY", "OTHER_URL", "ANTHROPIC_API_KEY"):
             assert name in stage.env and f"{name}=" not in seen
         assert SECRET not in seen
+        # What it commits outlives a loss of power, as the engine's commits do.
+        assert "GIT_CONFIG_KEY_0=core.fsync" in seen

@@ -241,6 +241,38 @@ def test_a_copy_is_worth_what_it_was_made_from(built: Built, command: str, accep
     assert refused is None if accepted else "not made by a program" in str(refused)
 
 
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        ("results/login.log", "screenshots/F1-login.log"),
+        ("f1-test.log", "screenshots/f1-test.log"),
+        ("results/taken.log", "screenshots/F1-taken-2.log"),
+        ("screenshots/login.log", "screenshots/login.log"),
+    ],
+)
+def test_what_proves_a_feature_is_kept_in_one_folder(built: Built, made: str, kept: str) -> None:
+    root = built.run.dir.root
+    for folder in ("screenshots", "results"):
+        (root / folder).mkdir()
+    (root / "screenshots/F1-taken.log").write_text("of something else\n")
+    (root / made).write_text("3 passed\n")
+    assert built.claim("F1", built.read(made)) is None
+    (change,) = built.journaled(ev.FeatureChanged)
+    assert isinstance(change, ev.FeatureChanged)
+    assert [piece.path for piece in change.evidence] == [kept]
+    assert (root / kept).read_text() == "3 passed\n"
+    assert (root / "screenshots/F1-taken.log").read_text() == "of something else\n"
+
+
+def test_no_evidence_is_copied_out_of_the_run(built: Built, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (built.run.dir.root / "screenshots").symlink_to(outside)
+    (built.run.dir.root / "f1.log").write_text("3 passed\n")
+    assert built.claim("F1", built.read("f1.log")) is None
+    assert list(outside.iterdir()) == []
+
+
 def test_evidence_is_spent_once_unless_the_claim_says_so_openly(built: Built) -> None:
     shared = built.shown()
     assert built.claim("F1", shared) is None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness_core.agent.mcp_servers import BROWSER
 from harness_core.box import sandbox
 from harness_core.machine import processes
+from harness_core.machine.gitfiles import durable
 from harness_core.run import Run
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def _environment(run: Run, setup: Setup) -> dict[str, str]:
         "BASH_MAX_TIMEOUT_MS": tool_ms,
         "MCP_TIMEOUT": str(round(run.servers.within * 1000)),
         "MCP_TOOL_TIMEOUT": tool_ms,
+        **durable(),
         **(sandbox.caches(sandbox.scratch(run.id)) if run.sandbox.on else {}),
     }
 

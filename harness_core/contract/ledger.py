@@ -22,6 +22,7 @@ from harness_core.contract.files import ContractFiles
 from harness_core.contract.record import Contract, Feature, FeatureRecord, Record, Status
 from harness_core.errors import ContractError
 from harness_core.evidence import claim as evd
+from harness_core.evidence.keep import keep
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.contract import check as check_call
@@ -309,15 +310,21 @@ class Ledger:
     def _accept(
         self, feature_id: str, pieces: Sequence[evd.Piece], note: str, also_for: Collection[str]
     ) -> Answer:
+        try:
+            kept = [keep(self._run.dir.root, feature_id, piece) for piece in pieces]
+        except OSError as error:
+            return Answer(False, f"The evidence can't be kept ({error}): mend that and claim again.")
         commit = self._run.git.head()
         bound = [
             ev.BoundPiece(**msgspec.structs.asdict(piece), commit=commit, also_for=list(also_for))
-            for piece in pieces
+            for piece in kept
         ]
         self.change(feature_id, Status.CLAIMED, by="generator", note=note, evidence=bound)
         counts = self._run.state.counts
         said = f"{feature_id} is claimed ({counts['passing']} of {counts['total']} features pass)."
-        return Answer(True, said + self._hidden(feature_id))
+        copies = [piece.path for piece in kept if piece not in pieces]
+        where = f" Its evidence is kept as {', '.join(copies)}: commit that too." if copies else ""
+        return Answer(True, said + where + self._hidden(feature_id))
 
     def report_regression(self, feature_id: str, note: str, by: str = "generator") -> Answer:
         """An honest step back: never refused for a feature that passes."""

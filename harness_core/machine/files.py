@@ -15,7 +15,17 @@ MAX_TEXT = 4 << 20
 
 def sync_folder(folder: Path) -> None:
     """Make a rename or creation in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make durable what somebody else wrote to `path`, and that it is there. Raises OSError."""
+    _sync(path, os.O_NONBLOCK)
+    sync_folder(path.parent)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,18 @@ _WITHIN = 20
 """Seconds after which a question to git has failed."""
 _OTHERS = 2000
 """Files that git doesn't track whose content is looked at."""
+
+
+def durable(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that have git write a commit to disk before it says that it is made: by itself it leaves
+    the objects to the system, and a loss of power leaves a branch that points to empty files."""
+    count = environ.get("GIT_CONFIG_COUNT", "")
+    number = int(count) if count.isdigit() else 0
+    return {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": "core.fsync",
+        f"GIT_CONFIG_VALUE_{number}": "committed",
+    }
 
 
 @dataclass(frozen=True)

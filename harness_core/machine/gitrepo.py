@@ -15,7 +15,7 @@ from harness_core.errors import Mistake
 from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
 from harness_core.machine import processes
 from harness_core.machine.ballast import ballast
-from harness_core.machine.gitfiles import OWN, GitFiles
+from harness_core.machine.gitfiles import OWN, GitFiles, durable
 from harness_core.secrets.redact import known_values
 from harness_core.secrets.scan import Finding, scan_commit
 
@@ -55,6 +55,7 @@ class GitRepo(GitFiles):
             raise Mistake(
                 f"git can't use {run.root} as a repository ({error}): mend or move its .git"
             ) from None
+        self._repo.git.update_environment(**durable())
         super().__init__(run.root)
         self.left_out: list[str] = []
         """What was kept out of commits, as patterns; for whoever tells of it to take away."""
