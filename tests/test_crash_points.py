@@ -33,7 +33,7 @@ def dies_at(stage: Stage, append: int, how: str) -> None:
 
 
 def lose_transcripts(stage: Stage) -> None:
-    """Take the second half of every conversation: the CLI leaves it to the system when its words are on disk."""
+    """Take the second half of every conversation: the CLI leaves it to the system when that is on disk."""
     for kept in Path(stage.env["CLAUDE_CONFIG_DIR"]).glob("projects/*/*.jsonl"):
         data = kept.read_bytes()
         kept.write_bytes(data[: len(data) // 2])

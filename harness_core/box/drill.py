@@ -26,6 +26,7 @@ import msgspec
 import platformdirs
 
 from harness_core.agent import sdk, tools
+from harness_core.answer import Answer
 from harness_core.box import reviews, sandbox
 from harness_core.box.sandbox import Sandbox
 from harness_core.config import RunConfig
@@ -247,8 +248,8 @@ class _Session:
             raise _Failed(f"the CLI made no call of `{missing[0].split()[0]}`")
 
     def _options(self) -> Any:
-        async def no_app(action: str) -> Any:
-            raise NotImplementedError
+        async def no_app(action: str) -> Answer:
+            return Answer(False, "A drill has no app.")
 
         setup = sdk.Setup(
             role=self._role,
