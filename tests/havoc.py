@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from tests.harness import Command, Stage
 ON_THE_WIRE = ("429", "500", "529", "cut", "limit-short", "long")
 STRAY = b'{"type":"text","seq":'
 """The beginning of an event, as a crash in the middle of a write leaves it."""
+STANDSTILL = 4
+"""Seconds."""
 
 
 @dataclass
@@ -42,9 +45,22 @@ class Havoc:
             journal.write(STRAY)
 
     def _kill_cli(self) -> None:
+        self._cli().kill()
+
+    def _stand_still(self) -> None:
+        """Halt the engine, or its CLI, for a while, as a machine that is short of memory does."""
+        halted = self.chance.choice([psutil.Process(self.stage.engine_pid()), self._cli()])
+        halted.suspend()
+        try:
+            time.sleep(STANDSTILL)
+        finally:
+            halted.resume()
+
+    def _cli(self) -> psutil.Process:
+        """The CLI of a session at work. Raises ValueError where there is none."""
         below = psutil.Process(self.stage.engine_pid()).children()
-        for cli in self.chance.sample([one for one in below if "--output-format" in one.cmdline()], 1):
-            cli.kill()
+        (found,) = self.chance.sample([one for one in below if "--output-format" in one.cmdline()], 1)
+        return found
 
     def _lock_git(self) -> None:
         (self.stage.root / ".git" / "index.lock").touch(exist_ok=False)
@@ -59,6 +75,7 @@ class Havoc:
 
 DEEDS: Mapping[str, Callable[[Havoc], None]] = {
     "CLI killed": Havoc._kill_cli,
+    "engine or CLI stood still": Havoc._stand_still,
     "stray bytes in the journal": Havoc._tear_journal,
     "index.lock left": Havoc._lock_git,
     "steered": Havoc._steer,

@@ -13,7 +13,13 @@ HERE = Path(__file__).parent / "faultpoints"
 WAYS = ("before", "torn", "after", "lost")
 APPENDS = 85
 """A few more than an undisturbed run of one judged feature has; a point past the end kills nothing."""
-SAMPLE = [pytest.param(4, "torn", marks=pytest.mark.slow), (31, "after"), (33, "lost")]
+SAMPLE = [
+    pytest.param(4, "torn", marks=pytest.mark.slow),
+    (15, "before"),
+    (31, "after"),
+    (33, "lost"),
+    (58, "torn"),
+]
 SAID = "Mind the colour blue."
 
 
