@@ -493,9 +493,9 @@ def test_x_skips_the_feature_under_the_cursor_at_any_time(tmp_path: Path) -> Non
         await pilot.press("x", "enter")
         await until(pilot, lambda: "say why" in said(pilot))
         await pilot.press(*"later", "enter")
-        await until(pilot, lambda: control.skip_requests(scene.run))
-        (path,) = control.skip_requests(scene.run)
-        request = control.read_skip(path)
+        await until(pilot, lambda: control.requests(scene.run.skips))
+        (path,) = control.requests(scene.run.skips)
+        request = control.read_request(path, control.SkipRequest)
         assert request is not None and (request.feature, request.note) == (feature, "later")
 
     scene = scenes.running(tmp_path / "run")
@@ -638,7 +638,9 @@ def test_without_a_question_its_keys_do_nothing(tmp_path: Path) -> None:
 
 
 def reworded(scene: Scene) -> list[control.RewordRequest | None]:
-    return [control.read_reword(path) for path in control.reword_requests(scene.run)]
+    return [
+        control.read_request(path, control.RewordRequest) for path in control.requests(scene.run.rewordings)
+    ]
 
 
 def editor(pilot: Pilot[int]) -> TextArea:

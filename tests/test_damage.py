@@ -20,7 +20,7 @@ from harness_core.contract.ledger import Ledger
 from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 from harness_core.machine.gitrepo import GitRepo
-from harness_core.operator import checkpoints, control, limit_requests, skips
+from harness_core.operator import checkpoints, control, limit_requests, rewordings, skips
 from harness_core.operator.steering import Steering
 from harness_core.record import events as ev
 from harness_core.record.fold import fold, save_snapshot
@@ -192,6 +192,7 @@ def go_on(directory: RunDir) -> None:
             steering.hand_over(None, session_start=True)
             limit_requests.take_up(run)
             skips.take_up(run, ledger)
+            rewordings.take_up(run, ledger)
             checkpoints.follow_decision(run, ledger)
             next_step(run.state, JUDGED)
             ledger.inspect(None)

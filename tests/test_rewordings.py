@@ -67,7 +67,7 @@ def test_the_contract_is_frozen_anew_with_the_text_and_what_passed_has_to_be_bui
     record = ct.decode(run.dir.record.read_bytes())
     assert changed.sha256 == run.state.contract_sha == record.sha256 != before
     assert run.state.features["F1"].status is Status.FAILING
-    assert control.reword_requests(run.dir) == []
+    assert control.requests(run.dir.rewordings) == []
     ledger.inspect(None)
     assert run.state.tampered == 0
 
@@ -112,7 +112,7 @@ def test_a_kill_at_any_event_or_file_is_mended_by_the_next_engine(
     try:
         rewordings.take_up(run, ledger)
     except Killed:
-        assert control.reword_requests(run.dir)
+        assert control.requests(run.dir.rewordings)
     later = open_run(run.dir.root)
     again = Ledger(later)
     again.load()
@@ -220,8 +220,8 @@ def test_an_editor_leaves_to_the_letter_what_was_not_touched(run: Run) -> None:
     with pytest.raises(Mistake, match="says that already"):
         rewordings.ask_edited(run.dir, "F1", before, before + "\n\n")
     rewordings.ask_edited(run.dir, "F1", before, "one line\n" + before.partition("lines\n")[2])
-    (path,) = control.reword_requests(run.dir)
-    request = control.read_reword(path)
+    (path,) = control.requests(run.dir.rewordings)
+    request = control.read_request(path, control.RewordRequest)
     assert request is not None and (request.description, request.steps) == ("one line", None)
 
 
@@ -250,7 +250,8 @@ def test_what_names_no_feature_is_left_out_with_a_word(run: Run, text: bytes) ->
     (run.dir.rewordings / "001.json").write_bytes(text)
     rewordings.take_up(run, ledger)
     assert run.state.errors == 1 and "001.json" in run.state.last_error
-    assert control.reword_requests(run.dir) == [] and events(run, ev.ContractChanged) == []
+    assert control.requests(run.dir.rewordings) == [] and events(run, ev.ContractChanged) == []
+    assert (run.dir.rewordings / "001.damaged").read_bytes() == text
 
 
 def test_a_live_run_builds_by_the_new_text(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_request_is_followed_once_and_gone(run: Run) -> None:
     for _ in range(2):
         skips.take_up(run, ledger)
     assert changes(run) == [("F2", "skipped", "operator", "needs a licence")]
-    assert control.skip_requests(run.dir) == []
+    assert control.requests(run.dir.skips) == []
 
 
 @pytest.mark.parametrize("number", ["", "one", "../001", "-1", "1.5"])
@@ -58,14 +58,14 @@ def test_a_question_of_no_number_is_none_to_answer(run: Run, number: str) -> Non
     frozen(run)
     run.emit(ev.CheckpointOpened(id=number, kind="needs-work", subject_hash="0", features=["F1"]))
     skips.ask(run.dir, run.state, "F1", "later")
-    assert len(control.skip_requests(run.dir)) == 1
+    assert len(control.requests(run.dir.skips)) == 1
     assert "no open checkpoint" in sentence(longwatch("approve", str(run.dir.root)))
 
 
 def test_a_request_waits_for_the_freeze(run: Run) -> None:
     control.skip(run.dir, "F1", "later")
     skips.take_up(run, Ledger(run))
-    assert control.skip_requests(run.dir)
+    assert control.requests(run.dir.skips)
     skips.take_up(run, frozen(run))
     assert run.state.features["F1"].status is Status.SKIPPED
 
@@ -78,7 +78,7 @@ def test_who_is_at_work_on_it_is_told_once_though_the_engine_is_killed_in_betwee
         )
     )
     skips.ask(run.dir, run.state, "F1", "later")
-    (path,) = control.skip_requests(run.dir)
+    (path,) = control.requests(run.dir.skips)
     asked = path.read_bytes()
     skips.take_up(run, ledger)
     # As if the kill had come before the request was put away.
@@ -103,7 +103,7 @@ def test_an_open_question_about_it_alone_is_answered_by_that(run: Run) -> None:
         skips.ask(run.dir, run.state, "F1", "later")
         decided = control.read_decision(run.dir, asked.id)
         assert (decided is not None and decided.decision == "skip") is answered
-    assert len(control.skip_requests(run.dir)) == 1
+    assert len(control.requests(run.dir.skips)) == 1
 
 
 def test_a_verdict_that_was_under_way_doesn_t_take_it_up_again(run: Run) -> None:
@@ -122,9 +122,22 @@ def test_what_names_no_feature_is_left_out_with_a_word(run: Run, text: bytes) ->
     ledger = frozen(run)
     run.dir.skips.mkdir()
     (run.dir.skips / "001.json").write_bytes(text)
-    skips.take_up(run, ledger)
+    for _ in range(2):
+        skips.take_up(run, ledger)
     assert run.state.errors == 1 and "001.json" in run.state.last_error
-    assert control.skip_requests(run.dir) == [] and changes(run) == []
+    assert control.requests(run.dir.skips) == [] and changes(run) == []
+    kept = run.dir.skips / "001.damaged"
+    assert kept.read_bytes() == text and str(kept) in run.state.last_error
+
+
+def test_a_second_damaged_file_of_that_number_leaves_the_first_alone(run: Run) -> None:
+    ledger = frozen(run)
+    run.dir.skips.mkdir()
+    texts = {b"what the operator", b"has said twice"}
+    for text in texts:
+        (run.dir.skips / "1.json").write_bytes(text)
+        skips.take_up(run, ledger)
+    assert {path.read_bytes() for path in run.dir.skips.iterdir()} == texts and run.state.errors == 2
 
 
 def test_what_can_not_be_skipped_is_refused_in_a_sentence(run: Run) -> None:

@@ -116,7 +116,8 @@ class Ledger:
 
     def _reword_cut_off(self, change: ct.Change) -> bool:
         """Whether the file only lacks a text that the operator asked for and that is on record already."""
-        requests = (control.read_reword(path) for path in control.reword_requests(self._run.dir))
+        waiting = control.requests(self._run.dir.rewordings)
+        requests = (control.read_request(path, control.RewordRequest) for path in waiting)
         asked = {request.feature for request in requests if request is not None}
         others = change.lost or change.added or change.reordered or change.form
         return bool(change.texts) and not others and {text.feature for text in change.texts} <= asked

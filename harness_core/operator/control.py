@@ -25,6 +25,7 @@ from harness_core.steps.iterations import Iteration
 SteerMode = Literal["now", "next"]
 Decision = Literal["approve", "reject", "skip"]
 T = TypeVar("T")
+R = TypeVar("R", "SkipRequest", "RewordRequest")
 N = TypeVar("N", "SteerMessage", "Checkpoint", "LimitsRequest")
 _STEER_LIMIT = 7 * MAX_TEXT
 """Bytes of the largest message's file: JSON takes six for a control character."""
@@ -88,26 +89,25 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
 
 
-class SkipRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature that the operator gives up for now, `skips/*.json`; gone when an engine has taken it up."""
+class FeatureRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the operator wants of one feature; its file is gone when an engine has taken it up."""
 
     feature: str
-    note: str
     by: str
     asked: str
 
 
-class RewordRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature's text as the operator wants it, `rewordings/*.json`; None leaves a part as it is.
+class SkipRequest(FeatureRequest, frozen=True, kw_only=True):
+    """A feature that is given up for now, `skips/*.json`."""
 
-    Gone when an engine has taken it up.
-    """
+    note: str
 
-    feature: str
+
+class RewordRequest(FeatureRequest, frozen=True, kw_only=True):
+    """A feature's text as it is to be, `rewordings/*.json`; None leaves a part as it is."""
+
     description: str | None
     steps: list[str] | None
-    by: str
-    asked: str
 
 
 def operator_name() -> str:
@@ -305,11 +305,6 @@ def skip(run: RunDir, feature: str, note: str) -> None:
     _ask(run.skips, request)
 
 
-def skip_requests(run: RunDir) -> list[Path]:
-    """The files of all features that were asked to be skipped, the oldest first."""
-    return [numbered(run.skips, number) for number in numbers(run.skips)]
-
-
 def reword(run: RunDir, feature: str, description: str | None, steps: Sequence[str] | None) -> None:
     """Ask for a feature's text to be changed: the engine at work does it, or the next one."""
     request = RewordRequest(
@@ -322,23 +317,21 @@ def reword(run: RunDir, feature: str, description: str | None, steps: Sequence[s
     _ask(run.rewordings, request)
 
 
-def reword_requests(run: RunDir) -> list[Path]:
-    """The files of all texts that were asked to be changed, the oldest first."""
-    return [numbered(run.rewordings, number) for number in numbers(run.rewordings)]
-
-
-def read_reword(path: Path) -> RewordRequest | None:
-    return _read(path, RewordRequest)
-
-
-def _ask(folder: Path, request: msgspec.Struct) -> None:
+def _ask(folder: Path, request: FeatureRequest) -> None:
     """Put a request where an engine takes it up, after those that were made before."""
     while not create_once(numbered(folder, time.time_ns()), msgspec.json.encode(request)):
         pass
 
 
-def read_skip(path: Path) -> SkipRequest | None:
-    return _read(path, SkipRequest)
+def requests(folder: Path) -> list[Path]:
+    """The files of all requests that no engine has taken up, the oldest first."""
+    found = (path for path in folder.glob("*.json") if path.stem.isdecimal())
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def read_request(path: Path, kind: type[R]) -> R | None:
+    """What is asked for there; None for what can't be read."""
+    return _read(path, kind)
 
 
 def save_receipt(run: RunDir, message: SteerMessage) -> None:

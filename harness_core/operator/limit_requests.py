@@ -3,8 +3,6 @@ next start."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 
 import msgspec
@@ -15,6 +13,7 @@ from harness_core.layout import RunDir
 from harness_core.operator import control
 from harness_core.operator.bounds import Limits, limited
 from harness_core.operator.control import LimitsRequest
+from harness_core.operator.requests import set_aside
 from harness_core.record import events as ev
 from harness_core.record.fold import fold
 from harness_core.run import Run
@@ -44,7 +43,8 @@ def take_up(run: Run) -> None:
     """Let what was asked for since the last look hold from now on, for this engine and later ones."""
     for number, request in _numbered(run.dir, run.state.limits_newest):
         if request is None:
-            _leave_out(run, number)
+            path = control.numbered(run.dir.limits, number)
+            set_aside(run, path, f"the change of limits {path.stem} can't be read", "limits")
             continue
         info = config.load_info(run.dir)
         limits = limited(run.config.limits, request.changed)
@@ -69,12 +69,3 @@ def _read(run: RunDir, number: int) -> LimitsRequest | None:
     except Mistake:
         return None
     return request
-
-
-def _leave_out(run: Run, number: int) -> None:
-    path = control.numbered(run.dir.limits, number)
-    damaged = path.with_suffix(".damaged")
-    said = f"the change of limits {path.stem} can't be read and is left out: see {damaged}"
-    with contextlib.suppress(FileNotFoundError):
-        os.replace(path, damaged)
-    run.emit(ev.Error(message=said, kind="limits"))

@@ -11,8 +11,9 @@ from harness_core.contract.record import Feature
 from harness_core.errors import ContractError, Mistake
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_bounded
-from harness_core.operator import control
-from harness_core.operator.skips import tell_builder
+from harness_core.operator import control, requests
+from harness_core.operator.control import RewordRequest
+from harness_core.operator.requests import tell_builder
 from harness_core.record import events as ev
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def ask(run: RunDir, feature: str, description: str | None, steps: Sequence[str]
     if len(description or "") + sum(len(step) for step in steps or ()) > MOST:
         raise Mistake(f"that text of {feature} is over {MOST} characters: make several features of it")
     same = description in (None, known.description) and (steps is None or tuple(steps) == known.steps)
-    if same and not control.reword_requests(run):
+    if same and not control.requests(run.rewordings):
         raise Mistake(f"{feature} says that already: nothing to change")
     control.reword(run, feature, description, steps)
 
@@ -79,7 +80,7 @@ def ask(run: RunDir, feature: str, description: str | None, steps: Sequence[str]
 def ask_edited(run: RunDir, feature: str, before: str, after: str) -> None:
     """Have a feature's text changed as `before`, which is how it was shown, was edited. Raises Mistake."""
     (description, steps), (old_description, old_steps) = edited(after), edited(before)
-    if control.reword_requests(run):
+    if control.requests(run.rewordings):
         # What was asked for before and waits must not be left in force by what looks like no change.
         ask(run, feature, description, steps)
         return
@@ -89,22 +90,17 @@ def ask_edited(run: RunDir, feature: str, before: str, after: str) -> None:
 
 
 def take_up(run: Run, ledger: Ledger) -> None:
-    """Change what was asked for since the last look. Doing that twice is harmless: a kill loses nothing."""
-    if not ledger.frozen:
-        return
-    for path in control.reword_requests(run.dir):
-        request = control.read_reword(path)
-        if request is None or request.feature not in run.state.features:
-            said = f"{path.name} asks for no feature of the contract to be changed: it is left out"
-            run.emit(ev.Error(message=said, kind="control"))
-        else:
-            said = (
-                f"The operator has changed the text of {request.feature}: read it again in "
-                f"{ledger.path.name}, and build what it says now."
-            )
-            tell_builder(run, request.feature, said, request.by, f"reword-{path.stem}")
-            try:
-                ledger.reword(request.feature, request.description, request.steps, request.by)
-            except ContractError as error:
-                run.emit(ev.Error(message=str(error), kind="control"))
-        path.unlink(missing_ok=True)
+    """Change what was asked for since the last look."""
+
+    def reword(request: RewordRequest, number: str) -> None:
+        said = (
+            f"The operator has changed the text of {request.feature}: read it again in "
+            f"{ledger.path.name}, and build what it says now."
+        )
+        tell_builder(run, request.feature, said, request.by, f"reword-{number}")
+        try:
+            ledger.reword(request.feature, request.description, request.steps, request.by)
+        except ContractError as error:
+            run.emit(ev.Error(message=str(error), kind="control"))
+
+    requests.take_up(run, ledger, run.dir.rewordings, RewordRequest, reword)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from harness_core.contract.record import Status
 from harness_core.errors import Mistake
 from harness_core.layout import RunDir
-from harness_core.operator import control
-from harness_core.record import events as ev
+from harness_core.operator import control, requests
+from harness_core.operator.control import SkipRequest
+from harness_core.operator.requests import tell_builder
 from harness_core.record.state import RunState
 
 if TYPE_CHECKING:
@@ -36,27 +37,14 @@ def ask(run: RunDir, state: RunState, feature: str, note: str) -> None:
 
 
 def take_up(run: Run, ledger: Ledger) -> None:
-    """Give up what was asked for since the last look. Doing that twice is harmless: a kill loses nothing."""
-    if not ledger.frozen:
-        return
-    for path in control.skip_requests(run.dir):
-        request = control.read_skip(path)
-        if request is None or request.feature not in run.state.features:
-            said = f"{path.name} asks for no feature of the contract to be skipped: it is left out"
-            run.emit(ev.Error(message=said, kind="control"))
-        else:
-            said = (
-                f"The operator gives {request.feature} up for now: {request.note}\n"
-                "Take back or finish what would leave the project broken, commit, and leave the feature."
-            )
-            tell_builder(run, request.feature, said, request.by, f"skip-{path.stem}")
-            ledger.change(request.feature, Status.SKIPPED, by="operator", note=request.note)
-        path.unlink(missing_ok=True)
+    """Give up what was asked for since the last look."""
 
+    def give_up(request: SkipRequest, number: str) -> None:
+        said = (
+            f"The operator gives {request.feature} up for now: {request.note}\n"
+            "Take back or finish what would leave the project broken, commit, and leave the feature."
+        )
+        tell_builder(run, request.feature, said, request.by, f"skip-{number}")
+        ledger.change(request.feature, Status.SKIPPED, by="operator", note=request.note)
 
-def tell_builder(run: Run, feature: str, said: str, by: str, source: str) -> None:
-    """Let the builder know, once for each source, whose work in hand this feature is."""
-    session = run.state.open_session
-    builds = session is not None and session.role == "generator" and feature in session.features
-    if builds and not control.is_queued(run.dir, source):
-        control.steer(run.dir, said, "now", by, source)
+    requests.take_up(run, ledger, run.dir.skips, SkipRequest, give_up)

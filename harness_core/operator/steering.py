@@ -8,7 +8,6 @@ again only when it isn't there.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
@@ -19,6 +18,7 @@ import msgspec
 
 from harness_core.operator import control
 from harness_core.operator.control import SteerMessage, SteerMode
+from harness_core.operator.requests import set_aside
 from harness_core.operator.transcript import SAID, kind_of
 from harness_core.record import events as ev
 from harness_core.record.journal import Tail, now_iso
@@ -148,11 +148,7 @@ class Steering:
         """Tell that a message is lost, and put an empty one in its place, which counts as queued and is
         never delivered."""
         path = control.numbered(self._run.dir.steering, number)
-        damaged = path.with_suffix(".damaged")
-        said = f"the steering message {path.stem} can't be read and is left out: see {damaged}"
-        self._run.emit(ev.Error(message=said, kind="steering"))
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, damaged)
+        set_aside(self._run, path, f"the steering message {path.stem} can't be read", "steering")
         empty = SteerMessage(id=path.stem, mode="now", text="", by="", queued=now_iso())
         control.save_receipt(self._run.dir, empty)
         self._run.emit(ev.SteerQueued(id=empty.id, mode=empty.mode, text=empty.text))
