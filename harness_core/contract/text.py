@@ -108,10 +108,12 @@ def render(contract: Contract, passing: AbstractSet[str]) -> str:
     return "".join(pieces)
 
 
-def read(path: Path, sleep: Callable[[float], None] = time.sleep) -> Contract:
-    """The contract in the file at `path`. A text that doesn't parse is read again a few times, since an
-    agent may be rewriting it in place. Raises ContractError."""
-    for delay in RETRY_DELAYS:
+def read(
+    path: Path, sleep: Callable[[float], None] = time.sleep, delays: Sequence[float] = RETRY_DELAYS
+) -> Contract:
+    """The contract in the file at `path`. A text that doesn't parse is read again after each of `delays`,
+    since an agent may be rewriting it in place. Raises ContractError."""
+    for delay in delays:
         try:
             return parse_bytes(_load(path), path.name)
         except ContractError:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -166,22 +170,47 @@ def being_written(run: RunDir) -> Written | None:
         return None
 
 
+class _Counted(NamedTuple):
+    """What a contract file says of itself."""
+
+    passing: int = 0
+    total: int = 0
+    error: str = ""
+
+
 def _features(run: RunDir, state: RunState, alive: bool) -> tuple[dict[str, int], str]:
     """Features by status, and what is wrong with the agents' file where no engine looks after it."""
     counts = state.counts
-    if alive or not run.contract.is_file():
-        return counts, ""
-    try:
-        found = ct.read(run.contract)
-    except ContractMissing:
-        return counts, ""
-    except ContractError as error:
-        return counts, str(error)
+    found = None if alive else _counted(run.contract)
+    if found is None or found.error:
+        return counts, found.error if found else ""
     if state.started:
         return counts, ""
-    passing = len(ct.passing_ids(found))
-    total = len(found.features)
+    passing, total, _ = found
     return {**counts, "total": total, "passing": passing, "claimed": passing, "failing": total - passing}, ""
+
+
+def _counted(path: Path) -> _Counted | None:
+    """The file at `path`, None where there is no such file. Whoever watches asks many times a second, so one
+    that hasn't changed is read once."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    mark = (found.st_ino, found.st_size, found.st_mtime_ns)
+    return _read(path, mark) if stat.S_ISREG(found.st_mode) else None
+
+
+@lru_cache(16)
+def _read(path: Path, _mark: tuple[int, int, int]) -> _Counted | None:
+    # Never waited for: what is half written now is whole at the next look.
+    try:
+        found = ct.read(path, delays=())
+    except ContractMissing:
+        return None
+    except ContractError as error:
+        return _Counted(error=str(error))
+    return _Counted(len(ct.passing_ids(found)), len(found.features))
 
 
 def _since(ts: str) -> float:
