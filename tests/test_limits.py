@@ -34,8 +34,8 @@ from harness_core.sessions import Assignment
 from tests import scenes
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
+from tests.console import screen, until, watch
 from tests.harness import named, open_stage
-from tests.test_console_run import screen, until, watch
 from tests.test_limits_command import with_info
 from tui.console.cards.limits import LimitsCard
 

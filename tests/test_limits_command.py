@@ -23,8 +23,8 @@ from harness_core.run import Run
 from tests import scenes
 from tests.commands import longwatch, said, sentence
 from tests.conftest import OpenRun
+from tests.console import screen, until, watch
 from tests.harness import named, open_stage
-from tests.test_console_run import screen, until, watch
 from tui.console.cards.limits import LimitsCard
 
 

@@ -21,9 +21,9 @@ from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
 from harness_core.record import events as ev
 from tests import scenes
+from tests.console import screen, watch
+from tests.console import until as seen
 from tests.harness import named, open_stage, until
-from tests.test_console_run import screen, watch
-from tests.test_console_run import until as seen
 from tui import settings
 
 WRITES = 'cat > "{out}.part" && mv "{out}.part" "{out}-$LONGWATCH_KIND"'

@@ -1,0 +1,97 @@
+"""The head of the console: what it says of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from harness_core.machine.lock import RunLock
+from harness_core.record import events as ev
+from tests import scenes
+from tests.console import head, ours, screen, until, watch
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty", "idle"),
+        ("running", "engine lost"),
+        ("waiting", "waiting for you"),
+        ("stopped", "stopped"),
+        ("complete", "complete"),
+        ("failed", "failed"),
+        ("tampered", "tampered"),
+    ],
+)
+def test_the_head_says_how_a_run_stands_at_every_size(tmp_path: Path, name: str, says: str) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        for size in [(80, 24), (120, 40), (200, 60)]:
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda size=size: screen(pilot).size == size)
+            await until(pilot, lambda: says in head(pilot))
+            if name not in ("empty",):
+                passing = {"waiting": "2/4", "complete": "4/4"}.get(name, "1/4")
+                assert passing in head(pilot), size
+
+    watch(scenes.SCENES[name](tmp_path / "run"), story)
+
+
+def test_what_is_asked_and_what_is_done_are_never_the_same_picture(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "□ stop (pause) requested" in head(pilot))
+        assert "confirmed" not in head(pilot)
+        scene.add(scenes.ev.StopRequested(mode="pause"), scenes.ev.StopConfirmed(mode="pause"))
+        await until(pilot, lambda: "stop (pause) confirmed" in head(pilot))
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
+
+
+def test_where_nothing_runs_any_more_a_stop_is_confirmed(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("K", "n", "n")
+        await until(pilot, lambda: "■ stop (pause) confirmed" in head(pilot))
+
+    watch(ours(scenes.waiting(tmp_path / "run")), story)
+
+
+def test_another_harness_s_stop_is_only_known_to_be_asked_for(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "□ AGENT_STOP is there" in head(pilot))
+        assert "confirmed" not in head(pilot)
+
+    scene = scenes.empty(tmp_path / "run")
+    scene.run.contract.write_text(json.dumps(scenes.contract()))
+    watch(scene, story)
+
+
+def test_the_head_tells_of_the_api_s_limits_while_that_is_news(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        scene.add(ev.Cost(usd=0.1, tokens=9_000, phase="build", turns=1, context=38_500))
+        await until(pilot, lambda: "context 38.5k (19%)" in head(pilot))
+        scene.add(ev.RateLimited(status="allowed", window="five_hour", utilization=0.87))
+        scene.add(ev.Retry(attempt=2, max=10, delay_ms=500, status=529))
+        await until(pilot, lambda: "↻ retry 2/10" in head(pilot) and "◷ 87% of five_hour" in head(pilot))
+        scene.add(ev.Text(text="It answers."))
+        await until(pilot, lambda: "retry" not in head(pilot))
+        assert "◷ 87% of five_hour" in head(pilot)
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story, (200, 60))
+
+
+def test_between_sessions_the_head_names_no_role(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "generator · session 3" in head(pilot))
+        scene.end()
+        await until(pilot, lambda: "after session 3" in head(pilot) and "generator" not in head(pilot))
+
+    scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
