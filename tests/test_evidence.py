@@ -612,7 +612,7 @@ def test_a_long_line_is_judged_quickly():
         ("result.json", '{"success": false}', False),
         ("result.json", '{"status": "failed"}', False),
         ("result.json", '{"a": ', False),
-        ("junit.xml", '<testsuite failures="0" errors="0"></testsuite>', True),
+        ("junit.xml", '<testsuite failures="0" errors="0"><testcase name="a"/></testsuite>', True),
         ("junit.xml", '<testsuite failures="1"></testsuite>', False),
     ],
 )

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from harness_core.evidence.files import Kind
+from harness_core.evidence.nothing_ran import none_passed_in_json, none_passed_in_xml, nothing_tried
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,7 +115,7 @@ _SIGNS = (
         rf"\bfail(ed|ing|ures?|s)?\b(\s+tests?)?\s*[:=]?\s+{_NONZERO}\b(?!\s*(ms|s|passed|%|/)\b)",
         by_name=True,
     ),
-    _sign(rf"\b(fail(ed|ing|ures?|s)?|errors?|errored)(\s+tests?)?\s*[:=]\s*{_NONZERO}\b"),
+    _sign(rf"\b(?<!expected )(fail(ed|ing|ures?|s)?|errors?|errored)(\s+tests?)?\s*[:=]\s*{_NONZERO}\b"),
     _sign(rf"{_COUNT}\s+(\w+\s+)?error(s|ed)?\b", by_name=True),
     # Verdicts in capitals, as test runners and build tools write them.
     _sign(r"\bFAILED\b(?!\s*[:=]?\s*0\b)(?<!\b0 FAILED)", any_case=False),
@@ -177,19 +178,34 @@ def text_flaw(data: bytes, suffix: str) -> str | None:
         return "has nothing in it"
     if suffix == ".json":
         try:
-            json.loads(text)
+            result = json.loads(text)
         except (ValueError, RecursionError):
             return "isn't whole JSON"
     if suffix in {".json", ".xml"}:
-        found = _STRUCTURED.search(text)
-        return f"tells of a failure ({_cut(found.group())})" if found else None
-    line = failing_line(text)
-    return f"ends in failure ({_cut(line)})" if line else None
+        if found := _STRUCTURED.search(text):
+            return f"tells of a failure ({_cut(found.group())})"
+        told = none_passed_in_json(result) if suffix == ".json" else none_passed_in_xml(text)
+        return f"proves nothing: no test in it ran and passed ({_cut(told)})" if told else None
+    lines = _lines_of(text)
+    if line := _failing(lines):
+        return f"ends in failure ({_cut(line)})"
+    if hollow := nothing_tried(lines, TAIL_LINES):
+        why, line = hollow
+        return f"proves nothing: {why} ({_cut(line)})"
+    return None
 
 
 def failing_line(text: str) -> str | None:
     """The line near the end of a log by which it ends in failure, or None."""
-    lines = [line.rstrip() for line in re.split(r"[\r\n]+", text[-256 * 1024 :]) if line.strip()]
+    return _failing(_lines_of(text))
+
+
+def _lines_of(text: str) -> list[str]:
+    """The lines of the last quarter of a megabyte that aren't blank."""
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text[-256 * 1024 :]) if line.strip()]
+
+
+def _failing(lines: list[str]) -> str | None:
     tail = lines[-TAIL_LINES:][::-1]
     exits = ((found.group(1), line) for line in tail for found in [_EXIT.search(line)] if found)
     code, line = next(exits, ("0", ""))
