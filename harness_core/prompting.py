@@ -160,6 +160,14 @@ def sent_back(what: str) -> str:
     return f"This can't be taken as it is: {what} Mend it, look at it once more, and finish."
 
 
+NOT_TRIED = (
+    "the app didn't start when that was last tried, so this can't have been tried. Find out why in its log, "
+    "mend what your tools can mend, and `restart` it. Judge it again once it runs; if it can't be made to run, "
+    "the answer is NEEDS_WORK, with what kept it from running."
+)
+"""What an evaluator hears that passes what it can't have used."""
+
+
 def planner_task(prompt: str, name: str) -> str:
     """The first message of the planner: what the operator wants, in their own words."""
     return (

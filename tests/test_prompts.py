@@ -74,6 +74,29 @@ def test_builders_hear_what_long_builds_have_taught(page: str) -> None:
     assert ("one feature" in text.lower()) is (page == "generator")
 
 
+@pytest.mark.parametrize(
+    "page", [page for page, role in PAGES if role == "generator" and "contract" not in page]
+)
+def test_builders_mend_first_what_can_not_be_tried(page: str) -> None:
+    text = told(page, "generator")
+    assert text.count("for want of a service, a database or users is mended first") == 1
+    assert "never skipped" in text and "done untried" in text
+
+
+def test_evaluators_pass_nothing_that_they_could_not_try() -> None:
+    judge = told("evaluator", "evaluator")
+    for word in (
+        "restart the app",
+        "service or database",
+        "users",
+        "NEEDS_WORK, and the finding says what kept",
+    ):
+        assert word in judge, word
+    assert "never a pass" in judge and "(a library, say)" in judge
+    assert "say so in the reason, and judge it by the evidence" not in judge
+    assert "what kept you from it" in told("evaluator-design", "evaluator")
+
+
 def test_evaluators_planners_and_initializers_do_too() -> None:
     judge = told("evaluator", "evaluator")
     assert "What passed before has to hold still." in judge and "after a restart" in judge

@@ -257,6 +257,37 @@ def test_a_fault_is_found_feature_by_feature_too(tmp_path: Path) -> None:
         assert statuses(stage) == ["verified", "verified"]
 
 
+NEEDS_A_SERVICE = "#!/bin/sh\ntest -f up || { echo 'the database is down'; exit 1; }\necho ready\n"
+
+
+def test_what_could_not_be_started_is_not_waved_through(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+wave-through") as stage:
+        stage.lay_out()
+        (stage.root / "init.sh").write_text(NEEDS_A_SERVICE)
+        engine = stage.run("--set", "evaluator=feature")
+        first = stage.wait_for(named("verdict"))
+        (stage.root / "up").touch()
+        assert engine.wait() == 0, engine.err
+        assert first["verdict"] == "NEEDS_WORK"
+        assert ["the database is down" in finding["where"] for finding in first["findings"]] == [True]
+        assert verdicts(stage) == ["NEEDS_WORK", "PASS"] and statuses(stage) == ["verified"]
+        asked = [text_of(body["messages"]) for body in stage.bodies("evaluator")]
+        assert any("if it can't be made to run" in text for text in asked)
+        starts = [event["ok"] for event in stage.journal(named("app_changed", action="start"))]
+        assert starts == [False, True]
+
+
+def test_what_has_nothing_to_start_is_judged_without(tmp_path: Path) -> None:
+    """A library: its init.sh is gone, or was never there."""
+    with open_stage(tmp_path, "tiny+wave-through") as stage:
+        stage.lay_out()
+        (stage.root / "init.sh").unlink()
+        engine = stage.run("--set", "evaluator=feature")
+        assert engine.wait() == 0, engine.err
+        assert verdicts(stage) == ["PASS"] and statuses(stage) == ["verified"]
+        assert stage.journal(named("app_changed")) == []
+
+
 # --- Without a contract -----------------------------------------------------------------------------
 
 

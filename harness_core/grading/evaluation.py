@@ -13,6 +13,8 @@ from harness_core.record import events as ev
 
 HOLDS = 7.0
 """The grade from which on a criterion of a sprint's contract counts as met."""
+_TROUBLE = 400
+"""Characters that a finding cites of why the app didn't start."""
 _FINDING: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -113,9 +115,10 @@ def read_verdict(
     commit: str | None,
     measure: Measure | None = None,
     iteration: int = 0,
+    app_trouble: str = "",
 ) -> ev.Verdict:
     """The verdict on `scope` in an answer, with the measure's thresholds applied. One that can't be read is
-    NEEDS_WORK."""
+    NEEDS_WORK, and so is a PASS of an app of which this says how it failed to start."""
     measure = measure or Measure()
     try:
         read = msgspec.convert(answer, _Answer)
@@ -124,6 +127,9 @@ def read_verdict(
         return ev.Verdict(verdict="NEEDS_WORK", scope=list(scope), findings=[unread], commit=commit)
     about = scope[0] if len(scope) == 1 else None
     short = [*_below(read, measure.rubric, about), *_broken(read, measure.contract, about)]
+    if app_trouble and read.verdict == "PASS":
+        where = f"the app doesn't start, so nothing of it could be tried: {app_trouble.strip()[:_TROUBLE]}"
+        short.append(ev.Finding(about, "functionality", where, "start the app", "critical"))
     findings = [*read.findings, *short]
     passed = read.verdict == "PASS" and not short
     if not passed and not findings:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from harness_core.rehearsal.habits import CONTRACT, deliver_verdict, next_feature, scope_of
+from harness_core.rehearsal.habits import CONTRACT, deliver_verdict, judgement, next_feature, scope_of
 from harness_core.rehearsal.words import (
     CLAIM,
     VERDICT,
@@ -21,6 +21,7 @@ from harness_core.rehearsal.words import (
     Part,
     Script,
     Step,
+    app,
     ask,
     bash,
     calls_of,
@@ -368,6 +369,25 @@ def _words_only(brief: Brief, feature: str) -> Part:
     return (yield f"As I said, {feature} is fine.")
 
 
+def _waving_through(parameter: str | None, feature: str | None) -> Wrapper:
+    """An evaluator that tries to start the app and passes the work whether it runs or not, when asked too."""
+
+    def wrap(script: Script) -> Script:
+        def play(brief: Brief) -> Generator[Step, Outcome, None]:
+            if brief.role != "evaluator":
+                yield from script(brief)
+                return
+            yield "First it has to run.", app("restart")
+            asked = Outcome(text="judge")
+            while asked.text:
+                yield from deliver_verdict(brief, judgement([]))
+                asked = yield "The picture looks right, that will do."
+
+        return play
+
+    return wrap
+
+
 MISCHIEF: dict[str, Maker] = {
     "broken-json": _first_contract(lambda text: text[: len(text) * 2 // 3]),
     "wrong-count": _first_contract(_one_too_few),
@@ -403,6 +423,7 @@ MISCHIEF: dict[str, Maker] = {
     "outside": _during(_outside, claiming=False),
     "meddle": _meddling,
     "needs-work": _instead_of_verdict(_not_yet),
+    "wave-through": _waving_through,
     "no-verdict": _instead_of_verdict(_words_only),
 }
 """Misdeeds by the name that a scenario's notation gives them."""

@@ -50,17 +50,25 @@ class Judgement:
         known = [] if iterates else found_before(run.state, scope)
         grading = prompting.measured_by(measure.rubric, examples=run.config.switches.calibration)
 
+        asked = False
+
         async def take(outcome: Outcome) -> str | None:
+            nonlocal asked
             if outcome.answer is None:
                 return None
             if (missing := ungraded(outcome.answer, measure)) is not None:
                 return missing
+            trouble = self._app_trouble()
+            if trouble and outcome.answer.get("verdict") == "PASS" and not asked:
+                asked = True
+                return prompting.NOT_TRIED
             verdict = read_verdict(
                 outcome.answer,
                 scope,
                 commit,
                 measure,
                 iteration=len(run.state.iterations) + 1 if iterates else 0,
+                app_trouble=trouble,
             )
             run.emit(verdict)
             return None
@@ -77,11 +85,16 @@ class Judgement:
         )
         before = run.state.verdict
         for _ in range(EVALUATORS_AT_MOST):
+            asked = False
             outcome = await self._sessions.hold(assignment)
             if run.state.verdict is not before:
                 return
         what = ", ".join(scope[:5]) or "the whole"
         raise EndOfRun(Exit.FAILED, f"no evaluator gave a verdict on {what}: {outcome.detail}")
+
+    def _app_trouble(self) -> str:
+        """How the app's last start failed, where there is still something to start."""
+        return self._run.state.app_trouble if self._run.dir.init_script.is_file() else ""
 
     def apply(self, verdict: ev.Verdict) -> None:
         """What a verdict means for the features. Those in its scope come last: they show that it is done."""
