@@ -162,7 +162,7 @@ def sent_back(what: str) -> str:
 
 NOT_TRIED = (
     "the app didn't start when that was last tried, so this can't have been tried. Find out why in its log, "
-    "mend what your tools can mend, and `restart` it. Judge it again once it runs; if it can't be made to run, "
+    "mend what your tools can mend, and `restart` it. Judge it once it runs; if it can't be made to run, "
     "the answer is NEEDS_WORK, with what kept it from running."
 )
 """What an evaluator hears that passes what it can't have used."""
