@@ -64,7 +64,7 @@ class Engine:
         self.sessions = Sessions(run, parts, self._next_casting)
         self.groundwork = Groundwork(run, self.ledger, self.sessions)
         self.negotiation = Negotiation(run, self.ledger, self.sessions)
-        self.building = Building(run, self.ledger, goal.Goal(run, self.brake))
+        self.building = Building(run, self.ledger, goal.Goal(run, self.brake, self.sessions))
         self.judgement = Judgement(run, self.ledger, self.sessions)
         self.attempts = Attempts(run)
         self._idle = 0

@@ -56,8 +56,9 @@ class Assignment:
     """The first message, given the session's number."""
     features: Sequence[str] = ()
     round: int = 1
-    check: Callable[[Outcome], Awaitable[str | None]] = accept
-    """Looks at what came out and says what is wrong with it, in words for the agent."""
+    check: Callable[[Outcome], Awaitable[str | Outcome | None]] = accept
+    """Looks at what came out and says what is wrong with it, in words for the agent; or how the session ends,
+    where the look was cut short."""
     sends_back: int = SENT_BACK_AT_MOST
     """How often a session may be sent back by that."""
 
@@ -127,6 +128,8 @@ class Sessions:
         outcome = await session.converse(told)
         sent_back = 0
         while outcome.end is End.DONE and (wrong := await assignment.check(outcome)) is not None:
+            if isinstance(wrong, Outcome):
+                return wrong
             if sent_back == assignment.sends_back:
                 return Outcome(End.REFUSED, wrong)
             if (hit := session.gate.limit_now()) is not None:
@@ -134,6 +137,28 @@ class Sessions:
             sent_back += 1
             outcome = await session.converse(prompting.sent_back(wrong))
         return outcome
+
+    async def ask(self, casting: Casting, phase: str, words: str) -> Outcome:
+        """What a model answers that is asked beside the session under way, over failures of the API; or that
+        the operator has stopped it.
+
+        Raises EndOfRun for what ends the whole run with it.
+        """
+        failures = Failures()
+        while True:
+            session = await self._connected(casting)
+            try:
+                session.begin_aside(phase)
+                outcome = await session.converse(words)
+            finally:
+                await session.close()
+            if outcome.end is End.LIMIT and session.gate.limit is not None:
+                self._brake.end_at(session.gate.limit)
+            if outcome.end not in (End.API_ERROR, End.CRASHED, End.STALLED, End.TIMEOUT):
+                return outcome
+            if outcome.status in FATAL_STATUS:
+                raise EndOfRun(Exit.FAILED, f"the API refused: {outcome.detail}")
+            await self._wait_out(outcome, failures)
 
     def _with_steering(self, text: str, session: Session) -> str:
         self._steering.collect()
@@ -247,13 +272,16 @@ class Sessions:
         """The API or the CLI failed in a way that may pass: wait, then go on in the same session."""
         self._session = None
         await session.close()
+        await self._wait_out(outcome, failures)
+
+    async def _wait_out(self, outcome: Outcome, failures: Failures) -> None:
         # A usage limit has its time, and the CLI doesn't always wait for it; being told is no failure.
         wait = until(self._run.state.waiting_until) if outcome.status == USAGE_LIMIT_STATUS else 0.0
         self._run.emit(ev.Error(message=self._run.redact.text(outcome.detail)[:2000], kind=outcome.end.value))
         count = 0 if wait else failures.count(self._run.state.turns)
         if count > TRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
-        if count and outcome.end is End.API_ERROR:
+        if count and outcome.end is not End.CRASHED:
             wait = backoff(count)
         self._run.emit(ev.Retry(attempt=count, max=TRIES, delay_ms=round(wait * 1000), status=outcome.status))
         await self._brake.sleep(wait)

@@ -77,6 +77,8 @@ class Gate:
     """Where an evaluator's shell stands: a clone that may be changed."""
     ports: Callable[[], Sequence[int]] = lambda: ()
     """The ports of this machine that a boxed shell is to reach."""
+    aside: bool = False
+    """Whether it is of a model that is only asked: no limit of the session beside it bounds that."""
     limit: Limit | None = None
     circles: Circles = field(init=False)
     last_call: str | None = None
@@ -330,7 +332,8 @@ class Gate:
     def limit_now(self) -> Limit | None:
         """The limit that leaves no room for another request; `limit` keeps it."""
         self.brake.warn()
-        self.limit = self.brake.limit(new_session=False)
+        hit = self.brake.limit(new_session=False)
+        self.limit = None if self.aside and hit is not None and hit.scope == SESSION else hit
         return self.limit
 
 

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 class Meter:
     """Journals the costs of one session. Money is US dollars."""
 
-    def __init__(self, run: Run, phase: str) -> None:
+    def __init__(self, run: Run, phase: str, aside: str | None = None) -> None:
+        """`aside` is the role of a model that is asked beside the session under way."""
         self._run = run
         self._phase = phase
-        session = run.state.open_session
+        self._role = aside
+        session = None if aside else run.state.open_session
         self._before = (session.usd, session.tokens) if session else (0.0, 0)
         """What was journaled before a session that is resumed now."""
+        self._usd, self._tokens = self._before
+        """What is journaled by now."""
         self._start: Mapping[str, Any] = {}
         self._subagent_reply = ""
 
@@ -43,28 +47,35 @@ class Meter:
 
     def _add(self, model: str, usage: Usage, agent: str | None) -> None:
         if usage.total:
-            self._run.emit(
-                ev.Cost(
-                    usd=price(model, usage),
-                    tokens=usage.total,
-                    turns=1,
-                    phase=self._phase,
-                    context=0 if agent else usage.context,
-                    agent=agent,
-                )
+            context = 0 if agent or self._role else usage.context
+            self._journal(price(model, usage), usage.total, turns=1, context=context, agent=agent)
+
+    def _journal(
+        self, usd: float, tokens: int, *, turns: int = 0, context: int = 0, agent: str | None = None
+    ) -> None:
+        self._usd, self._tokens = self._usd + usd, self._tokens + tokens
+        self._run.emit(
+            ev.Cost(
+                usd=usd,
+                tokens=tokens,
+                turns=turns,
+                phase=self._phase,
+                context=context,
+                agent=agent,
+                role=self._role,
             )
+        )
 
     def settle(self, result: ResultMessage) -> None:
         """Bring the session's sum to what the CLI says. What an earlier engine journaled of it stays."""
-        session = self._run.state.open_session
-        if session is None or result.total_cost_usd is None:
+        if result.total_cost_usd is None:
             return
         usd_before, tokens_before = self._before
-        usd = max(result.total_cost_usd, usd_before) - session.usd
+        usd = max(result.total_cost_usd, usd_before) - self._usd
         counted = sum(map(_tokens, (result.model_usage or {}).values()))
-        tokens = max(counted, tokens_before) - session.tokens if counted else 0
+        tokens = max(counted, tokens_before) - self._tokens if counted else 0
         if abs(usd) > 1e-9 or tokens:
-            self._run.emit(ev.Cost(usd=usd, tokens=tokens, phase=self._phase))
+            self._journal(usd, tokens)
 
 
 def _tokens(usage: Mapping[str, Any]) -> int:

@@ -157,7 +157,7 @@ def options(
     )
 
 
-def bare_options(run: Run, setup: Setup) -> ClaudeAgentOptions:
+def bare_options(run: Run, setup: Setup, stderr: Callable[[str], None]) -> ClaudeAgentOptions:
     """The options of a model that is only asked: no tool but its answer, no hook, nothing of the project."""
     from claude_agent_sdk import ClaudeAgentOptions  # noqa: PLC0415
 
@@ -171,11 +171,14 @@ def bare_options(run: Run, setup: Setup) -> ClaudeAgentOptions:
         setting_sources=[],
         skills=[],
         max_turns=3,
+        include_partial_messages=True,
         max_buffer_size=MAX_LINE,
         verbatim_prompts=True,
         output_format={"type": "json_schema", "schema": dict(setup.schema or {})},
         cli_path=_wrapper(run),
         env=_environment(run, setup),
+        stderr=stderr,
+        session_id=setup.sdk_session,
     )
 
 

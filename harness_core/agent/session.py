@@ -22,7 +22,7 @@ import msgspec
 from harness_core.agent import connections, sdk, tools
 from harness_core.agent.clocks import Clocks
 from harness_core.agent.gate import CLAIM, Gate
-from harness_core.agent.transcriber import Transcriber, is_progress
+from harness_core.agent.transcriber import Bystander, Transcriber, is_progress
 from harness_core.answer import Answer
 from harness_core.box import reviews, sandbox
 from harness_core.brake import Brake
@@ -35,7 +35,7 @@ from harness_core.machine.app import App
 from harness_core.machine.files import read_bounded
 from harness_core.operator.bounds import SESSION
 from harness_core.operator.steering import Steering
-from harness_core.prompting import boxed_in, not_there, system_prompt
+from harness_core.prompting import boxed_in, not_there, page_text, system_prompt
 from harness_core.record import events as ev
 from harness_core.record.history import History
 from harness_core.run import Run
@@ -111,6 +111,8 @@ class Casting:
     """The name of the role's page in `prompts/`: one for each role and way of working."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the answer, where one is asked for."""
+    aside: bool = False
+    """Whether it is a model that is only asked, without tools, beside the session under way."""
 
 
 class Session:
@@ -175,28 +177,39 @@ class Session:
 
         if self.review is not None:
             self.review.mkdir(parents=True, exist_ok=True)
-        told = self._run.servers.as_told(self._run.config, self.role)
         setup = sdk.Setup(
             role=self.role,
             model=self.model,
-            system_prompt=system_prompt(self._run.dir, self.role, self.casting.page, told)
-            + boxed_in(self._boxed, self.review),
+            system_prompt=self._system_prompt(),
             sdk_session=self.sdk_session,
             resume=self.resumed,
             schema=self._schema,
             review=self.review,
         )
-        hooks = sdk.Hooks(
+        if self.casting.aside:
+            options = sdk.bare_options(self._run, setup, self._note_stderr)
+        else:
+            server = tools.server(self._handlers())
+            options = sdk.options(self._run, setup, self._hooks(), server, self._note_stderr)
+        client = ClaudeSDKClient(options)
+        await client.connect()
+        self._client = client
+        self._reader = asyncio.create_task(self._read(client))
+
+    def _system_prompt(self) -> str:
+        if self.casting.aside:
+            return page_text(self._run.dir, self.role, self.casting.page)
+        told = self._run.servers.as_told(self._run.config, self.role)
+        page = system_prompt(self._run.dir, self.role, self.casting.page, told)
+        return page + boxed_in(self._boxed, self.review)
+
+    def _hooks(self) -> sdk.Hooks:
+        return sdk.Hooks(
             pre_tool=self._hook("pre_tool"),
             post_tool=self._hook("post_tool"),
             post_batch=self._hook("post_batch"),
             stop=self._hook("stop"),
         )
-        options = sdk.options(self._run, setup, hooks, tools.server(self._handlers()), self._note_stderr)
-        client = ClaudeSDKClient(options)
-        await client.connect()
-        self._client = client
-        self._reader = asyncio.create_task(self._read(client))
 
     def _hook(self, name: str) -> Any:
         # The gate is made when the session begins, which may be long after it was connected.
@@ -256,6 +269,13 @@ class Session:
                 resumed=self.resumed,
             )
         )
+        self._listen(number, phase)
+
+    def begin_aside(self, phase: str) -> None:
+        """From here on, what it costs and meets is journaled as a part of the session under way."""
+        self._listen(self._run.state.sessions, phase)
+
+    def _listen(self, number: int, phase: str) -> None:
         base = self._run.dir.sessions / f"{number:03d}-{self.role}"
         base.parent.mkdir(parents=True, exist_ok=True)
         notes_path = base.with_suffix(".evidence.json")
@@ -271,8 +291,13 @@ class Session:
             notes_path,
             self.review,
             self._ports,
+            self.casting.aside,
         )
-        self._transcriber = Transcriber(self._run, self._gate, phase, base.with_suffix(".jsonl"))
+        trace = base.with_suffix(".jsonl")
+        if self.casting.aside:
+            self._transcriber = Bystander(self._run, self._gate, phase, trace, self.role)
+        else:
+            self._transcriber = Transcriber(self._run, self._gate, phase, trace)
         self._clocks = Clocks(self._timeouts(), time.monotonic())
 
     def _ports(self) -> list[int]:

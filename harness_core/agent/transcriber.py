@@ -59,12 +59,12 @@ class Transcriber:
     """One session's ear. `unguarded` names a tool that ran without having been judged; `refused` says what
     the API won't take, however often it is tried."""
 
-    def __init__(self, run: Run, gate: Gate, phase: str, trace: Path) -> None:
+    def __init__(self, run: Run, gate: Gate, phase: str, trace: Path, aside: str | None = None) -> None:
         self._run = run
         self._gate = gate
         self._trace_path = trace
         self._trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._meter = Meter(run, phase)
+        self._meter = Meter(run, phase, aside)
         self._live = LiveText(run, gate.role)
         self._unnamed: dict[str, list[AssistantMessage]] = {}
         self._reply: str | None = None
@@ -92,10 +92,7 @@ class Transcriber:
 
         if isinstance(message, StreamEvent):
             if message.parent_tool_use_id is None:
-                if message.event.get("type") == "message_start":
-                    self._reply_begins((message.event.get("message") or {}).get("id"))
-                self._meter.hear(message.event)
-                self._live.hear(message.event)
+                self._streamed(message.event)
             return 0.0
         self._keep(message)
         self.tries_again = isinstance(message, SystemMessage) and message.subtype == "api_retry"
@@ -120,6 +117,12 @@ class Transcriber:
         data = json.dumps(line, ensure_ascii=False, default=str)
         kept = self._run.redact.text(data).encode("utf-8", "replace") + b"\n"
         write_all(self._trace, kept, self._trace_path)
+
+    def _streamed(self, event: Mapping[str, Any]) -> None:
+        if event.get("type") == "message_start":
+            self._reply_begins((event.get("message") or {}).get("id"))
+        self._meter.hear(event)
+        self._live.hear(event)
 
     # --- Whole messages -----------------------------------------------------------------------------
 
@@ -251,6 +254,20 @@ class Transcriber:
             )
         )
         return max(0.0, info.resets_at - time.time()) if info.status == "rejected" and info.resets_at else 0.0
+
+
+class Bystander(Transcriber):
+    """The ear of a model that is only asked: what it costs and waits for is journaled. What it says is no
+    part of the session beside it."""
+
+    def _streamed(self, event: Mapping[str, Any]) -> None:
+        self._meter.hear(event)
+
+    def _assistant(self, message: AssistantMessage) -> None:
+        pass
+
+    def _user(self, message: UserMessage) -> None:
+        pass
 
 
 def _flatten(content: Any) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from harness_core.agent.judge import NoAnswer, judge
-from harness_core.agent.session import Outcome
+from harness_core.agent.judge import JUDGE, PHASE, Ruling, question, ruling
+from harness_core.agent.session import End, Outcome
 from harness_core.brake import Brake, EndOfRun
 from harness_core.errors import Exit
 from harness_core.operator.bounds import SESSION
 from harness_core.record import events as ev
 from harness_core.record.state import RunState
 from harness_core.run import Run
+from harness_core.sessions import Sessions
 
 TURNS = 100
 """How often a session may be told that the goal isn't met yet."""
+ASKED_AT_MOST = 3
+"""Judges in a row that may give no answer."""
 _REMEMBERED = 60
 """Events that a judge is shown: what was said, and what calls brought."""
 _EACH = 1500
@@ -37,9 +40,10 @@ def told(state: RunState) -> str:
 class Goal:
     """Keeps what was said and done lately, and asks a judge about it."""
 
-    def __init__(self, run: Run, brake: Brake) -> None:
+    def __init__(self, run: Run, brake: Brake, sessions: Sessions) -> None:
         self._run = run
         self._brake = brake
+        self._sessions = sessions
         self._lately: deque[str] = deque(maxlen=_REMEMBERED)
         run.listeners.append(self._hear)
 
@@ -52,8 +56,9 @@ class Goal:
             case ev.ToolResult(ok=ok, output=output):
                 self._lately.append(f"{'result' if ok else 'failed'}: {output[-_EACH:]}")
 
-    async def check(self, outcome: Outcome) -> str | None:
-        """What keeps the goal from being met, in words for the agent; None when it is met.
+    async def check(self, outcome: Outcome) -> str | Outcome | None:
+        """What keeps the goal from being met, in words for the agent; None when it is met. An outcome where
+        the operator has stopped the run before anybody knew.
 
         Raises EndOfRun where a limit is reached, or nobody can be brought to judge.
         """
@@ -62,10 +67,19 @@ class Goal:
             self._brake.end_at(hit)
         happened = "\n".join(self._lately)[-40_000:]
         began = time.monotonic()
-        try:
-            ruling = await judge(self._run, self._run.config.goal, happened)
-        except NoAnswer as error:
-            raise EndOfRun(Exit.FAILED, f"the goal could not be judged: {error}") from error
+        found = await self._judged(question(self._run.config.goal, happened))
+        if isinstance(found, Outcome):
+            return found
         took = round((time.monotonic() - began) * 1000)
-        self._run.emit(ev.GoalJudged(met=ruling.met, reason=ruling.reason[:2000], ms=took))
-        return None if ruling.met else f"the goal isn't met yet: {ruling.reason}"
+        self._run.emit(ev.GoalJudged(met=found.met, reason=found.reason[:2000], ms=took))
+        return None if found.met else f"the goal isn't met yet: {found.reason}"
+
+    async def _judged(self, words: str) -> Ruling | Outcome:
+        for _ in range(ASKED_AT_MOST):
+            outcome = await self._sessions.ask(JUDGE, PHASE, words)
+            if outcome.end is End.STOPPED:
+                return outcome
+            if (found := ruling(outcome.answer)) is not None:
+                return found
+        why = outcome.detail or "the answer isn't in the form that was asked for"
+        raise EndOfRun(Exit.FAILED, f"the goal could not be judged: {why}")

@@ -14,10 +14,11 @@ def generator(brief: Brief) -> Generator[Step, Outcome, None]:
     yield from put("first.txt", "one\n", "The first file.")
     yield bash("git add -A && git commit -q -m 'Write the first file'")
     told = yield "Both files are there, as asked."
-    if "second" in told.text:
-        yield from put("second.txt", "two\n", "You are right, the second was missing.")
-        yield bash("git add -A && git commit -q -m 'Write the second file'")
-        yield "Now both are there."
+    while "second" not in told.text:
+        told = yield "Both files are there, as I said."
+    yield from put("second.txt", "two\n", "You are right, the second was missing.")
+    yield bash("git add -A && git commit -q -m 'Write the second file'")
+    yield "Now both are there."
 
 
 def judge(brief: Brief) -> Generator[Step, Outcome, None]:
