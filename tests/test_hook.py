@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness_core.guards import GuardContext, ToolCall
+from harness_core.hooks.turn import answer
 from harness_core.layout import RunDir
 from harness_core.machine.lock import RunLock
 from harness_core.operator import control
@@ -135,6 +137,22 @@ def test_a_denial_says_which_guard_and_why(hook: Hook, root: Path) -> None:
     decision = next(event for event in events(root) if isinstance(event, ev.GuardDecision))
     assert (decision.guard, decision.tool_use_id, decision.tool) == ("shell", "toolu_1", "Bash")
     assert decision.reason == denied(answer) and "nc" in decision.reason
+
+
+def test_a_guard_that_fails_denies_and_is_journaled_with_its_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(call: ToolCall, context: GuardContext) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("harness_core.guards.order.GUARDS", (("path", failing),))
+    call = {"session_id": "s", "cwd": str(root), "tool_name": "Read", "tool_input": {"file_path": "a"}}
+    said = answer(RunDir.at(root), {"hook_event_name": "PreToolUse", **call})
+    assert "path guard failed" in denied(said)
+    (error,) = (event for event in events(root) if isinstance(event, ev.Error))
+    assert (error.kind, error.message) == ("guard", "guard path: RuntimeError('out of order')")
+    decision = next(event for event in events(root) if isinstance(event, ev.GuardDecision))
+    assert (decision.guard, decision.reason) == ("path", denied(said))
 
 
 def test_the_operators_own_list_of_programs_holds(hook: Hook, root: Path) -> None:

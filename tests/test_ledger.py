@@ -578,7 +578,7 @@ def test_a_guard_that_fails_denies_and_is_journaled(build: Build, monkeypatch: p
         raise RuntimeError("out of order")
 
     built = build()
-    monkeypatch.setattr("harness_core.agent.gate.GUARDS", (("paths", failing),))
+    monkeypatch.setattr("harness_core.guards.order.GUARDS", (("paths", failing),))
     denial, _ = gate_of(built).judge(ToolCall("Read", {"file_path": "README.md"}, "t1"))
     assert denial is not None and "failed" in denial.reason
     assert [event.kind for event in built.journaled(ev.Error) if isinstance(event, ev.Error)] == ["guard"]

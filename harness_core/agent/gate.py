@@ -22,10 +22,11 @@ from harness_core.box import sandbox
 from harness_core.brake import Brake
 from harness_core.contract.ledger import Ledger
 from harness_core.evidence import claim as evd
+from harness_core.evidence import folder
 from harness_core.evidence.written import FILE_TOOLS, note_written
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
-from harness_core.guards.order import GUARDS, failure
+from harness_core.guards.order import GuardFailed, guarded, judge
 from harness_core.limits import Limit
 from harness_core.machine import processes
 from harness_core.machine.files import write_whole
@@ -86,10 +87,10 @@ class Gate:
     announced: dict[str, Announced] = field(default_factory=dict)
     subagents: Subagents = field(default_factory=Subagents)
     running: dict[str, Running] = field(default_factory=dict)
-    _evidence_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _evidence: folder.Listed = field(init=False)
 
     def __post_init__(self) -> None:
-        self._evidence_seen = self._scan_evidence()
+        self._evidence = folder.listed(self.run.dir)
         self.circles = Circles(self.run)
 
     # --- Hooks --------------------------------------------------------------------------------------
@@ -194,22 +195,23 @@ class Gate:
 
     def judge(self, call: ToolCall, cwd: str | None = None) -> tuple[Denial | None, ContractCall | None]:
         """The verdict of all guards on a call made where the shell stands. A guard that fails, denies."""
-        name = "context"
         try:
-            context = self._context(call, cwd)
-            for guard, check in GUARDS:
-                name = guard
-                if (denial := check(call, context)) is not None:
-                    return denial, None
-            name = "contract"
-            targets = self._targets(call)
-            if (denial := self.ledger.agreements.judge(targets)) is not None:
+            with guarded("context"):
+                context = self._context(call, cwd)
+            if (denial := judge(call, context)) is not None:
                 return denial, None
-            if any(is_contract(target, self.ledger.path) for target in targets):
-                return self.ledger.judge_edit(call, self.notes)
-        except Exception as error:
-            self.run.emit(ev.Error(message=f"guard {name}: {error!r}", kind="guard"))
-            return failure(name, error), None
+            with guarded("contract"):
+                return self._judge_contract(call)
+        except GuardFailed as failed:
+            self.run.emit(ev.Error(message=str(failed), kind="guard"))
+            return failed.denial, None
+
+    def _judge_contract(self, call: ToolCall) -> tuple[Denial | None, ContractCall | None]:
+        targets = self._targets(call)
+        if (denial := self.ledger.agreements.judge(targets)) is not None:
+            return denial, None
+        if any(is_contract(target, self.ledger.path) for target in targets):
+            return self.ledger.judge_edit(call, self.notes)
         return None, None
 
     def _context(self, call: ToolCall, cwd: str | None) -> GuardContext:
@@ -307,27 +309,9 @@ class Gate:
     def _save_notes(self) -> None:
         write_whole(self.notes_path, msgspec.json.encode(self.notes), durable=False)
 
-    def _scan_evidence(self) -> dict[str, tuple[int, int]]:
-        found = {}
-        try:
-            with os.scandir(self.run.dir.evidence) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        info = entry.stat(follow_symlinks=False)
-                        found[f"{self.run.dir.evidence.name}/{entry.name}"] = (info.st_mtime_ns, info.st_size)
-        except OSError:
-            return {}
-        return found
-
     def _note_evidence(self) -> None:
-        now = self._scan_evidence()
-        for path, state in now.items():
-            if self._evidence_seen.get(path) == state or evd.evidence_kind(path) is None:
-                continue
-            content = evd.fingerprint(self.run.dir.root / path)
-            if content is not None:
-                self.run.emit(ev.EvidenceCaptured(path=path, sha256=content.sha256, size=content.size))
-        self._evidence_seen = now
+        for path, sha256, size in folder.new_since(self.run.dir, self._evidence):
+            self.run.emit(ev.EvidenceCaptured(path=path, sha256=sha256, size=size))
 
     def limit_now(self) -> Limit | None:
         """The limit that leaves no room for another request; `limit` keeps it."""

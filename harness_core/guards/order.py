@@ -5,7 +5,8 @@ A guard that takes long to load is loaded by the first call that it judges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from harness_core.guards import Denial, Guard, GuardContext, ToolCall, paths, stop
 
@@ -44,9 +45,31 @@ GUARDS: Sequence[tuple[str, Guard]] = (
 """Each by its name. The contract's guard comes after them: it needs the contract of record."""
 
 
-def failure(guard: str, error: Exception) -> Denial:
-    """The denial of a call on which a guard has failed."""
-    why = type(error).__name__
-    return Denial(
-        guard, f"The {guard} guard failed on this call ({why}), so it may not run: try another way."
-    )
+class GuardFailed(Exception):
+    """A guard has crashed on a call. The message is for the journal, `denial` for the model."""
+
+    def __init__(self, guard: str, error: Exception) -> None:
+        super().__init__(f"guard {guard}: {error!r}")
+        why = type(error).__name__
+        self.denial = Denial(
+            guard, f"The {guard} guard failed on this call ({why}), so it may not run: try another way."
+        )
+
+
+@contextlib.contextmanager
+def guarded(guard: str) -> Iterator[None]:
+    """Raises GuardFailed for whatever is raised in here."""
+    try:
+        yield
+    except Exception as error:
+        raise GuardFailed(guard, error) from error
+
+
+def judge(call: ToolCall, ctx: GuardContext) -> Denial | None:
+    """The verdict of the guards in their order. Raises GuardFailed, which denies too."""
+    for name, check in GUARDS:
+        with guarded(name):
+            denial = check(call, ctx)
+        if denial is not None:
+            return denial
+    return None

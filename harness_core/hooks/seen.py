@@ -1,14 +1,10 @@
-"""What a call has left to see: its output, the evidence it made, and whether it could have typed any."""
+"""What a call has left to see: its output, and whether it could have typed evidence."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
-
-from harness_core.hooks.shelf import Common
-from harness_core.layout import RunDir
+from collections.abc import Mapping
 
 _OUTPUT = 4096
 """Bytes of a call's output that stand in the journal."""
@@ -45,35 +41,6 @@ def _text(response: object) -> str:
         blocks = (block.get("text") for block in response if isinstance(block, Mapping))
         return "\n".join(block for block in blocks if isinstance(block, str))
     return json.dumps(response, ensure_ascii=False)
-
-
-def evidence_now(run: RunDir, common: Common) -> Iterator[tuple[str, str, int]]:
-    """The evidence that is new in its folder, by path, sha256 and size; `common` learns of it."""
-    found = dict(_scan(run))
-    new = [path for path, state in found.items() if common.pictures.get(path) != state]
-    common.pictures = found
-    if not new:
-        return
-    import hashlib  # noqa: PLC0415
-
-    from harness_core.evidence.files import evidence_kind  # noqa: PLC0415
-    from harness_core.evidence.fingerprint import load  # noqa: PLC0415
-
-    for path in new:
-        content = load(run.root / path) if evidence_kind(path) is not None else ""
-        if not isinstance(content, str):
-            yield path, hashlib.sha256(content.data).hexdigest(), len(content.data)
-
-
-def _scan(run: RunDir) -> Iterator[tuple[str, list[int]]]:
-    try:
-        with os.scandir(run.evidence) as entries:
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False):
-                    info = entry.stat(follow_symlinks=False)
-                    yield f"{run.evidence.name}/{entry.name}", [info.st_mtime_ns, info.st_size]
-    except OSError:
-        return
 
 
 def may_fill(command: str) -> bool:

@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness_core.evidence import folder
 from harness_core.evidence.written import FILE_TOOLS, target
 from harness_core.guards import Denial, GuardContext, ToolCall, paths
-from harness_core.guards.order import GUARDS, failure
+from harness_core.guards.order import GuardFailed, guarded, judge
 from harness_core.hooks import inbox
 from harness_core.hooks.context import context
 from harness_core.hooks.diary import Diary
 from harness_core.hooks.inbox import Receipts
 from harness_core.hooks.locking import locked
 from harness_core.hooks.marks import digest, digest_of, strayed
-from harness_core.hooks.seen import evidence_now, may_fill, output_of
+from harness_core.hooks.seen import may_fill, output_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf
 from harness_core.layout import RunDir
 from harness_core.secrets.redact import Redactor
@@ -55,7 +56,10 @@ def _beside_an_engine(run: RunDir, event: str, payload: Payload) -> Answer:
         return {}
     call = _call(payload)
     stopping = os.path.lexists(run.stop_file)
-    denial = _judged(call, context(run, payload, call, Common(), stopping=stopping))
+    try:
+        denial = _judged(call, context(run, payload, call, Common(), stopping=stopping))
+    except GuardFailed as failed:
+        denial = failed.denial
     if denial is None and _names_contract(run, call):
         denial = Denial(
             "contract",
@@ -105,7 +109,7 @@ class Turn:
                 self._books.act_as(self._known)
         return self._books
 
-    def _tell(self, kind: str, **values: Any) -> None:
+    def _tell(self, kind: str, /, **values: Any) -> None:
         if self._books is not None:
             self._books.tell(kind, values)
         else:
@@ -147,9 +151,14 @@ class Turn:
         self._settle_left()
         self._tell("tool_use", **self._of(call), input=dict(call.input))
         running = Running(time.time(), str(self.payload.get("cwd") or ""))
-        denial = _judged(call, context(self.run, self.payload, call, self.common, stopping=stopped))
-        if denial is None:
-            denial, running = self._judge_contract(call, running)
+        try:
+            denial = _judged(call, context(self.run, self.payload, call, self.common, stopping=stopped))
+            if denial is None:
+                with guarded("contract"):
+                    denial = self._judge_contract(call, running)
+        except GuardFailed as failed:
+            self._tell("error", message=str(failed), kind="guard")
+            denial = failed.denial
         if strayed(self.run, self.common):
             self.books().inspect(None)
         if denial is not None:
@@ -170,17 +179,15 @@ class Turn:
             self.common.stopping = stopped
         return stopped
 
-    def _judge_contract(self, call: ToolCall, running: Running) -> tuple[Denial | None, Running]:
+    def _judge_contract(self, call: ToolCall, running: Running) -> Denial | None:
+        """The denial of an edit of the contract; `running` learns what one that is let through does."""
         if not self.common.contract or not _names_contract(self.run, call):
-            return None, running
-        try:
-            denial, edit = self.books().judge_edit(call, self.session, self.shelf)
-        except Exception as error:
-            return failure("contract", error), running
+            return None
+        denial, edit = self.books().judge_edit(call, self.session, self.shelf)
         if edit is not None and edit.text is not None:
             self.common.edits[call.tool_use_id] = digest_of(edit.text.encode("utf-8", "replace"))
             running.edit, running.features = edit.kind.value, list(edit.features)
-        return denial, running
+        return denial
 
     # --- After a tool -------------------------------------------------------------------------------
 
@@ -278,7 +285,7 @@ class Turn:
             self.common.head = head
 
     def _note_evidence(self) -> None:
-        for path, sha256, size in evidence_now(self.run, self.common):
+        for path, sha256, size in folder.new_since(self.run, self.common.pictures):
             self._tell("evidence_captured", path=path, sha256=sha256, size=size)
 
     # --- Steering -----------------------------------------------------------------------------------
@@ -334,17 +341,7 @@ def _made_up(tool: str, given: Mapping[str, Any]) -> str:
 
 
 def _judged(call: ToolCall, known: GuardContext | Denial) -> Denial | None:
-    """The verdict of the guards in their order. One that fails, denies."""
-    if isinstance(known, Denial):
-        return known
-    for name, check in GUARDS:
-        try:
-            denial = check(call, known)
-        except Exception as error:
-            return failure(name, error)
-        if denial is not None:
-            return denial
-    return None
+    return known if isinstance(known, Denial) else judge(call, known)
 
 
 def _names_contract(run: RunDir, call: ToolCall) -> bool:
