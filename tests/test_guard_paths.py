@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness_core.guards import GuardContext, ToolCall, paths, stop
 from harness_core.guards.paths import Unresolvable, canonical, resolve
+from harness_core.guards.tools import target
 from harness_core.layout import CONTRACT_NAMES
 
 
@@ -180,6 +181,9 @@ def test_credentials_and_the_harness_are_closed_to_reading(text: str, root: Path
         ("mcp__filesystem__edit_file", {"path": "feature_list.json", "edits": []}, False),
         ("mcp__filesystem__move_file", {"source": "src/a.js", "destination": "STEER.md"}, False),
         ("mcp__filesystem__move_file", {"source": "feature_list.json", "destination": "x.json"}, False),
+        ("mcp__filesystem__find_and_truncate", {"path": "feature_list.json"}, False),
+        ("mcp__filesystem__getAndOverwrite", {"path": "feature_list.json"}, False),
+        ("mcp__filesystem__get_file_info", {"path": "feature_list.json"}, True),
         ("mcp__other__searchAndReplace", {"filePath": ".git/config"}, False),
         ("mcp__other__do", {"options": {"output_file": "/etc/x"}}, False),
         ("mcp__other__do", {"uri": "file:///etc/x"}, False),
@@ -238,3 +242,9 @@ def test_no_spelling_of_a_closed_name_is_written(data: st.DataObject, name: str,
 @given(name=st.text(min_size=1, max_size=30))
 def test_canonical_names_settle(name: str) -> None:
     assert canonical(canonical(name)) == canonical(name)
+
+
+def test_what_a_tool_writes_is_said_by_the_input_that_it_goes_by() -> None:
+    both = {"file_path": "a.py", "notebook_path": "b.ipynb"}
+    assert (target("Write", both), target("NotebookEdit", both)) == ("a.py", "b.ipynb")
+    assert target("Edit", {"notebook_path": "b.ipynb"}) == target("Edit", {"file_path": 1}) == ""

@@ -10,8 +10,7 @@ from typing import Any
 
 from harness_core import loops
 from harness_core.evidence import claim as evd
-from harness_core.evidence.written import FILE_TOOLS, target
-from harness_core.guards import ToolCall
+from harness_core.guards.tools import WRITERS, target
 from harness_core.record import events as ev
 from harness_core.run import Run
 
@@ -54,8 +53,8 @@ class Circles:
             tree = await asyncio.to_thread(self.run.git.fingerprint)
             done = dataclasses.replace(done, tree=tree)
         circle = held.take(done)
-        if circle is None and tool in FILE_TOOLS:
-            path = evd.relative_to(self.run.dir.root, target(ToolCall(tool, arguments)))
+        if circle is None and tool in WRITERS:
+            path = evd.relative_to(self.run.dir.root, target(tool, arguments))
             content = evd.fingerprint(self.run.dir.root / path) if path is not None else None
             if path is not None and content is not None:
                 return held.take_content(path, content.sha256)

@@ -23,10 +23,11 @@ from harness_core.brake import Brake
 from harness_core.contract.ledger import Ledger
 from harness_core.evidence import claim as evd
 from harness_core.evidence import folder
-from harness_core.evidence.written import FILE_TOOLS, note_written
+from harness_core.evidence.written import note_written
 from harness_core.guards import Denial, GuardContext, Process, ToolCall, paths
 from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.order import GuardFailed, guarded, judge
+from harness_core.guards.tools import WRITERS, target
 from harness_core.limits import Limit
 from harness_core.machine import processes
 from harness_core.machine.files import write_whole
@@ -207,10 +208,12 @@ class Gate:
             return failed.denial, None
 
     def _judge_contract(self, call: ToolCall) -> tuple[Denial | None, ContractCall | None]:
-        targets = self._targets(call)
-        if (denial := self.ledger.agreements.judge(targets)) is not None:
+        if call.tool not in WRITERS:
+            return None, None
+        path = paths.resolve(self.run.dir.root, target(call.tool, call.input))
+        if (denial := self.ledger.agreements.judge(path)) is not None:
             return denial, None
-        if any(is_contract(target, self.ledger.path) for target in targets):
+        if is_contract(path, self.ledger.path):
             return self.ledger.judge_edit(call, self.notes)
         return None, None
 
@@ -254,12 +257,6 @@ class Gate:
             if item.call.tool == CLAIM and str(item.call.input.get("feature")) == feature:
                 return tool_use_id
         return ""
-
-    def _targets(self, call: ToolCall) -> list[Path]:
-        """The files that a file tool would write."""
-        if call.tool not in FILE_TOOLS:
-            return []
-        return [paths.resolve(self.run.dir.root, text) for text in paths.path_values(call.input)]
 
     # --- Taking note --------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness_core.agent.mcp_servers import BROWSER
 from harness_core.box import sandbox
+from harness_core.guards.tools import WRITERS
 from harness_core.machine import processes
 from harness_core.machine.gitfiles import durable
 from harness_core.run import Run
@@ -41,7 +42,7 @@ ROLE_TOOLS = {"evaluator": READER_TOOLS, "planner": (*READER_TOOLS, "Write", "Ed
 """The built-in tools of roles that don't build."""
 TOKENS = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 """The kinds of tokens in a result's account of what each model used."""
-FILE_CALLS = "Read|Write|Edit|MultiEdit|NotebookEdit"
+FILE_CALLS = "|".join(("Read", *WRITERS))
 """The calls whose own outcome the gate has to see. For all others PostToolBatch is soon enough, and each hook
 is a round trip to the CLI that the agent waits for."""
 _WRAPPER = """#!/bin/sh

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 
 from harness_core.contract.files import Mark, mark_of, put
@@ -32,17 +31,16 @@ class Agreements:
         put(path, data)
         return sha256
 
-    def judge(self, targets: Iterable[Path]) -> Denial | None:
-        """Deny a call that would write one of these files."""
-        agreed = [self._run.dir.root / path for path in self._run.state.agreements]
-        for target in targets:
-            if any(is_contract(target, path) for path in agreed):
-                return Denial(
-                    NAME,
-                    f"{target.name} is agreed on and frozen: build what it says. What no longer fits, "
-                    f"put into {self._run.dir.notes.name}; the next sprint's contract can take it up.",
-                )
-        return None
+    def judge(self, target: Path) -> Denial | None:
+        """Deny a call that would write this file, if it is one that was agreed on."""
+        agreed = (self._run.dir.root / path for path in self._run.state.agreements)
+        if not any(is_contract(target, path) for path in agreed):
+            return None
+        return Denial(
+            NAME,
+            f"{target.name} is agreed on and frozen: build what it says. What no longer fits, "
+            f"put into {self._run.dir.notes.name}; the next sprint's contract can take it up.",
+        )
 
     def inspect(self, tool_use_id: str | None) -> None:
         """Put back each file that strayed from what was agreed, and journal that it had."""

@@ -26,7 +26,7 @@ from harness_core.evidence.keep import keep
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
 from harness_core.guards.contract import check as check_call
-from harness_core.guards.paths import path_values
+from harness_core.guards.tools import path_values
 from harness_core.machine.files import read_bounded, write_whole
 from harness_core.operator import control
 from harness_core.record import events as ev

@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness_core.guards import ToolCall
+from harness_core.guards.tools import WRITERS, target
 
 if TYPE_CHECKING:
     from harness_core.evidence.claim import SessionEvidence
-
-FILE_TOOLS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
-
-
-def target(call: ToolCall) -> str:
-    """The file that a call of one of FILE_TOOLS writes."""
-    return str(call.input.get("file_path") or call.input.get("notebook_path") or "")
 
 
 def note_written(call: ToolCall, root: Path, cwd: Path | None, notes: SessionEvidence) -> bool:
@@ -27,8 +21,8 @@ def note_written(call: ToolCall, root: Path, cwd: Path | None, notes: SessionEvi
     from harness_core.evidence import claim as evd  # noqa: PLC0415
     from harness_core.guards.shell_typed import Origin, unproven  # noqa: PLC0415
 
-    if call.tool in FILE_TOOLS:
-        written = {target(call): Origin.TYPED}
+    if call.tool in WRITERS:
+        written = {target(call.tool, call.input): Origin.TYPED}
     elif call.tool == "Bash":
         command = str(call.input.get("command", ""))
         written = unproven(command, root, lambda path: evd.is_made(root, path, notes), cwd or root)

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness_core.guards import Denial, GuardContext, ToolCall, paths
+from harness_core.guards.tools import bare, is_served
 from harness_core.layout import EVIDENCE_DIR
 
 GUARD = "browser"
@@ -24,7 +25,7 @@ _EMPTY = "about:blank"
 
 def is_browsers(tool: str) -> bool:
     """Whether this is a tool of Playwright's server."""
-    return tool.startswith(paths.MCP_PREFIX) and tool.rpartition("__")[2].startswith("browser_")
+    return is_served(tool) and bare(tool).startswith("browser_")
 
 
 def check(call: ToolCall, ctx: GuardContext) -> Denial | None:
@@ -36,7 +37,7 @@ def check(call: ToolCall, ctx: GuardContext) -> Denial | None:
 
 
 def _code_problem(call: ToolCall) -> str | None:
-    if _RUNS_CODE.match(call.tool.rpartition("__")[2]):
+    if _RUNS_CODE.match(bare(call.tool)):
         return (
             "This tool runs code outside of the page, which no guard sees. Use the page with the other "
             "browser tools; browser_evaluate runs code inside of it."

@@ -1,5 +1,7 @@
 """The contract guard: what a call of a file tool would make of the agents' contract file.
 
+Other tools never get here: of those of MCP servers none may write the contract at all.
+
 `check` simulates the call on the file's text and compares the outcome with the contract of record. Text never
 changes; one feature at a time may be claimed, which the caller checks for evidence; stepping back is free. A
 call that can't be simulated is denied.
@@ -8,7 +10,6 @@ call that can't be simulated is denied.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -20,24 +21,6 @@ from harness_core.errors import ContractError
 from harness_core.guards import Denial, ToolCall
 
 NAME = "contract"
-
-CONTENT_KEYS = ("content", "contents", "file_text", "text")
-OLD_KEYS = ("old_string", "oldText", "old_text", "old_str")
-NEW_KEYS = ("new_string", "newText", "new_text", "new_str")
-PATH_KEYS = ("file_path", "path", "filePath", "filepath", "notebook_path", "file", "filename", "uri")
-
-_READING_TOOLS = frozenset({"Read", "Grep", "Glob", "LS", "NotebookRead"})
-_READING_MCP = re.compile(
-    r"(read|get|list|search|stat|view|head|tail|grep|find|directory_tree|diff|tree)(_|$)"
-)
-_CHANGING_WORD = re.compile(
-    r"write|edit|replace|update|set(_|$)|delete|remove|move|rename|create|apply|append|patch|insert|save|put|truncate"
-    r"|copy|overwrite|modify"
-)
-_WRITING_MCP = re.compile(r"(write|create|save|overwrite|replace|put|set|update)(_|$)")
-_EDITING_MCP = re.compile(r"(edit|str_replace|replace|update|modify|multi_?edit)(_|$)")
-_JS_PATTERNS = re.compile(r"\$[$&`']")
-"""What a replacement text means to JavaScript's `replace`, by which MCP servers edit."""
 
 
 class Kind(StrEnum):
@@ -54,7 +37,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ContractCall:
     """The verdict on one call. `features` are the ids stepped back, or the one claimed; `text` is what the
-    file holds after the call, None for a call that is denied or only reads."""
+    file holds after the call, None for a call that is denied."""
 
     kind: Kind
     reason: str = ""
@@ -90,8 +73,6 @@ def check(
     `record` and `passing` are the contract of record and the ids whose `passes` is true in it; `current_text`
     is what the file holds now, None if it isn't there.
     """
-    if _only_reads(call.tool):
-        return ContractCall(Kind.UNCHANGED)
     try:
         text = _simulate(call, current_text)
     except _CannotTell as error:
@@ -129,32 +110,15 @@ class _CannotTell(Exception):
     """What the call makes of the file can't be told; the message says why."""
 
 
-def _only_reads(tool: str) -> bool:
-    if not tool.startswith("mcp__"):
-        return tool in _READING_TOOLS
-    name = tool.rpartition("__")[2].lower()
-    return bool(_READING_MCP.match(name)) and not _CHANGING_WORD.search(name)
-
-
 def _simulate(call: ToolCall, current: str | None) -> str:
     """The file's text after the call, with `\\n` as line end. Raises _CannotTell."""
     given = call.input
     if call.tool == "Write":
         _only(given, {"file_path", "content"})
-        return _content(given, ("content",))
+        return _text(given, "content", "the call needs its content, as text")
     if call.tool in {"Edit", "MultiEdit"}:
         _only(given, {"file_path", "old_string", "new_string", "replace_all", "edits"})
-        return _edited(_present(current), _edits(given), javascript=False)
-    name = call.tool.rpartition("__")[2].lower() if call.tool.startswith("mcp__") else ""
-    has_content = any(key in given for key in CONTENT_KEYS)
-    if _WRITING_MCP.match(name) and has_content:
-        _only(given, {*PATH_KEYS, *CONTENT_KEYS})
-        return _content(given, CONTENT_KEYS)
-    if _EDITING_MCP.match(name) and not has_content:
-        if given.get("dryRun") is True:
-            return _present(current)
-        _only(given, {*PATH_KEYS, *OLD_KEYS, *NEW_KEYS, "replace_all", "edits", "dryRun"})
-        return _edited(_present(current), _edits(given), javascript=True)
+        return _edited(_present(current), _edits(given))
     raise _CannotTell(f"what {call.tool} would do to it can't be told; use Edit for one value of `passes`")
 
 
@@ -170,13 +134,6 @@ def _present(current: str | None) -> str:
     return _unix(current)
 
 
-def _content(given: Mapping[str, object], keys: tuple[str, ...]) -> str:
-    values = [given[key] for key in keys if key in given]
-    if len(values) != 1 or not isinstance(values[0], str):
-        raise _CannotTell("the call needs its content, once and as text")
-    return _unix(values[0])
-
-
 @dataclass(frozen=True, slots=True)
 class _Edit:
     old: str
@@ -188,7 +145,7 @@ def _edits(given: Mapping[str, object]) -> list[_Edit]:
     rows = given.get("edits")
     if rows is None:
         return [_edit(given)]
-    if not isinstance(rows, list) or not rows or any(key in given for key in (*OLD_KEYS, *NEW_KEYS)):
+    if not isinstance(rows, list) or not rows or "old_string" in given or "new_string" in given:
         raise _CannotTell("`edits` isn't a list of edits")
     return [_edit(row) for row in rows]
 
@@ -199,17 +156,18 @@ def _edit(row: object) -> _Edit:
     everywhere = row.get("replace_all", False)
     if not isinstance(everywhere, bool):
         raise _CannotTell("`replace_all` is neither true nor false")
-    return _Edit(_one_text(row, OLD_KEYS), _one_text(row, NEW_KEYS), everywhere)
+    needed = "an edit needs its old and its new text"
+    return _Edit(_text(row, "old_string", needed), _text(row, "new_string", needed), everywhere)
 
 
-def _one_text(row: Mapping[str, object], keys: tuple[str, ...]) -> str:
-    values = [row[key] for key in keys if key in row]
-    if len(values) != 1 or not isinstance(values[0], str):
-        raise _CannotTell("an edit needs its old and its new text, each once")
-    return _unix(values[0])
+def _text(row: Mapping[str, object], key: str, needed: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise _CannotTell(needed)
+    return _unix(value)
 
 
-def _edited(text: str, edits: list[_Edit], *, javascript: bool) -> str:
+def _edited(text: str, edits: list[_Edit]) -> str:
     for edit in edits:
         count = text.count(edit.old) if edit.old else 0
         if count == 0:
@@ -218,8 +176,6 @@ def _edited(text: str, edits: list[_Edit], *, javascript: bool) -> str:
             raise _CannotTell(
                 f"the text to replace is in it {count} times; give more of it, so that it's once"
             )
-        if javascript and _JS_PATTERNS.search(edit.new):
-            raise _CannotTell("the new text has a `$` pattern, which may be read in two ways")
         text = text.replace(edit.old, edit.new)
     return text
 

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from harness_core.guards import Denial, Guard, GuardContext, ToolCall, paths, stop
+from harness_core.guards.tools import WRITERS, is_served
 
 
 def _shell(call: ToolCall, ctx: GuardContext) -> Denial | None:
@@ -20,7 +21,7 @@ def _shell(call: ToolCall, ctx: GuardContext) -> Denial | None:
 
 
 def _secrets(call: ToolCall, ctx: GuardContext) -> Denial | None:
-    if call.tool not in paths.WRITERS and call.tool != "Bash" and not call.tool.startswith(paths.MCP_PREFIX):
+    if call.tool not in WRITERS and call.tool != "Bash" and not is_served(call.tool):
         return None
     from harness_core.guards import secrets  # noqa: PLC0415
 
@@ -28,7 +29,7 @@ def _secrets(call: ToolCall, ctx: GuardContext) -> Denial | None:
 
 
 def _browser(call: ToolCall, ctx: GuardContext) -> Denial | None:
-    if not call.tool.startswith(paths.MCP_PREFIX):
+    if not is_served(call.tool):
         return None
     from harness_core.guards import browser  # noqa: PLC0415
 

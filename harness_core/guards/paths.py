@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.patterns import lazy
+from harness_core.guards.tools import (
+    PATTERN_KEYS,
+    READERS,
+    WRITERS,
+    bare,
+    is_foreign,
+    only_reads,
+    path_values,
+    target,
+    words,
+)
 from harness_core.layout import (
     CONFIG_NAME,
     CONTRACT_NAMES,
@@ -79,49 +89,6 @@ SECRET_PLACES = lazy(
     r"/proc/[^/]+(/task/[^/]+)?/(environ|mem)|/etc/(g?shadow-?|sudoers(\.d(/.*)?)?)"
     r"|/etc/ssl/private(/.*)?|/dev/(mem|kmem)|.*/\.config/git/credentials"
 )
-
-READERS: Mapping[str, tuple[str, ...]] = {
-    "Read": ("file_path",),
-    "Grep": ("path",),
-    "Glob": ("path",),
-    "NotebookRead": ("notebook_path",),
-    "LS": ("path",),
-}
-WRITERS: Mapping[str, tuple[str, ...]] = {
-    "Write": ("file_path",),
-    "Edit": ("file_path",),
-    "MultiEdit": ("file_path",),
-    "NotebookEdit": ("notebook_path",),
-}
-PATTERN_KEYS: Mapping[str, tuple[str, ...]] = {"Glob": ("pattern",), "Grep": ("glob",)}
-MCP_PREFIX = "mcp__"
-OWN_SERVER = "mcp__longwatch__"
-PATH_KEY = lazy(
-    r"(?i)^(.*_)?(paths?|files?|filenames?|dir|directory|folder|source|src|destination"
-    r"|dest|dst)$|.*(Path|Paths|File|Dir)$"
-)
-READING_WORDS = frozenset(
-    [
-        "read",
-        "list",
-        "search",
-        "get",
-        "find",
-        "stat",
-        "view",
-        "show",
-        "info",
-        "tree",
-        "glob",
-        "grep",
-        "upload",
-    ]
-)
-WRITING_WORDS = frozenset(
-    ["write", "edit", "create", "move", "delete", "remove", "rename", "copy", "append", "insert", "replace"]
-) | frozenset(["update", "patch", "save", "put", "set", "make", "mkdir"])
-
-
 _BROWSERS_FILE = "filename"
 """Where a browser's tool writes, whatever its name says: the browser guard judges it."""
 
@@ -286,14 +253,14 @@ def check(call: ToolCall, ctx: GuardContext) -> Denial | None:
 
 def _problem(call: ToolCall, ctx: GuardContext) -> str | None:
     if call.tool in WRITERS:
-        text = call.input.get(WRITERS[call.tool][0])
-        if not isinstance(text, str) or not text:
+        path = target(call.tool, call.input)
+        if not path:
             return f"{call.tool} came without a path. Name the file to write."
-        return _read_only(ctx) or write_problem(ctx.root, text)
+        return _read_only(ctx) or write_problem(ctx.root, path)
     if call.tool in READERS:
         texts = [text for key in READERS[call.tool] if isinstance(text := call.input.get(key), str) and text]
         return _first_problem(ctx, texts) or _pattern_problem(call, ctx)
-    if call.tool.startswith(MCP_PREFIX) and not call.tool.startswith(OWN_SERVER):
+    if is_foreign(call.tool):
         return _mcp_problem(call, ctx)
     return None
 
@@ -324,12 +291,9 @@ def _pattern_problem(call: ToolCall, ctx: GuardContext) -> str | None:
 
 
 def _mcp_problem(call: ToolCall, ctx: GuardContext) -> str | None:
-    name = call.tool.removeprefix(MCP_PREFIX).rpartition("__")[2]
-    browses = name.startswith("browser_")
-    words = re.findall(r"[A-Z]?[a-z]+", name)
-    verbs = {word.lower() for word in words}
-    reads = bool(verbs & READING_WORDS) and not verbs & WRITING_WORDS
-    shoots = "screenshot" in verbs
+    browses = bare(call.tool).startswith("browser_")
+    reads = only_reads(call.tool)
+    shoots = "screenshot" in words(call.tool)
     given = {name: value for name, value in call.input.items() if name != _BROWSERS_FILE or not browses}
     for text in path_values(given):
         bare_name = shoots and "/" not in text and "\\" not in text and not text.startswith((".", "~"))
@@ -350,18 +314,3 @@ def _read_only(ctx: GuardContext) -> str | None:
         if ctx.read_only
         else None
     )
-
-
-def path_values(value: object, key: str = "") -> Iterator[str]:
-    """Every text in a tool's input that sits under a key which means a path."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from path_values(inner, str(name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from path_values(inner, key)
-    elif isinstance(value, str) and value:
-        if value.startswith("file://"):
-            yield value.removeprefix("file://").removeprefix("localhost")
-        elif PATH_KEY.match(key) and "://" not in value and "\n" not in value:
-            yield value

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness_core.guards import Denial, GuardContext, ToolCall
-from harness_core.guards.paths import MCP_PREFIX, OWN_SERVER, WRITERS
 from harness_core.guards.patterns import lazy
+from harness_core.guards.tools import CONTENT_KEY, FILE_KEYS, OLD_KEYS, WRITERS, is_foreign, target
 from harness_core.secrets.redact import known_values
 from harness_core.secrets.shapes import HINTS
 
@@ -19,7 +19,6 @@ GUARD = "secrets"
 INSTEAD = (
     "Read it from the environment or a secret store when the program runs, and write a placeholder here."
 )
-CONTENT_KEY = lazy(r"(?i)(.*_)?(content|contents|text|new_string|newtext|new_str|new_source|data|body|code)$")
 _HEREDOC = lazy(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?)\n[\t]*\2(?=\s|$)", re.DOTALL)
 _INTO_FILE = lazy(r"(?:>{1,2}|\btee\b(?:\s+-\w+)*)\s*['\"]?([^\s'\"|;&<>]+)")
 _COMMIT = lazy(r"\bgit\b[^|;&\n]*\bcommit\b([^|;&\n]*)")
@@ -45,9 +44,9 @@ def _written(call: ToolCall) -> tuple[str, list[tuple[str, str]]]:
     """The file that a call writes, and each new text with the old one in whose place it comes."""
     given = call.input
     if call.tool in WRITERS:
-        path = given.get(WRITERS[call.tool][0])
-    elif call.tool.startswith(MCP_PREFIX) and not call.tool.startswith(OWN_SERVER):
-        path = next((given[key] for key in ("path", "file_path", "filename", "file") if key in given), "")
+        path: object = target(call.tool, given)
+    elif is_foreign(call.tool):
+        path = next((given[key] for key in FILE_KEYS if key in given), "")
     else:
         return "", []
     return path if isinstance(path, str) else "", list(_texts(given))
@@ -55,9 +54,7 @@ def _written(call: ToolCall) -> tuple[str, list[tuple[str, str]]]:
 
 def _texts(value: object, key: str = "", before: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
-        old = next(
-            (value[name] for name in ("old_string", "oldText", "old_text", "old_str") if name in value), ""
-        )
+        old = next((value[name] for name in OLD_KEYS if name in value), "")
         for name, inner in value.items():
             yield from _texts(inner, str(name), old if isinstance(old, str) else "")
     elif isinstance(value, list | tuple):

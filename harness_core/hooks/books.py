@@ -16,7 +16,8 @@ from harness_core.contract.ledger import Ledger
 from harness_core.evidence import claim as evd
 from harness_core.guards import Denial, ToolCall
 from harness_core.guards.contract import ContractCall, Kind, is_contract
-from harness_core.guards.paths import path_values, resolve
+from harness_core.guards.paths import resolve
+from harness_core.guards.tools import target
 from harness_core.hooks.inbox import SETTLED, Receipts, let_settle
 from harness_core.hooks.marks import marks_of
 from harness_core.hooks.shelf import Common, Running, Session, Shelf, Waiting, replace
@@ -139,8 +140,7 @@ class Books:
     ) -> tuple[Denial | None, ContractCall | None]:
         """A denial of a call that may edit the contract, or what it will come to."""
         self._ledger.take_up()
-        targets = (resolve(self._log.dir.root, text) for text in path_values(call.input))
-        if not any(is_contract(target, self._ledger.path) for target in targets):
+        if not is_contract(resolve(self._log.dir.root, target(call.tool, call.input)), self._ledger.path):
             return None, None
         return self._ledger.judge_edit(call, notes(shelf, session))
 

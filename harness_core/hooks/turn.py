@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness_core.evidence import folder
-from harness_core.evidence.written import FILE_TOOLS, target
 from harness_core.guards import Denial, GuardContext, ToolCall, paths
 from harness_core.guards.order import GuardFailed, guarded, judge
+from harness_core.guards.tools import WRITERS, target
 from harness_core.hooks import inbox
 from harness_core.hooks.context import context
 from harness_core.hooks.diary import Diary
@@ -199,7 +199,7 @@ class Turn:
         response = self.payload.get("tool_response")
         if ok and call.tool == "Read":
             self._note_read(call, response)
-        if ok and call.tool in FILE_TOOLS:
+        if ok and call.tool in WRITERS:
             self._note_typed(call)
         elif call.tool == "Bash" and may_fill(str(call.input.get("command", ""))):
             self._note_filled(call, running)
@@ -257,7 +257,7 @@ class Turn:
 
         from harness_core.evidence.fingerprint import load, relative_to  # noqa: PLC0415
 
-        path = relative_to(self.run.root, target(call))
+        path = relative_to(self.run.root, target(call.tool, call.input))
         if path is None:
             return
         content = load(self.run.root / path)
@@ -346,10 +346,10 @@ def _judged(call: ToolCall, known: GuardContext | Denial) -> Denial | None:
 
 def _names_contract(run: RunDir, call: ToolCall) -> bool:
     """Whether a file tool's call means the contract's file, by whatever name."""
-    if call.tool not in FILE_TOOLS:
+    if call.tool not in WRITERS:
         return False
     try:
-        found = paths.resolve(run.root, target(call))
+        found = paths.resolve(run.root, target(call.tool, call.input))
     except paths.Unresolvable:
         return True
     return paths.contract_name(run.root, found) is not None

@@ -19,7 +19,7 @@ import msgspec
 
 from harness_core.contract.record import Status
 from harness_core.evidence.fingerprint import relative_to
-from harness_core.evidence.written import FILE_TOOLS
+from harness_core.guards.tools import WRITERS, target
 from harness_core.layout import NOTES_NAMES, RunDir
 from harness_core.machine.files import read_bounded, write_whole
 from harness_core.reading.sieve import Sieve
@@ -174,8 +174,8 @@ class _Work:
         match event:
             case ev.Text(text=text, agent=None):
                 self.words = text
-            case ev.ToolUse(tool=tool, input=given) if tool in FILE_TOOLS:
-                path = relative_to(root, str(given.get("file_path") or given.get("notebook_path") or ""))
+            case ev.ToolUse(tool=tool, input=given) if tool in WRITERS:
+                path = relative_to(root, target(tool, given))
                 self.files |= {event.tool_use_id: path} if path not in (None, ".") else {}
             case ev.GuardDecision(guard="evidence", reason=reason):
                 self.refused.append(_cut(reason))
