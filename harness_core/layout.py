@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from harness_core.errors import Mistake
 
@@ -33,14 +33,26 @@ NEVER_COMMITTED = (f"{PRIVATE}/", "STEER*.md", STOP_NAME, FINISH_NAME)
 """What goes into `.git/info/exclude` before the first session."""
 
 
-@dataclass(frozen=True)
 class RunDir:
     """The paths of one run. `root` is absolute, with symbolic links resolved."""
 
-    root: Path
+    # No dataclass, like all that a hook loads at every call: to load `dataclasses` takes as long as most of
+    # the rest together.
 
-    @classmethod
-    def at(cls, directory: str | Path) -> RunDir:
+    def __init__(self, root: Path) -> None:
+        self.root: Final = root
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.root})"
+
+    @staticmethod
+    def at(directory: str | Path) -> RunDir:
         """Raises Mistake for what can't be a directory's path."""
         try:
             path = Path(directory).expanduser().resolve()
@@ -48,7 +60,7 @@ class RunDir:
         except (OSError, RuntimeError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise Mistake(f"{directory} can't be a directory ({why}): name another one") from None
-        return cls(path)
+        return RunDir(path)
 
     @property
     def workplace(self) -> Path:

@@ -1043,7 +1043,7 @@ def test_relative_paths_start_where_the_shell_stands(root: Path) -> None:
 
 
 def test_a_push_needs_an_opened_remote(root: Path) -> None:
-    opened = GuardContext(root, git_remotes=frozenset({"origin"}))
+    opened = GuardContext(root, remotes=lambda: frozenset({"origin"}))
     assert judge("git push origin main", opened) is None
     assert judge("git push --force origin main", opened) is not None
     assert judge("git push origin +main", opened) is not None

@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,11 +31,12 @@ SILENT = 600.0
 """Seconds without a word after which a session counts as over, until it says something again."""
 
 
-@dataclass(frozen=True)
 class ForeignRun(RunDir):
     """A directory that Longwatch doesn't drive. What it reads of Longwatch's own is in `kept`."""
 
-    kept: Path
+    def __init__(self, root: Path, kept: Path) -> None:
+        super().__init__(root)
+        self.kept = kept
 
     @property
     def private(self) -> Path:

@@ -232,7 +232,7 @@ class Gate:
             profile=settings.profile,
             allow=frozenset(settings.allow),
             deny=frozenset(settings.deny),
-            git_remotes=self.run.git.remotes(),
+            remotes=self.run.git.remotes,
             own_processes=self._own_processes,
             all_processes=lambda: _processes(processes.everyone()),
         )

@@ -14,9 +14,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from harness_core.layout import CONTRACT_NAMES, FINDINGS_NAMES, NOTES_NAMES, OPERATOR_NAMES, SPEC_NAMES
 
@@ -28,8 +28,7 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A source file of the run and when it last changed, in ns since the epoch."""
 
     path: str

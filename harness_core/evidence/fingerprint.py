@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_BYTES = 32 * 1024 * 1024
 """Evidence larger than this is refused: nobody can have seen it whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A file's content and its time, in ns since the epoch."""
 
     data: bytes

@@ -6,14 +6,13 @@ The order is fixed: stop, path, shell, contract. Doubt, a crash and a timeout of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from harness_core.guards.ports import holders
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A tool call as the model made it. `input` is the tool's JSON input, untrusted."""
 
     tool: str
@@ -23,17 +22,16 @@ class ToolCall:
     """The subagent that made the call, or None for the main agent."""
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A running process: its pid and its command line as one string."""
 
     pid: int
     command: str
 
 
-@dataclass(frozen=True)
-class GuardContext:
-    """What guards may know of the run. Processes are handed in so that guards stay pure."""
+class GuardContext(NamedTuple):
+    """What guards may know of the run. What is only there to be asked for is asked for when a guard wants
+    it."""
 
     root: Path
     """The run's directory, absolute and resolved."""
@@ -48,18 +46,22 @@ class GuardContext:
     """Program names allowed on top of the profile."""
     deny: frozenset[str] = frozenset()
     """Program names taken out of the profile."""
-    git_remotes: frozenset[str] = frozenset()
+    remotes: Callable[[], frozenset[str]] = frozenset
     """Remotes that a push may name."""
-    own_processes: Callable[[], Sequence[Process]] = field(default=lambda: ())
+    own_processes: Callable[[], Sequence[Process]] = lambda: ()
     """Processes that the session itself started: the only ones it may signal."""
-    all_processes: Callable[[], Sequence[Process]] = field(default=lambda: ())
+    all_processes: Callable[[], Sequence[Process]] = lambda: ()
     """Every process that the user could signal."""
-    port_holders: Callable[[int], frozenset[int]] = field(default=holders)
+    port_holders: Callable[[int], frozenset[int]] = holders
     """The pids of the processes that hold a port."""
 
+    @property
+    def git_remotes(self) -> frozenset[str]:
+        """Remotes that a push may name, as they are configured now."""
+        return self.remotes()
 
-@dataclass(frozen=True)
-class Denial:
+
+class Denial(NamedTuple):
     """Why a call may not run, in a sentence that the model can act on."""
 
     guard: str

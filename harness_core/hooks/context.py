@@ -22,7 +22,6 @@ def context(
     cwd = payload.get("cwd")
     try:
         shell = _shell_settings(run, common) if call.tool == "Bash" else {}
-        remotes = _remotes(run, call)
     except Exception as error:
         return Denial("settings", f"{error}: no tool runs until the operator has mended that.")
     session = str(payload.get("session_id") or "")
@@ -33,7 +32,7 @@ def context(
         profile=shell.get("profile", "developer"),
         allow=frozenset(shell.get("allow", ())),
         deny=frozenset(shell.get("deny", ())),
-        git_remotes=remotes,
+        remotes=lambda: _remotes(run),
         own_processes=lambda: _own(session),
         all_processes=_everyone,
     )
@@ -54,9 +53,7 @@ def _shell_settings(run: RunDir, common: Common) -> Mapping[str, Any]:
     return common.guards
 
 
-def _remotes(run: RunDir, call: ToolCall) -> frozenset[str]:
-    if call.tool != "Bash" or "git" not in str(call.input.get("command", "")):
-        return frozenset()
+def _remotes(run: RunDir) -> frozenset[str]:
     from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
 
     return GitFiles(run.root).remotes()

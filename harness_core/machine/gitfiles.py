@@ -9,8 +9,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness_core.machine.files import MAX_TEXT, read_bounded, read_text
 
@@ -36,8 +36,7 @@ def durable(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class CommitInfo:
+class CommitInfo(NamedTuple):
     """A commit: its full sha and the first line of its message."""
 
     sha: str

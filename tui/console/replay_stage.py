@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from harness_core.evidence.claim import fingerprint
@@ -27,11 +26,12 @@ _SECONDS = 20
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
 class ReplayRun(RunDir):
     """A run as it was: what panes read is in `root`, what can't have changed since in the run itself."""
 
-    original: RunDir
+    def __init__(self, root: Path, original: RunDir) -> None:
+        super().__init__(root)
+        self.original = original
 
     @property
     def blobs(self) -> Path:
