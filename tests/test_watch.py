@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from harness_core.layout import RunDir
 from harness_core.operator import watch
+from harness_core.record import events as ev
+from tui import outside
+from tui.console import watching
 
 
 async def looks(run: RunDir, change: Callable[[], object]) -> None:
@@ -70,6 +76,121 @@ def test_a_large_project_costs_no_more_watches_than_a_small_one(tmp_path: Path) 
     asyncio.run(looks(run, change))
     assert 0 < most <= 5
 
+
+# --- The console's --------------------------------------------------------------------------------------
+
+
+async def told(run: RunDir, change: Callable[[], object], fits: Callable[[frozenset[Path]], bool]) -> None:
+    """Look as the console does, make a change again and again, and return when something fitting is told."""
+    watcher = watching.changes(run)
+    async with asyncio.timeout(60), contextlib.aclosing(watcher):
+        assert await anext(watcher) == frozenset()
+        hearing = asyncio.ensure_future(anext(watcher))
+        while True:
+            change()
+            done, _ = await asyncio.wait({hearing}, timeout=0.1)
+            if done and fits(hearing.result()):
+                return
+            if done:
+                hearing = asyncio.ensure_future(anext(watcher))
+
+
+def git(root: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def draw(root: Path) -> None:
+    (root / "screenshots").mkdir(exist_ok=True)
+    (root / "screenshots/a.png").write_bytes(os.urandom(8))
+
+
+def write(root: Path) -> None:
+    (root / "feature_list.json").write_bytes(os.urandom(8))
+
+
+def commit(root: Path) -> None:
+    if not (root / ".git").is_dir():
+        git(root, "init", "-q")
+    git(root, "commit", "-q", "--allow-empty", "-m", "go on")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(draw, "screenshots/a.png"), (write, "feature_list.json"), (commit, ".git/logs/HEAD")],
+    ids=["picture", "contract", "commit"],
+)
+@pytest.mark.parametrize("before", [True, False], ids=["in a folder", "in a new folder"])
+def test_the_console_hears_at_once_what_its_panes_show(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+    name: str,
+    before: bool,
+) -> None:
+    monkeypatch.setattr(watching, "SWEEP", 3600)
+    if before:
+        change(tmp_path)
+    asyncio.run(told(RunDir.at(tmp_path), lambda: change(tmp_path), lambda paths: tmp_path / name in paths))
+
+
+def test_the_console_looks_at_everything_where_the_system_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*folders: Path, **options: object) -> AsyncIterator[set[object]]:
+        await asyncio.sleep(3600)
+        yield set()
+
+    monkeypatch.setattr(watching, "SWEEP", 0.05)
+    monkeypatch.setattr(watching, "awatch", nothing)
+    asyncio.run(told(RunDir.at(tmp_path), lambda: write(tmp_path), lambda paths: paths == frozenset()))
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["a run", "a directory of another harness"])
+def test_a_large_project_costs_the_console_no_more_watches_either(tmp_path: Path, foreign: bool) -> None:
+    for number in range(300):
+        (tmp_path / f"packages/p{number}/src").mkdir(parents=True)
+    commit(tmp_path)
+    before, most = watched(), 0
+
+    def change() -> None:
+        nonlocal most
+        most = max(most, watched() - before)
+        draw(tmp_path)
+
+    if not foreign:
+        asyncio.run(told(RunDir.at(tmp_path), change, lambda paths: tmp_path / "screenshots/a.png" in paths))
+        assert 0 < most <= 5
+        return
+    kept = outside.Changes(tmp_path)
+    kept.start()
+    deadline = time.monotonic() + 60
+    while not kept.new(files=False):
+        change()
+        time.sleep(0.05)
+        assert time.monotonic() < deadline
+    assert 0 < most <= 5
+
+
+def test_files_in_any_folder_are_told_of_a_directory_of_another_harness(tmp_path: Path) -> None:
+    source = tmp_path / "packages/shop/src/cart.py"
+    source.parent.mkdir(parents=True)
+    skipped = tmp_path / "node_modules/left/index.js"
+    skipped.parent.mkdir(parents=True)
+    kept = outside.Changes(tmp_path)
+    kept.start()
+    deadline = time.monotonic() + 60
+    found: list[str] = []
+    while not found:
+        for path in (skipped, source):
+            path.write_bytes(os.urandom(8))
+        found = [event.text for event in kept.new(files=True) if isinstance(event, ev.Text)]
+        time.sleep(0.05)
+        assert time.monotonic() < deadline
+    assert found == ["changed: packages/shop/src/cart.py"]
+
+
+# --- Without the kernel's help --------------------------------------------------------------------------
 
 _WITHOUT_INOTIFY = """
 import asyncio, pathlib, sys

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness_core.contract import record as ct
 from harness_core.contract.record import Status
 from harness_core.errors import ContractError
 from harness_core.evidence.claim import fingerprint
+from harness_core.evidence.files import walk_files
 from harness_core.layout import EVIDENCE_DIR, OPERATOR_NAMES, RunDir
 from harness_core.record import events as ev
 from harness_core.record.foreign import moment, now, stamp
 from harness_core.safe import one_line
+from tui.folders import SWEEP, WORK, there
 
 BY = "outside"
 """Who did what nobody told us of."""
@@ -26,6 +30,8 @@ FILES = "files"
 _COMMITS = 30
 """Commits that were there before and are told."""
 _NAMED = 8
+_REST = 20
+"""How many times as long as it took the next look at all files is away."""
 _GIT = ("git", "-c", "log.showSignature=false", "-c", "core.fsmonitor=", "--no-optional-locks")
 
 
@@ -100,29 +106,68 @@ def _change(name: str, before: Status, after: Status, at: str) -> ev.Event:
 
 
 class Changes:
-    """Which files of a directory change."""
+    """Which files of a directory change: at once where the kernel tells, else by a look at all of them, which
+    comes the less often the longer it takes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._found: queue.SimpleQueue[frozenset[str]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._times: dict[str, int] = {}
+        """When each file was last written, in ns."""
 
     def start(self) -> None:
         threading.Thread(target=self._watch, name="foreign files", daemon=True).start()
 
     def _watch(self) -> None:
+        self._changed(walk_files(self._root))
+        while True:
+            # RuntimeError is what watchfiles makes of any other trouble; the looks go on without it.
+            with contextlib.suppress(OSError, RuntimeError):
+                self._hear(there(self._root, WORK))
+                continue
+            time.sleep(SWEEP)
+            self._tell(walk_files(self._root))
+
+    def _hear(self, folders: Mapping[Path, int]) -> None:
+        """Tell what happens in these folders, and now and then anywhere, until they are others."""
         from watchfiles import watch  # noqa: PLC0415
 
-        # RuntimeError is what watchfiles makes of any other trouble; what is left says enough.
-        with contextlib.suppress(OSError, RuntimeError):
-            for batch in watch(self._root, raise_interrupt=False, debounce=400):
-                self._found.put(frozenset(path for _, path in batch))
+        again = time.monotonic() + SWEEP
+        told = watch(
+            *folders,
+            recursive=False,
+            raise_interrupt=False,
+            debounce=400,
+            rust_timeout=round(SWEEP * 1000),
+            yield_on_timeout=True,
+        )
+        for batch in told:
+            self._tell(os.path.relpath(path, self._root) for _, path in batch)
+            if (began := time.monotonic()) >= again:
+                self._tell(walk_files(self._root))
+                again = time.monotonic() + max(SWEEP, _REST * (time.monotonic() - began))
+            if there(self._root, WORK) != folders:
+                return
+
+    def _tell(self, names: Iterable[str]) -> None:
+        if changed := self._changed(names):
+            self._found.put(changed)
+
+    def _changed(self, names: Iterable[str]) -> list[str]:
+        """Those of these files that were written since they were last looked at, now noted."""
+        changed = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = os.lstat(self._root / name)
+                if stat.S_ISREG(found.st_mode) and self._times.get(name) != found.st_mtime_ns:
+                    self._times[name] = found.st_mtime_ns
+                    changed.append(name)
+        return sorted(changed)
 
     def new(self, *, files: bool) -> list[ev.Event]:
         """Pictures that came since the last call and, with `files`, all else that changed, in words."""
         with contextlib.suppress(queue.Empty):
-            names = sorted(
-                os.path.relpath(path, self._root) for path in self._found.get_nowait() if os.path.isfile(path)
-            )
+            names = self._found.get_nowait()
             return [*self._evidence(names), *(self._told(names) if files else ())]
         return []
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, awatch
 
 from harness_core.layout import PRIVATE, RunDir
+from tui.folders import GIT, SWEEP, WORK, there
 
-SWEEP = 2.0
-"""Seconds after which everything is looked at, whatever the system has or hasn't reported."""
+_FOLDERS = (*WORK, *GIT)
 _STEP_MS = 20
-_IGNORED = ("node_modules", "__pycache__", "site-packages", "venv", "dist", "build", "target", PRIVATE)
+_LOOK_MS = 1000
+"""After which the folders are compared, where nothing happens in them."""
 
 
 class _Filter(DefaultFilter):
     """Sees `.git`, whose head and index say what git's log and status are made of."""
 
-    ignore_dirs = tuple(name for name in DefaultFilter.ignore_dirs if name != ".git") + _IGNORED
+    ignore_dirs = (*(name for name in DefaultFilter.ignore_dirs if name != ".git"), PRIVATE)
 
     def __call__(self, change: Change, path: str) -> bool:
         inside_git = "/.git/" in path
@@ -28,7 +29,7 @@ class _Filter(DefaultFilter):
         return (wanted or not inside_git) and super().__call__(change, path)
 
 
-async def changes(run: RunDir) -> AsyncIterator[frozenset[Path]]:
+async def changes(run: RunDir) -> AsyncGenerator[frozenset[Path], None]:
     """The paths that changed, or none when it is time to look at everything, as at first. Ends never."""
     found: asyncio.Queue[frozenset[Path]] = asyncio.Queue()
     hints = asyncio.create_task(_hints(run, found))
@@ -46,7 +47,30 @@ async def changes(run: RunDir) -> AsyncIterator[frozenset[Path]]:
 
 
 async def _hints(run: RunDir, found: asyncio.Queue[frozenset[Path]]) -> None:
-    # RuntimeError is what watchfiles makes of any other trouble; the sweeps go on without it.
-    with contextlib.suppress(OSError, RuntimeError):
-        async for batch in awatch(run.root, watch_filter=_Filter(), step=_STEP_MS, debounce=100):
-            found.put_nowait(frozenset(Path(path) for _, path in batch))
+    while True:
+        # RuntimeError is what watchfiles makes of any other trouble; the sweeps go on without it.
+        with contextlib.suppress(OSError, RuntimeError):
+            await _hints_of(there(run.root, _FOLDERS), run, found)
+            continue
+        await asyncio.sleep(SWEEP)
+
+
+async def _hints_of(folders: Mapping[Path, int], run: RunDir, found: asyncio.Queue[frozenset[Path]]) -> None:
+    """Pass on what happens in these folders, until others are there to be told of."""
+    told = awatch(
+        *folders,
+        watch_filter=_Filter(),
+        recursive=False,
+        step=_STEP_MS,
+        debounce=100,
+        rust_timeout=_LOOK_MS,
+        yield_on_timeout=True,
+    )
+    async with contextlib.aclosing(told):
+        async for batch in told:
+            if batch:
+                found.put_nowait(frozenset(Path(path) for _, path in batch))
+            if there(run.root, _FOLDERS) != folders:
+                # What came into a new folder before it was watched is known by a look.
+                found.put_nowait(frozenset())
+                return

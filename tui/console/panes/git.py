@@ -110,9 +110,10 @@ class GitPane(Pane):
                 self._look_again()
 
     def _behind(self, facts: Facts) -> bool:
-        """Whether an event may tell something about the commits that are shown."""
+        """Whether an event may tell something about what is shown."""
         state = facts.state
-        now = (state.head, state.checkpoint.id if state.checkpoint else "", state.sessions)
+        # With each reply files may have changed, in folders that nobody watches.
+        now = (state.head, state.checkpoint.id if state.checkpoint else "", state.sessions, state.turns)
         before, self._known = self._known, now
         return before != now
 
