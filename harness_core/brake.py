@@ -80,13 +80,15 @@ class Brake:
 
     def warn(self) -> None:
         """Say of each limit, once, that most of it is used."""
-        for hit in near(self._run.config.limits, self._run.state, self._now):
+        for hit in near(self._run.config.limits, self._run.state, self.now()):
             self._run.emit(ev.LimitNear(scope=hit.scope, limit=hit.name, value=hit.value, cap=hit.cap))
 
-    @property
-    def _now(self) -> str:
+    def now(self) -> str:
         """The time up to which the run works; while it waits for the operator, none passes."""
-        return "" if self._run.state.waits_for_operator else now_iso()
+        if self._run.state.waits_for_operator:
+            return ""
+        self._run.note_jump()
+        return now_iso()
 
     def end(self, code: Exit, mode: str) -> bool:
         """Have the run end with `code`; `mode` is `pause` or `now`. False when it is ending already."""
@@ -142,7 +144,7 @@ class Brake:
 
     def limit(self, *, new_session: bool = True) -> Limit | None:
         """The limit that leaves no room for another session (or else another request), where there is one."""
-        return reached(self._run.config.limits, self._run.state, new_session=new_session, at=self._now)
+        return reached(self._run.config.limits, self._run.state, new_session=new_session, at=self.now())
 
     def note_reached(self, hit: Limit) -> None:
         """Journal that a limit ends what it bounds."""

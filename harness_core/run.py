@@ -83,7 +83,16 @@ class Run(Logbook):
     def emit(self, event: E) -> E:
         """As of a logbook. Raises RunLocked, and writes nothing, when another engine has the run."""
         self._hold.check()
+        if isinstance(event, ev.RunResumed):
+            self.journal.jumped()  # Up to here nothing of the run's time has passed.
+        else:
+            self.note_jump()
         return super().emit(event)
+
+    def note_jump(self) -> None:
+        """Journal that the clock has jumped, before anybody reckons with the time since the newest event."""
+        if jump := self.journal.jumped():
+            super().emit(ev.ClockJumped(ms=jump))
 
     @property
     def mark(self) -> str:

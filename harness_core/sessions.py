@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from harness_core import prompting
@@ -311,10 +310,11 @@ class Sessions:
         self._commit_rest(ended)
         self._keep_notes_short()
         counts = self._run.state.counts
+        worked = self._run.state.active_at(self._brake.now()) - ended.began_ms
         self._run.emit(
             ev.SessionEnded(
                 reason=reason,
-                ms=_since(ended.started),
+                ms=worked,
                 turns=ended.turns,
                 usd=round(ended.usd, 6),
                 passing=counts["passing"],
@@ -399,10 +399,3 @@ class Sessions:
 async def _dispose(spare: asyncio.Task[Session]) -> None:
     with contextlib.suppress(Exception):
         await (await spare).close()
-
-
-def _since(started: str) -> int:
-    """Milliseconds since a time of the journal."""
-    with contextlib.suppress(ValueError):
-        return max(0, round((datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() * 1000))
-    return 0

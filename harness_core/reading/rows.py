@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness_core.operator.bounds import named
+from harness_core.reading.burnup import clock
 from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 
@@ -308,6 +309,10 @@ _SHOWN: dict[type[ev.Event], _Form] = {
     ],
     ev.ServerMissing: _cut(
         Look.WARN, lambda e, width: f"⚠ agents have no {one_line(e.name)}: {one_line(e.why, width)}"
+    ),
+    ev.ClockJumped: _one(
+        Look.DIM,
+        lambda e: f"▸ the clock jumped {'on' if e.ms > 0 else 'back'} by {clock(abs(e.ms) / 1000)}",
     ),
     ev.Error: _cut(Look.ERROR_HEAD, lambda e, width: f"✗ {one_line(e.message, width)}"),
 }

@@ -75,6 +75,7 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="session_started"):
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
     reason: str
     ms: int
+    """How long an engine was alive in it and didn't wait for the operator."""
     turns: int
     usd: float
     passing: int = 0
@@ -435,6 +436,13 @@ class ServerMissing(Event, frozen=True, kw_only=True, tag="server_missing"):
     why: str
 
 
+class ClockJumped(Event, frozen=True, kw_only=True, tag="clock_jumped"):
+    """The clock of `ts` has jumped since the event before: it was set, or the machine slept meanwhile."""
+
+    ms: int
+    """By how much, negative where it went back: what of the time between those events wasn't there."""
+
+
 class Error(Event, frozen=True, kw_only=True, tag="error"):
     message: str
     kind: str = ""
@@ -454,7 +462,7 @@ AnyEvent = (
     | CheckpointOpened | CheckpointDecided | Verdict | Commit | Cost | RateLimited | Retry
     | StallDetected | LoopDetected | LimitReached | LimitNear | LimitsChanged | AppChanged | Error
     | SpecWritten | FeaturesAdded | SprintStarted | ContractProposed | ContractReviewed | ContractAgreed
-    | SprintEnded | IterationChosen | Compacted | GoalJudged | ServerMissing
+    | SprintEnded | IterationChosen | Compacted | GoalJudged | ServerMissing | ClockJumped
 )  # fmt: skip
 
 CONTROL: tuple[type[Event], ...] = (

@@ -27,6 +27,8 @@ E = TypeVar("E", bound=Event)
 SYNC_EVERY = 0.1
 """Seconds after which the next event takes unsynced chatter to the disk with it."""
 _COPY = 1 << 20
+JUMP = 1.0
+"""Seconds that a clock doesn't move between two looks while it is only kept right."""
 MAX_LINE = 32 << 20
 """A longer line is damage, not an event: the largest steering message takes 24 MiB at worst."""
 
@@ -52,6 +54,7 @@ class Journal:
         self.size = os.fstat(self._fd).st_size
         """Length of the file in bytes."""
         self._unsynced_since: float | None = None
+        self._ahead = _ahead()
 
     def append(self, event: E) -> E:
         """Write `event` with the next `seq` and the time; returns it as written.
@@ -74,6 +77,13 @@ class Journal:
         self.size += len(line)
         self.last_seq += 1
         return written
+
+    def jumped(self) -> int:
+        """Milliseconds by which the clock of `ts` has jumped since this was asked last: it was set, or the
+        machine slept."""
+        before, self._ahead = self._ahead, _ahead()
+        jump = self._ahead - before
+        return round(jump * 1000) if abs(jump) >= JUMP else 0
 
     def _sync_is_due(self) -> bool:
         now = time.monotonic()
@@ -135,6 +145,12 @@ class Journal:
             raise
         finally:
             os.close(self._fd)
+
+
+def _ahead() -> float:
+    """Seconds by which the clock on the wall is ahead of one that nobody sets, and that sleeps when the
+    machine does."""
+    return time.time() - time.monotonic()
 
 
 def _open(path: Path) -> int:

@@ -40,7 +40,8 @@ def apply(state: RunState, event: ev.Event) -> None:
     # Where another harness drives the run, its sessions are all that is known of its work.
     works = bool(state.started) or state.open_session is not None
     if works and not state.waits_for_operator and not isinstance(event, ev.RunResumed):
-        _pass_time(state, elapsed_ms(state.last_ts, event.ts))
+        jump = event.ms if isinstance(event, ev.ClockJumped) else 0
+        _pass_time(state, elapsed_ms(state.last_ts, event.ts, jump))
     state.last_ts = event.ts or state.last_ts
     handler = _HANDLERS.get(type(event))
     if handler is not None:
@@ -132,6 +133,7 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
         about,
         event.ts,
         event.seq,
+        began_ms=state.active_ms,
     )
 
 

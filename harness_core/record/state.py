@@ -123,6 +123,8 @@ class OpenSession(msgspec.Struct):
     turns: int = 0
     active_ms: int = 0
     """How long an engine was alive in it, and waited for neither the operator nor a usage limit's end."""
+    began_ms: int = 0
+    """The run's `active_ms` when it started."""
 
 
 class RunState(msgspec.Struct):
@@ -274,15 +276,16 @@ class RunState(msgspec.Struct):
         return Lifecycle.RUNNING if self.sessions else Lifecycle.STARTING
 
 
-def elapsed_ms(before: str, after: str) -> int:
-    """Milliseconds between two times of events; 0 where the clock went back or one is missing."""
-    if not before or not after or before == after:
+def elapsed_ms(before: str, after: str, jump: int = 0) -> int:
+    """Milliseconds between two times of events, when the clock jumped by `jump` of them meanwhile; 0 where it
+    went back without a word, or one is missing."""
+    if not before or not after:
         return 0
     try:
         span = datetime.fromisoformat(after) - datetime.fromisoformat(before)
     except ValueError:
         return 0
-    return max(0, round(span.total_seconds() * 1000))
+    return max(0, round(span.total_seconds() * 1000) - jump)
 
 
 def schema_path(path: str) -> str:
