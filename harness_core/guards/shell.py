@@ -254,7 +254,7 @@ def _script_file(part: ScriptFile, scope: _Scope) -> str | None:
         )
     if not is_exact(word):
         return f"which script {shown(word)!r} is isn't known before it runs. Name it."
-    if any(option in ("-n", "--norc") for option in part.command.argv[1:2]) and part.command.argv[1] == "-n":
+    if part.command.argv[1:2] == ("-n",):
         return None
     for path, cwd in _places(word, part.command.cwds):
         if path == ctx.root / "init.sh" or (path.is_relative_to(ctx.root) and path.name in WRAPPER_SCRIPTS):

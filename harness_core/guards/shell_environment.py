@@ -7,8 +7,9 @@ import re
 from harness_core.guards import GuardContext
 from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import is_secret_name
+from harness_core.guards.shell_options import operands_after
 from harness_core.guards.shell_script import Command
-from harness_core.guards.shell_unwrap import WRAPPERS, operands_after, program
+from harness_core.guards.shell_unwrap import WRAPPERS, program
 from harness_core.guards.shell_words import is_exact, shown
 
 WHOLE_ENVIRONMENT = (

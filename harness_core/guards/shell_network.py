@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from harness_core.guards.patterns import lazy
+from harness_core.guards.shell_options import split_options
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import exact_prefix, is_exact, name_set, shown
-from harness_core.guards.shell_writes import CURL_VALUED, split_options
+from harness_core.guards.shell_writes import CURL_VALUED
 
 LOCAL = (
     "Only loopback (localhost, 127.0.0.1, [::1]) is open to the shell; "

@@ -11,10 +11,11 @@ from pathlib import Path
 from harness_core.guards import GuardContext
 from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_code import is_secret_name
-from harness_core.guards.shell_profiles import CHECKING, FORBIDDEN, TESTING
+from harness_core.guards.shell_options import operands_after
+from harness_core.guards.shell_profiles import CHECKING, TESTING
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_targets import target_problem
-from harness_core.guards.shell_unwrap import Nested, operands_after, program
+from harness_core.guards.shell_unwrap import Nested, program
 from harness_core.guards.shell_words import ANY, is_exact, name_set, shown
 
 PUBLISH = "it publishes or signs in. The operator publishes; commit what you have."
@@ -372,8 +373,3 @@ def carried(command: Command) -> Iterator[Command | Nested]:
     if rest and is_exact(rest[0]):
         tool = _bare(rest[0]).rpartition("/")[2]
         yield replace(command, argv=(f"node_modules/.bin/{tool}", *rest[1:]), redirects=())
-
-
-def forbidden_tool(name: str) -> bool:
-    """Whether a tool installed locally is one that no profile allows."""
-    return name in FORBIDDEN

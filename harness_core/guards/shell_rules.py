@@ -20,8 +20,8 @@ from harness_core.guards.shell_environment import (
     set_problem,
 )
 from harness_core.guards.shell_filters import awk_problem, script_files, sed_problem
-from harness_core.guards.shell_git import git_problem
 from harness_core.guards.shell_network import network_problem
+from harness_core.guards.shell_options import split_options
 from harness_core.guards.shell_packages import package_problem
 from harness_core.guards.shell_process import process_problem
 from harness_core.guards.shell_profiles import FORBIDDEN
@@ -36,7 +36,7 @@ from harness_core.guards.shell_targets import (
 from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_variables import setting_problem
 from harness_core.guards.shell_words import exact_prefix, is_exact, name_set, shown
-from harness_core.guards.shell_writes import split_options, writes
+from harness_core.guards.shell_writes import writes
 
 EXECUTING: Mapping[str, re.Pattern[str]] = {
     "tar": lazy(
@@ -345,6 +345,8 @@ def _shells_out(command: Command, ctx: GuardContext) -> str | None:
 
 
 def _git(command: Command, ctx: GuardContext) -> str | None:
+    from harness_core.guards.shell_git import git_problem  # noqa: PLC0415  (only where a command is git)
+
     return git_problem(command, ctx)
 
 

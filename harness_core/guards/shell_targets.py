@@ -39,8 +39,8 @@ SECRET_SAMPLES = (
 """Representatives that a glob pattern is tried on."""
 
 
-@lru_cache(maxsize=8)
-def temporary(root: Path) -> tuple[Path, ...]:
+@lru_cache
+def temporary() -> tuple[Path, ...]:
     """The folders for temporary files, resolved, that a command may write into."""
     import tempfile  # noqa: PLC0415  (only where a path lies outside the run)
 
@@ -55,7 +55,7 @@ def _open_places(root: Path, word: str, base: Path) -> tuple[Path, ...]:
     names directly in that folder, or below one that doesn't exist yet, are free.
     """
     free = []
-    for place in temporary(root):
+    for place in temporary():
         if root.is_relative_to(place):
             path = (base / word).resolve()
             if not path.is_relative_to(place) or path == place:

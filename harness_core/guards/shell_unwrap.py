@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from harness_core.guards.shell_options import operands_after
 from harness_core.guards.shell_produce import found
 from harness_core.guards.shell_script import Command, Input
-from harness_core.guards.shell_words import ANY, Unparsable, is_exact, name_set, shown
+from harness_core.guards.shell_words import ANY, JOB, Unparsable, is_exact, name_set, shown
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 MAX_FEEDS = 64
@@ -105,19 +106,6 @@ def program(command: Command) -> str:
     return command.name.rpartition("/")[2] or command.name
 
 
-def operands_after(args: Sequence[str], valued: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Split arguments at the first operand: (options with their values, the rest)."""
-    index = 0
-    while index < len(args):
-        word = args[index]
-        if word == "--":
-            return list(args[:index]), list(args[index + 1 :])
-        if not word.startswith("-") or word == "-":
-            break
-        index += 2 if word in valued else 1
-    return list(args[:index]), list(args[index:])
-
-
 def inner(command: Command) -> Iterator[Command | Nested | ScriptFile]:
     """What a command runs in its turn, one layer deep. Raises Unparsable where that can't be told."""
     name = program(command)
@@ -139,10 +127,10 @@ def inner(command: Command) -> Iterator[Command | Nested | ScriptFile]:
     elif name in ("watch", "concurrently", "npm-run-all", "start-server-and-test", *STARTERS):
         yield from _watched(command, args, name)
     elif args and (name, args[0]) in RUNNERS:
-        yield from _wrapped(command, RUNNERS[name, args[0]], args[1:], run=True)
+        yield from _wrapped(command, RUNNERS[name, args[0]], args[1:])
 
 
-def _wrapped(command: Command, wrapper: Wrapper, args: list[str], run: bool = False) -> Iterator[Command]:
+def _wrapped(command: Command, wrapper: Wrapper, args: list[str]) -> Iterator[Command]:
     name = program(command)
     options, rest = operands_after(args, wrapper.valued)
     if name == "command" and any(re.fullmatch(r"-p*[vV]+", word) for word in options):
@@ -247,9 +235,9 @@ def _trap(command: Command, args: list[str]) -> Iterator[Nested]:
     operands = [word for word in args if word not in ("--", "-")]
     if not operands or operands[0] in ("-l", "-p"):
         return
-    if not is_exact(operands[0].replace("\ue004", "")):
+    if not is_exact(operands[0].replace(JOB, "")):
         raise Unparsable(f"the trap {shown(operands[0])!r} isn't known before it runs")
-    yield Nested(operands[0].replace("\ue004", "$!"), command)
+    yield Nested(operands[0].replace(JOB, "$!"), command)
 
 
 def _started(name: str, args: list[str]) -> Iterator[str]:

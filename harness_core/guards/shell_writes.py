@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness_core.guards.patterns import lazy
+from harness_core.guards.shell_options import split_options
 from harness_core.guards.shell_produce import found
 from harness_core.guards.shell_script import Command
 from harness_core.guards.shell_unwrap import program
@@ -30,51 +31,14 @@ class Write:
 Finder = Callable[[list[str]], Iterator[Write]]
 
 
-def split_options(args: Sequence[str], valued: str = "") -> tuple[dict[str, str], list[str]]:
-    """Options with their values, and operands, wherever they stand. `-abc` counts as `-a -b -c`.
-
-    `valued` lists the options that take a value, with spaces between.
-    """
-    takes = valued.split()
-    short = {word[1] for word in takes if re.fullmatch(r"-\w", word)}
-    options: dict[str, str] = {}
-    operands: list[str] = []
-    index = 0
-    while index < len(args):
-        word = args[index]
-        index += 1
-        if word == "--":
-            operands += args[index:]
-            break
-        if not word.startswith("-") or word == "-":
-            operands.append(word)
-        elif word.startswith("--") or word in takes:
-            name, equals, value = word.partition("=")
-            if not equals and name in takes and index < len(args):
-                value = args[index]
-                index += 1
-            options[name] = value
-        else:
-            for place, letter in enumerate(word[1:], start=2):
-                if letter in short:
-                    value = word[place:]
-                    if not value and index < len(args):
-                        value = args[index]
-                        index += 1
-                    options[f"-{letter}"] = value
-                    break
-                options[f"-{letter}"] = ""
-    return options, operands
-
-
 def _recursive(options: Mapping[str, str]) -> bool:
     return not {"-r", "-R", "--recursive", "-a", "--archive"}.isdisjoint(options)
 
 
-def _each(valued: str = "", whole: bool = False, skip: int = 0) -> Finder:
+def _each(valued: str = "", whole: bool = False) -> Finder:
     def find(args: list[str]) -> Iterator[Write]:
         options, operands = split_options(args, valued)
-        for word in operands[skip:]:
+        for word in operands:
             yield Write(word, whole or _recursive(options))
 
     return find
