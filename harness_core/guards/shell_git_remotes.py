@@ -54,7 +54,7 @@ def clone_problem(call: Call, ctx: GuardContext) -> str | None:
     if not call.words:
         return None
     source, *folder = call.words
-    if source not in ctx.git_remotes and (_is_url(source) or not is_exact(source)):
+    if (_is_url(source) or not is_exact(source)) and source not in ctx.git_remotes:
         return f"cloning {shown(source)}: {NETWORK}"
     return targets_problem(folder or [_own_name(source)], call.cwds, ctx)
 
@@ -80,6 +80,6 @@ def _is_url(word: str) -> bool:
 def _foreign(words: Iterable[str], ctx: GuardContext) -> str | None:
     """Why git may not talk to one of these, or None."""
     for word in words:
-        if word not in ctx.git_remotes and (_is_url(word) or not re.fullmatch(r"[\w-]+", word)):
+        if not re.fullmatch(r"[\w-]+", word) and word not in ctx.git_remotes:
             return f"`{shown(word)}`: {NETWORK}"
     return None
