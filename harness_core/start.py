@@ -130,8 +130,10 @@ def _directory(text: str) -> RunDir:
 
 
 def _check_written(directory: RunDir) -> None:
-    """Refuse a journal that a newer Longwatch has begun."""
+    """Refuse a journal that a newer Longwatch has begun, and one that has lost all that happened."""
     first = next(Tail(directory.journal).read(), None)
+    if first is None and directory.record.exists():
+        raise Mistake(f"{directory.journal} tells nothing of the run that was here: {ct.RESTORE}")
     if isinstance(first, ev.RunStarted):
         check_format(first.format, FORMAT)
 

@@ -267,6 +267,16 @@ def test_commands_and_an_engine_end_with_a_sentence(
         assert done.returncode in (0, 2, 3, 5), said
 
 
+@pytest.mark.parametrize("lost", [b"", bytes(500)])
+def test_a_journal_that_has_lost_all_is_not_begun_anew(whole: Path, tmp_path: Path, lost: bytes) -> None:
+    directory = damaged(whole, tmp_path / "run", ".longwatch/journal.jsonl", lambda data: lost)
+    request = Request(directory=str(directory.root), rehearsal="tiny").encoded()
+    done = engine_alone(request, HOME=str(tmp_path), ANTHROPIC_API_KEY="no-key")
+    assert done.returncode == 2
+    assert b"tells nothing of the run that was here" in done.stderr
+    assert directory.journal.read_bytes() == lost
+
+
 @pytest.mark.parametrize("name", [".longwatch/steering/001.json", ".longwatch/checkpoints/001.json"])
 def test_a_file_that_calls_itself_by_another_number_is_damaged(
     whole: Path, tmp_path: Path, name: str

@@ -81,8 +81,7 @@ class Ledger:
         if data is None:
             if self._run.state.features:
                 raise ContractError(
-                    f"{self._run.dir.record} is gone, and with it the contract's text: "
-                    "restore it from a backup, or move `.longwatch` away to start over"
+                    f"{self._run.dir.record} is gone, and with it the contract's text: {ct.RESTORE}"
                 )
             return False
         record = ct.decode(data)

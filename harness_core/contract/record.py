@@ -326,6 +326,10 @@ def spent_of(record: Record) -> Mapping[str, frozenset[str]]:
     return spent
 
 
+RESTORE = "restore it from a backup, or move `.longwatch` away to start over"
+"""How to mend what a run can't be without."""
+
+
 def encode(record: Record) -> bytes:
     """The bytes of `.longwatch/contract.json`."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
@@ -342,12 +346,12 @@ def decode(data: bytes) -> Record:
             )
         record = msgspec.json.decode(data, type=Record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"{where} is damaged: {error}.") from None
+        raise ContractError(f"{where} is damaged ({error}): {RESTORE}") from None
     if _digest(record.document) != record.sha256:
-        raise ContractError(f"{where} was altered: its text doesn't match its sha256.")
+        raise ContractError(f"{where} was altered, its text doesn't match its sha256: {RESTORE}")
     known = [feature.id for feature in document(record).features]
     if [feature.id for feature in record.features] != known:
-        raise ContractError(f"{where} was altered: its features aren't those of its text.")
+        raise ContractError(f"{where} was altered, its features aren't those of its text: {RESTORE}")
     return record
 
 
