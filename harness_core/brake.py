@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from harness_core.errors import Exit
 from harness_core.limits import Limit, near, reached
-from harness_core.operator import control, limit_requests
+from harness_core.operator import limit_requests
 from harness_core.operator.bounds import SESSION
 from harness_core.record import events as ev
 from harness_core.record.journal import now_iso
@@ -52,7 +52,7 @@ class Brake:
     @property
     def on(self) -> bool:
         """Whether nothing may run."""
-        return self.ending is not None or control.stop_mode(self._run.dir) is not None
+        return self.ending is not None or self._run.dir.stopping
 
     @property
     def finishing(self) -> bool:
@@ -66,7 +66,7 @@ class Brake:
             # was made anew under the old name is another.
             return self.end(Exit.FAILED, "now")
         requested = self._run.state.stop_requested
-        if control.stop_mode(self._run.dir) is not None and requested not in ("pause", "now"):
+        if self._run.dir.stopping and requested not in ("pause", "now"):
             self._run.emit(ev.StopRequested(mode="pause"))
             return True
         if self.finishing and requested is None:
@@ -108,7 +108,7 @@ class Brake:
         """Return when nothing holds the run. Raises EndOfRun where nobody waits at a console."""
         if self.on and self._run.state.stop_confirmed is None:
             self.confirm([])
-        while self.ending is None and control.stop_mode(self._run.dir) is not None:
+        while self.ending is None and self._run.dir.stopping:
             if not self._run.console:
                 raise EndOfRun(Exit.STOPPED, "AGENT_STOP is there")
             await asyncio.sleep(POLL)

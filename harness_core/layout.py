@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +92,11 @@ class RunDir:
     @property
     def stop_file(self) -> Path:
         return self.root / STOP_NAME
+
+    @property
+    def stopping(self) -> bool:
+        """Whether AGENT_STOP is there in any form, a dangling link included: then nothing may run."""
+        return os.path.lexists(self.stop_file)
 
     @property
     def finish_file(self) -> Path:

@@ -345,7 +345,7 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
         stopped = made.state.stop_confirmed is not None
         ended = [str(item) for item in left]
         made.emit(ev.RunResumed(pid=os.getpid(), ended=ended, limits=limits, sandbox=str(made.sandbox)))
-        if stopped and control.stop_mode(made.dir) is None:
+        if stopped and not made.dir.stopping:
             made.emit(ev.StopCleared())
     else:
         preset, head = made.config.preset, made.git.head()

@@ -57,6 +57,13 @@ def demo_request(directory: str, *, console: bool) -> Request:
     return Request(directory=directory, spec=str(SPEC), options=options, console=console, rehearsal="demo")
 
 
+def resume_request(directory: str, *, console: bool) -> Request:
+    """To go on with a run where it was stopped."""
+    info = config.load_info(RunDir.at(directory))
+    rehearsal = info.rehearsal if info else None
+    return Request(directory=directory, console=console, rehearsal=rehearsal, clear_stop=True)
+
+
 class Detached:
     """An engine that outlives this process."""
 

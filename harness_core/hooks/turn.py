@@ -55,9 +55,8 @@ def _beside_an_engine(run: RunDir, event: str, payload: Payload) -> Answer:
     if event != "PreToolUse":
         return {}
     call = _call(payload)
-    stopping = os.path.lexists(run.stop_file)
     try:
-        denial = _judged(call, context(run, payload, call, Common(), stopping=stopping))
+        denial = _judged(call, context(run, payload, call, Common(), stopping=run.stopping))
     except GuardFailed as failed:
         denial = failed.denial
     if denial is None and _names_contract(run, call):
@@ -173,7 +172,7 @@ class Turn:
 
     def _stopped(self) -> bool:
         """Whether AGENT_STOP is there; its coming and going is journaled once."""
-        stopped = os.path.lexists(self.run.stop_file)
+        stopped = self.run.stopping
         if stopped != self.common.stopping:
             self.books().note_stop(stopped)
             self.common.stopping = stopped

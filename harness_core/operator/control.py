@@ -117,11 +117,6 @@ def operator_name() -> str:
     return f"uid {os.getuid()}"
 
 
-def stop_mode(run: RunDir) -> Literal["pause"] | None:
-    """`pause` while AGENT_STOP is there in any form, a dangling link included."""
-    return "pause" if os.path.lexists(run.stop_file) else None
-
-
 def request_stop(run: RunDir) -> None:
     """Put AGENT_STOP in place: nothing runs while it is there."""
     run.stop_file.touch()
@@ -198,6 +193,15 @@ def check_words(text: str) -> None:
         raise Mistake(
             "the steering message is over 4 MiB: put it into a file and name the file in the message"
         )
+
+
+def leave_words(run: RunDir, text: str, mode: SteerMode = "now") -> Path:
+    """Write a message where another harness looks for it; returns that file. Raises as `steer` does."""
+    check_words(text)
+    path = run.steer_next_file if mode == "next" else run.steer_file
+    with path.open("a", encoding="utf-8", errors="replace") as stream:
+        stream.write(text.rstrip("\n") + "\n")
+    return path
 
 
 def read_steer(run: RunDir, number: int) -> SteerMessage | None:

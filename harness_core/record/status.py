@@ -107,13 +107,13 @@ def report(run: RunDir, state: RunState) -> Report:
     owner = owner_of(run)
     alive = owner is not None and owner.alive
     works = alive and not state.waits_for_operator
-    stop_file = os.path.lexists(run.stop_file)
+    stopping = run.stopping
     asked = state.checkpoint
     features, contract_error = _features(run, state, alive)
     return Report(
         run_id=state.run_id,
         preset=state.preset,
-        lifecycle=state.lifecycle(alive=alive, stop_file=stop_file).value,
+        lifecycle=state.lifecycle(alive=alive, stop_file=stopping).value,
         reason=state.reason,
         phase=state.phase,
         role=state.role,
@@ -121,7 +121,7 @@ def report(run: RunDir, state: RunState) -> Report:
         features=features,
         contract_error=contract_error,
         writing=being_written(run) if alive else None,
-        stop=stop_of(state, alive=alive, stop_file=stop_file),
+        stop=stop_of(state, alive=alive, stop_file=stopping),
         steering=SteeringCounts(state.steer_queued, state.steer_delivered, state.steer_acknowledged),
         checkpoint=CheckpointShown(asked.id, asked.kind, asked.opened, asked.summary) if asked else None,
         cost_usd=round(state.usd, 6),

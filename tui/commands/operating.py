@@ -33,10 +33,7 @@ def steer(directory: str, text: tuple[str, ...], for_next: bool) -> None:
         if not engine_alive(run_dir):
             say_no_engine(directory)
         return
-    control.check_words(words)
-    path = run_dir.steer_next_file if for_next else run_dir.steer_file
-    with path.open("a", encoding="utf-8", errors="replace") as stream:
-        stream.write(words.rstrip("\n") + "\n")
+    path = control.leave_words(run_dir, words, "next" if for_next else "now")
     say(f"Written to {path.name}.")
 
 

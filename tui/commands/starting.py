@@ -162,10 +162,9 @@ def resume(directory: str, headless: bool, plain: bool) -> None:
 
     run_dir = known_run(directory)
     if run_dir.run_json.exists() and not engine_alive(run_dir):
-        request = Request(
-            directory=directory, console=not headless, rehearsal=_rehearsal(directory), clear_stop=True
-        )
-        _start(request, fast=headless, plain=plain)
+        from tui.launch import resume_request  # noqa: PLC0415
+
+        _start(resume_request(directory, console=not headless), fast=headless, plain=plain)
     there = control.clear_stop(run_dir)
     say("The stop is cleared." if there else "There was no stop to clear.")
 

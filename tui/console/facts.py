@@ -136,7 +136,7 @@ class Feed:
         behind = bool(new) and self._behind()
         self.rush = len(new) >= RUSH and not behind
         typed = self._read_live()
-        stop = (os.path.lexists(self.run.stop_file), os.path.lexists(self.run.finish_file))
+        stop = (self.run.stopping, os.path.lexists(self.run.finish_file))
         now = time.monotonic()
         due = now - self._reported >= REPORT_EVERY
         if not (new or typed or due or stop != self._seen):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness_core import config
 from harness_core.errors import Mistake
 from harness_core.layout import FINISH_NAME, STOP_NAME, RunDir
 from harness_core.machine.lock import engine_alive
 from harness_core.operator import control, rewordings, skips
 from harness_core.record.state import RunState
-from harness_core.request import Request
 from harness_core.safe import safe
-from tui.launch import Detached, end_engine
+from tui.launch import Detached, end_engine, resume_request
 
 READ_LATER = "read when an engine works on the run"
 READ_BY_OTHERS = "the other harness has to read it"
@@ -39,10 +37,7 @@ class Operator:
         if self.ours:
             control.steer(self.run, text, mode)
             return "written" if self.alive else f"written: {READ_LATER}"
-        control.check_words(text)
-        path = self.run.steer_next_file if mode == "next" else self.run.steer_file
-        with path.open("a", encoding="utf-8", errors="replace") as stream:
-            stream.write(text.rstrip("\n") + "\n")
+        path = control.leave_words(self.run, text, mode)
         return f"written to {path.name}: {READ_BY_OTHERS}"
 
     def pause(self) -> str:
@@ -68,10 +63,7 @@ class Operator:
         if self.alive or not self.ours:
             control.clear_stop(self.run)
             return
-        info = config.load_info(self.run)
-        rehearsal = info.rehearsal if info else None
-        request = Request(directory=str(self.run.root), console=True, rehearsal=rehearsal, clear_stop=True)
-        Detached(request, fast=False)
+        Detached(resume_request(str(self.run.root), console=True), fast=False)
 
     def end(self) -> list[str]:
         """Stop, and end the engine and all that the run has started. Waits; returns what survived."""
