@@ -391,7 +391,7 @@ class _Head(msgspec.Struct, frozen=True):
 
 def load_info(run: RunDir) -> RunInfo | None:
     """The run's run.json, or None for a directory that holds no run. Raises Mistake when it is damaged,
-    JournalError when a newer Longwatch wrote it."""
+    NewerFormat when a newer Longwatch wrote it."""
     data = read_bounded(run.run_json)
     if data is None:
         return None

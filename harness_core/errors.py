@@ -47,5 +47,5 @@ class RunLocked(Mistake):
     """Another engine is alive on this run."""
 
 
-class JournalError(Mistake):
+class NewerFormat(Mistake):
     """The run was written by a newer Longwatch."""

@@ -219,7 +219,6 @@ class Sessions:
             try:
                 await session.connect()
             except Exception as error:
-                await session.close()
                 failed += 1
                 if failed == STARTS:
                     raise EndOfRun(Exit.FAILED, f"the agent's CLI can't be started: {error}") from error
@@ -242,11 +241,7 @@ class Sessions:
 
         async def connect() -> Session:
             session = Session(self._parts, casting)
-            try:
-                await session.connect()
-            except Exception:
-                await session.close()
-                raise
+            await session.connect()
             return session
 
         self._spare = (casting, asyncio.create_task(connect()))

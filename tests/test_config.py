@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness_core import config
 from harness_core.config import FileConfig, Options, RunConfig, RunInfo
-from harness_core.errors import JournalError, LongwatchError, Mistake
+from harness_core.errors import LongwatchError, Mistake, NewerFormat
 from harness_core.layout import RunDir
 from harness_core.machine.files import read_end, read_text
 from harness_core.operator.bounds import Limits
@@ -241,7 +241,7 @@ def test_a_run_of_a_newer_version_is_told_as_such_whatever_else_it_holds(tmp_pat
     run = RunDir.at(tmp_path)
     run.private.mkdir()
     run.run_json.write_text('{"format": 2, "config": {"switches": {"telepathy": true}}}')
-    with pytest.raises(JournalError, match="newer Longwatch"):
+    with pytest.raises(NewerFormat, match="newer Longwatch"):
         config.load_info(run)
 
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_core.errors import JournalError
+from harness_core.errors import NewerFormat
 from harness_core.record import events as ev
 from harness_core.record.journal import Journal, Tail, check_format
 
@@ -393,7 +393,7 @@ def test_fields_of_a_newer_version_are_skipped() -> None:
 
 def test_a_newer_format_is_refused_with_a_sentence() -> None:
     check_format(1, 1)
-    with pytest.raises(JournalError, match=r"newer Longwatch \(format 2.*update Longwatch"):
+    with pytest.raises(NewerFormat, match=r"newer Longwatch \(format 2.*update Longwatch"):
         check_format(2, 1)
 
 

@@ -16,7 +16,7 @@ from harness_core.answer import Answer
 from harness_core.brake import Brake
 from harness_core.config import RunConfig, Switches
 from harness_core.contract import record as ct
-from harness_core.contract.ledger import Ledger, started_now
+from harness_core.contract.ledger import Ledger
 from harness_core.contract.record import Status
 from harness_core.errors import ContractError
 from harness_core.evidence import claim as evd
@@ -40,7 +40,7 @@ class Built:
 
     run: Run
     ledger: Ledger
-    session: evd.SessionEvidence = field(default_factory=started_now)
+    session: evd.SessionEvidence = field(default_factory=evd.SessionEvidence.of_now)
 
     @property
     def mirror(self) -> Path:
@@ -176,7 +176,7 @@ def test_what_passes_in_a_contract_from_outside_is_adopted_as_claimed(
 
 
 def test_before_the_freeze_nothing_can_be_claimed(open_run: OpenRun, tmp_path: Path) -> None:
-    answer = Ledger(open_run(tmp_path / "run")).claim("F1", ["a.log"], "", (), started_now())
+    answer = Ledger(open_run(tmp_path / "run")).claim("F1", ["a.log"], "", (), evd.SessionEvidence.of_now())
     assert not answer.ok
 
 

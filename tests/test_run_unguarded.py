@@ -12,7 +12,8 @@ from harness_core.agent import sdk
 from harness_core.agent.gate import Gate
 from harness_core.agent.transcriber import Transcriber
 from harness_core.brake import Brake
-from harness_core.contract.ledger import Ledger, started_now
+from harness_core.contract.ledger import Ledger
+from harness_core.evidence.seen import SessionEvidence
 from harness_core.guards import ToolCall
 from harness_core.operator.steering import Steering
 from harness_core.record.history import History
@@ -74,7 +75,7 @@ def test_what_a_result_says_tells_whether_its_call_ran(
         Brake(run),
         "generator",
         "an id",
-        started_now(),
+        SessionEvidence.of_now(),
         tmp_path / "notes.json",
     )
     transcriber = Transcriber(run, gate, "build", tmp_path / "trace.jsonl")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness_core.contract.record import Status
-from harness_core.errors import JournalError
+from harness_core.errors import NewerFormat
 from harness_core.evidence.claim import Kind
 from harness_core.grading.evaluation import read_verdict
 from harness_core.layout import RunDir
@@ -355,7 +355,7 @@ def test_another_harness_works_while_one_of_its_sessions_does() -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     run = journal(tmp_path, ev.RunStarted(format=99, preset="p", run_id="r"))
-    with pytest.raises(JournalError, match="newer Longwatch"):
+    with pytest.raises(NewerFormat, match="newer Longwatch"):
         fold(run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 EVERY = 0.05
 """Seconds between two writes; what is typed quicker than that is said before anybody could read it."""
 TAIL = 4000
+_FEATURE = re.compile(r'"passes\\?"\s*:')
+"""What each feature of a contract has once, as it is typed into a tool's input."""
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -71,9 +74,6 @@ class LiveText:
             self._run.dir.live.unlink(missing_ok=True)
 
     def _show(self, text: str) -> None:
-        # Who only reads the file, as a console does, needn't load an engine.
-        from harness_core.contract.ledger import count_written  # noqa: PLC0415
-
         self._shown_at = time.monotonic()
         self._shows = bool(text)
         writes_contract = self._kind == "Write" and self._run.dir.contract.name in text[:400]
@@ -83,7 +83,7 @@ class LiveText:
             kind=self._kind if text else "",
             # With what stands before it: half of a secret isn't known as one.
             text=self._run.redact.text(text[-2 * TAIL :])[-TAIL:],
-            written=count_written(text) if writes_contract else None,
+            written=len(_FEATURE.findall(text)) if writes_contract else None,
             of=self._run.config.features if writes_contract else None,
         )
         # For eyes only: where it has no room, the work goes on.

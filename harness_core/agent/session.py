@@ -27,7 +27,7 @@ from harness_core.answer import Answer
 from harness_core.box import reviews, sandbox
 from harness_core.brake import Brake
 from harness_core.config import Timeouts
-from harness_core.contract.ledger import Ledger, started_now
+from harness_core.contract.ledger import Ledger
 from harness_core.evidence import claim as evd
 from harness_core.limits import Limit
 from harness_core.machine import processes
@@ -171,7 +171,15 @@ class Session:
     # --- Life ---------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Start the CLI. Raises the SDK's errors when it can't be started or the session can't be resumed."""
+        """Start the CLI. Raises the SDK's errors when it can't be started or the session can't be resumed:
+        then nothing is left of it."""
+        try:
+            await self._connect()
+        except Exception:
+            await self.close()
+            raise
+
+    async def _connect(self) -> None:
         sdk.load()
         from claude_agent_sdk import ClaudeSDKClient  # noqa: PLC0415
 
@@ -287,7 +295,7 @@ class Session:
             self._parts.brake,
             self.role,
             self.sdk_session,
-            _load_notes(notes_path) if self.resumed else started_now(),
+            _load_notes(notes_path) if self.resumed else evd.SessionEvidence.of_now(),
             notes_path,
             self.review,
             self._ports,
@@ -493,4 +501,4 @@ def _load_notes(path: Path) -> evd.SessionEvidence:
     data = read_bounded(path)
     with contextlib.suppress(msgspec.DecodeError):
         return msgspec.json.decode(data or b"", type=evd.SessionEvidence)
-    return started_now()
+    return evd.SessionEvidence.of_now()

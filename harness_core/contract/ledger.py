@@ -7,8 +7,6 @@ between two of them is mended from the first.
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -423,16 +421,3 @@ def _plain(piece: evd.Piece) -> evd.Piece:
 def _after(change: ev.FeatureChanged, feature: FeatureRecord) -> FeatureRecord:
     evidence = (*feature.evidence, *map(_plain, change.evidence))
     return msgspec.structs.replace(feature, status=change.to, note=change.note, evidence=evidence)
-
-
-_WRITTEN = re.compile(r'"passes\\?"\s*:')
-
-
-def count_written(text: str) -> int:
-    """How many features a contract that is still being written has so far."""
-    return len(_WRITTEN.findall(text))
-
-
-def started_now() -> evd.SessionEvidence:
-    """The evidence of a session that starts now."""
-    return evd.SessionEvidence(started_ns=time.time_ns())

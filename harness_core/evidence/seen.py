@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -43,6 +44,11 @@ class SessionEvidence(msgspec.Struct):
     copied: dict[str, tuple[int, ...]] = {}
     """By the sha256 of what the agent copied from files that prove nothing, when each copy was written, in ns
     since the epoch. The same content written anew by a program is none of them."""
+
+    @classmethod
+    def of_now(cls) -> SessionEvidence:
+        """What a session knows that starts now."""
+        return cls(started_ns=time.time_ns())
 
     def note_read(self, path: str, sha256: str, response: object) -> None:
         """Take in a successful Read of `path`: `sha256` of its content right after, and the tool's response.

@@ -103,10 +103,7 @@ def _decoded(data: bytes) -> dict[str, Any] | None:
 
 def _failed(event: str, error: Exception) -> Mapping[str, Any]:
     """What a failure comes to: a call that may not run, or a word to the user where nothing is to be held."""
-    known = (
-        isinstance(error, LongwatchError | ValueError | OSError | TookTooLong)
-        or type(error).__name__ == "Broken"
-    )
+    known = isinstance(error, LongwatchError | ValueError | OSError | TookTooLong)
     why = " ".join(str(error).split()) if known else type(error).__name__
     reason = f"Longwatch's hook failed ({why or type(error).__name__}), so no tool may run."
     return _denial(reason) if event == "PreToolUse" else {"systemMessage": reason}

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness_core.errors import LongwatchError
 from harness_core.layout import RunDir
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 
 
-class Broken(Exception):
+class Broken(LongwatchError):
     """A file of the hooks can't be read. The message says which, and how to mend it."""
 
 

@@ -73,5 +73,5 @@ class Follower:
 
 
 def fold(run: RunDir) -> RunState:
-    """The state of a run now. Raises JournalError for one that a newer Longwatch wrote."""
+    """The state of a run now. Raises NewerFormat for one that a newer Longwatch wrote."""
     return Follower(run).catch_up()

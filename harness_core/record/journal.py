@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from harness_core.errors import JournalError
+from harness_core.errors import NewerFormat
 from harness_core.machine.files import clear_way, sync_folder, write_all
 from harness_core.record import events
 from harness_core.record.events import Event
@@ -239,11 +239,11 @@ class Tail:
         except FileNotFoundError:
             return
 
-    def _skip_rest(self, stream: object, line: bytes) -> None:
+    def _skip_rest(self, stream: BinaryIO, line: bytes) -> None:
         self.damaged += 1
         while line and not line.endswith(b"\n"):
             self.offset += len(line)
-            line = stream.readline(MAX_LINE)  # type: ignore[attr-defined]
+            line = stream.readline(MAX_LINE)
         self.offset += len(line)
 
     def read_all(self) -> Iterator[Event]:
@@ -269,9 +269,9 @@ def seq_before(path: Path, offset: int) -> int | None:
 
 
 def check_format(found: int, known: int) -> None:
-    """Refuse what a newer Longwatch wrote. Raises JournalError."""
+    """Refuse what a newer Longwatch wrote. Raises NewerFormat."""
     if found > known:
-        raise JournalError(
+        raise NewerFormat(
             f"this run was written by a newer Longwatch (format {found}, this one reads up to {known}): "
             "update Longwatch to open it"
         )
