@@ -89,6 +89,7 @@ class Gate:
     subagents: Subagents = field(default_factory=Subagents)
     running: dict[str, Running] = field(default_factory=dict)
     _evidence: folder.Listed = field(init=False)
+    _cli: list[processes.Found] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._evidence = folder.listed(self.run.dir)
@@ -248,8 +249,11 @@ class Gate:
 
     def cli_pids(self) -> set[int]:
         """The pids of the CLI itself, which no agent may signal."""
-        marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
-        return {child.pid for child in marked if processes.parent(child.pid) == os.getpid()}
+        if not any(item.alive for item in self._cli):
+            # Every process of the machine is looked at, so only once for a CLI.
+            marked = processes.marked(processes.SESSION_MARK, self.sdk_session)
+            self._cli = [child for child in marked if processes.parent(child.pid) == os.getpid()]
+        return {item.pid for item in self._cli}
 
     def claim_under_way(self, feature: str) -> str:
         """The id of the running call that claims `feature`; several calls may run at once."""
