@@ -13,6 +13,7 @@ from harness_core.agent.mcp_servers import Servers
 from harness_core.box.sandbox import Sandbox
 from harness_core.config import RunConfig
 from harness_core.layout import RunDir
+from harness_core.machine import ballast
 from harness_core.machine.gitfiles import GitFiles
 from harness_core.machine.lock import Hold
 from harness_core.record import events as ev
@@ -48,6 +49,14 @@ class Logbook:
         if (undone := self.journal.put_back()) is not None:
             self._write(ev.Error(message=f"{undone}: put back as far as it could be", kind="journal"))
         return self._write(event)
+
+    def leave_out(self) -> None:
+        """Have git pass over what doesn't belong into a commit, whoever makes it; told once for each."""
+        try:
+            if left := self.git.leave_out():
+                self.emit(ev.Error(message=ballast.told(left), kind="left_out"))
+        except OSError as error:
+            self.emit(ev.Error(message=f"git can't be told what to pass over: {error}", kind="git"))
 
     def _write(self, event: E) -> E:
         session = self.state.open_session

@@ -21,6 +21,7 @@ from harness_core.brake import EndOfRun
 from harness_core.contract.record import Status
 from harness_core.errors import Exit
 from harness_core.layout import CONFIG_NAME, RunDir
+from harness_core.machine.ballast import told
 from harness_core.machine.files import read_bounded
 from harness_core.machine.gitfiles import OWN
 from harness_core.machine.gitrepo import GitRepo
@@ -195,6 +196,7 @@ class Sessions:
             words = assignment.task(number)
         self._session = session
         session.begin(number, assignment.phase, assignment.features, assignment.round)
+        self._run.leave_out()
         return session, words
 
     async def _fresh(self, casting: Casting) -> Session:
@@ -350,9 +352,7 @@ class Sessions:
     def _tell_left_out(self) -> None:
         left, self._run.git.left_out = self._run.git.left_out, []
         if left:
-            names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-            said = f"left out of the engine's commits, and put into .git/info/exclude: {names}"
-            self._run.emit(ev.Error(message=said, kind="left_out"))
+            self._run.emit(ev.Error(message=told(left), kind="left_out"))
         held = dict.fromkeys(str(finding) for finding in self._run.git.withheld)
         if fresh := [place for place in held if place not in self._told_of]:
             self._told_of.update(fresh)

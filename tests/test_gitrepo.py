@@ -14,6 +14,7 @@ import pytest
 
 from harness_core.errors import Mistake
 from harness_core.layout import NEVER_COMMITTED, RunDir
+from harness_core.machine import ballast
 from harness_core.machine.gitrepo import GitRepo
 from harness_core.record import events as ev
 from harness_core.record.history import History
@@ -371,6 +372,28 @@ def test_what_is_downloaded_built_or_big_stays_out_of_the_engines_commits(root: 
     told = list(repo.left_out)
     assert {"/rust/target/", "/tools/venv/"} < set(told) and len(told) == 3
     assert repo.commit_all("again") is None and repo.left_out == told
+
+
+@pytest.mark.parametrize(
+    ("command", "may"),
+    [
+        ("git add -A", True),
+        ("cd web && git  -c user.name=x commit -am 'all'", True),
+        ("git stash -u", True),
+        ("git status; ls add", False),
+        ("git log --grep add | head", True),
+        ("echo 'legit commitment'", False),
+    ],
+)
+def test_what_may_take_files_into_a_commit_is_known(command: str, may: bool) -> None:
+    assert ballast.commits(command) is may
+
+
+def test_what_the_project_wants_in_spite_of_it_is_told_once(root: Path) -> None:
+    repo = prepared(root)
+    (root / ".gitignore").write_text("!model.bin\n")
+    (root / "model.bin").write_bytes(b"x" * ((5 << 20) + 1))
+    assert [repo.leave_out() for _ in range(2)] == [["/model.bin"], []]
 
 
 def test_a_name_that_is_no_text_and_one_of_two_lines_do_no_harm(root: Path) -> None:

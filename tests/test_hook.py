@@ -88,6 +88,20 @@ def events(root: Path) -> list[ev.Event]:
     return found
 
 
+def test_nothing_big_gets_into_a_commit(hook: Hook, root: Path) -> None:
+    bash(hook, root, "git init -q; head -c 6000000 /dev/zero > model.bin; echo kept > kept.txt", "make")
+    for number in ("one", "two"):
+        bash(hook, root, f"git add -A && git -c user.name=A -c user.email=a@b commit -qm {number}", number)
+    taken = subprocess.run(
+        ["git", "log", "--name-only", "--format="], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "kept.txt" in taken and "model.bin" not in taken
+    messages = [event.message for event in events(root) if isinstance(event, ev.Error)]
+    assert [message for message in messages if "model.bin" in message] == [
+        "left out of commits, and put into .git/info/exclude: /model.bin"
+    ]
+
+
 def passing(root: Path) -> list[bool]:
     return [feature["passes"] for feature in json.loads((root / "feature_list.json").read_text())]
 

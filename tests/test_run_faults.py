@@ -248,6 +248,19 @@ def test_large_calls_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) 
         assert all(len(json.dumps(event)) < 20_000 for event in stage.journal())
 
 
+def test_nothing_big_or_built_gets_into_a_commit_of_an_agents_own(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+ballast") as stage:
+        stage.lay_out()
+        engine = stage.run()
+        assert engine.wait(60) == 0, engine.err
+        taken = stage.git("log", "--all", "--name-only", "--format=").split()
+        assert "Take all of it" in stage.subjects() and "kept.txt" in taken
+        assert not {"model.bin", "tools/venv/pyvenv.cfg"} & {*taken}
+        told = [event for event in stage.journal(named("error")) if event["kind"] == "left_out"]
+        assert [event["message"].partition(": ")[2] for event in told] == ["/model.bin, /tools/venv/"]
+        assert (stage.root / "model.bin").stat().st_size == 6_000_000
+
+
 # Limits
 
 

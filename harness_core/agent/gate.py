@@ -29,7 +29,7 @@ from harness_core.guards.contract import ContractCall, is_contract
 from harness_core.guards.order import GuardFailed, guarded, judge
 from harness_core.guards.tools import WRITERS, target
 from harness_core.limits import Limit
-from harness_core.machine import processes
+from harness_core.machine import ballast, processes
 from harness_core.machine.files import write_whole
 from harness_core.operator.bounds import SESSION
 from harness_core.operator.steering import Steering
@@ -132,6 +132,8 @@ class Gate:
         if call.tool != "Bash":
             return _PASS
         asked = str(call.input.get("command", ""))
+        if ballast.commits(asked) and self.review is None:
+            self.run.leave_out()
         if self.run.sandbox.on:
             command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
         else:

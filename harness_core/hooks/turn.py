@@ -163,9 +163,20 @@ class Turn:
         if denial is not None:
             self._tell("guard_decision", **self._of(call), guard=denial.guard, reason=denial.reason)
         else:
+            self._leave_out(call)
             self.session.running[call.tool_use_id] = running
         text = "" if stopped or self.subagent else self._steered(call.tool_use_id)
         return _denied(denial, text) if denial else self._context(text)
+
+    def _leave_out(self, call: ToolCall) -> None:
+        """Have git pass over what doesn't belong into a commit, where one may be made."""
+        from harness_core.machine import ballast  # noqa: PLC0415
+
+        if call.tool == "Bash" and ballast.commits(str(call.input.get("command", ""))):
+            from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
+
+            if left := GitFiles(self.run.root).leave_out():
+                self._tell("error", message=ballast.told(left), kind="left_out")
 
     def _of(self, call: ToolCall) -> dict[str, Any]:
         return {"tool_use_id": call.tool_use_id, "tool": call.tool, "agent": call.agent}

@@ -1,9 +1,13 @@
-"""What doesn't belong into a commit that nobody has looked at: what is downloaded or built, and big files."""
+"""What doesn't belong into a commit that nobody has looked at: what is downloaded or built, and big files.
+
+Git's own file for what it passes over in a repository is brought up to date at a session's start, before an
+agent adds or commits, and before the engine commits.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 BIG = 5 << 20
@@ -12,6 +16,8 @@ _BUILT = {"node_modules": (), "venv": ("venv/pyvenv.cfg",), ".venv": (), "env": 
     "target": ("Cargo.toml", "pom.xml", "target/CACHEDIR.TAG")
 }
 """Folders by name, and what shows beside or in them that they are what the name says."""
+_COMMITS = re.compile(r"\bgit\b[^|;&\n]*\b(?:add|stage|commit|stash)\b")
+_NAMED = 5
 _SPECIAL = re.compile(r"([\\*?\[\]#! ])")
 
 
@@ -28,6 +34,17 @@ def ballast(root: Path, files: Iterable[str]) -> list[str]:
         elif _size(root / file) > BIG:
             found[f"/{_escaped(file)}"] = None
     return [*found]
+
+
+def commits(command: str) -> bool:
+    """Whether a command may take files into a commit."""
+    return _COMMITS.search(command) is not None
+
+
+def told(patterns: Sequence[str]) -> str:
+    """That git passes over these from now on, as the journal says it."""
+    more = f" and {len(patterns) - _NAMED} more" if len(patterns) > _NAMED else ""
+    return f"left out of commits, and put into .git/info/exclude: {', '.join(patterns[:_NAMED])}{more}"
 
 
 def _built(root: Path, file: str) -> str | None:

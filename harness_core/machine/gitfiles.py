@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from harness_core.machine.ballast import ballast
 from harness_core.machine.files import MAX_TEXT, read_bounded, read_text
 
 _REMOTE = re.compile(rb'^\s*\[remote "((?:[^"\\\n]|\\.)+)"\]', re.MULTILINE)
@@ -113,19 +114,25 @@ class GitFiles:
             digest.update(read_bounded(self._root / name, MAX_TEXT) or b"")
         return digest.hexdigest()
 
-    def keep_out(self, names: Sequence[str]) -> None:
-        """Have git pass over `names`, by its file for what one user ignores in one repository."""
+    def leave_out(self) -> list[str]:
+        """Have git pass over what doesn't belong into a commit, and return the patterns that this took."""
+        return self.keep_out(ballast(self._root, self.untracked()))
+
+    def keep_out(self, names: Sequence[str]) -> list[str]:
+        """Have git pass over `names`, by its file for what one user ignores in one repository; those are
+        returned that it didn't hold yet."""
         if self._common_dir is None:
-            return
+            return []
         exclude = self._common_dir / "info" / "exclude"
         exclude.parent.mkdir(exist_ok=True)
         present = exclude.read_bytes() if exclude.exists() else b""
         there = present.splitlines()
-        missing = [encoded for name in names if (encoded := os.fsencode(name)) not in there]
+        missing = [name for name in names if os.fsencode(name) not in there]
         if missing:
             joint = b"" if not present or present.endswith(b"\n") else b"\n"
             with exclude.open("ab") as stream:
-                stream.write(joint + b"\n".join(missing) + b"\n")
+                stream.write(joint + b"\n".join(map(os.fsencode, missing)) + b"\n")
+        return missing
 
     def _ask(self, *arguments: str) -> str | None:
         """What git answers; None when it refuses."""

@@ -14,7 +14,6 @@ from typing import TypeVar
 from harness_core.errors import Mistake
 from harness_core.layout import EVIDENCE_DIR, NEVER_COMMITTED, RunDir
 from harness_core.machine import processes
-from harness_core.machine.ballast import ballast
 from harness_core.machine.gitfiles import OWN, GitFiles, durable
 from harness_core.secrets.redact import known_values
 from harness_core.secrets.scan import Finding, scan_commit
@@ -100,12 +99,6 @@ class GitRepo(GitFiles):
         except git.GitError:
             return []
         return [path for path in listing.split("\0") if path]
-
-    def leave_out(self) -> list[str]:
-        """Have git pass over what doesn't belong into a commit, and return the patterns that this took."""
-        found = ballast(self.run.root, self.untracked())
-        self.keep_out(found)
-        return found
 
     def commit_all(self, message: str, *paths: str) -> str | None:
         """Commit what is uncommitted, all or only at `paths`; the new sha, or None when there was nothing.

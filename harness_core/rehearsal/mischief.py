@@ -310,6 +310,13 @@ def _huge_write(parameter: str | None, feature: str) -> Part:
     return (yield from put("notes/long.txt", "0123456789abcde\n" * (size // 16)))
 
 
+def _ballast(parameter: str | None, feature: str) -> Part:
+    """Big and downloaded things beside the work, and a commit of all that is there."""
+    yield bash("mkdir -p tools/venv && echo made > tools/venv/pyvenv.cfg")
+    yield bash(f"head -c {int(parameter or 6_000_000)} /dev/zero > model.bin && echo kept > kept.txt")
+    return (yield bash("git add -A && git commit -q -m 'Take all of it'"))
+
+
 def _huge_output(parameter: str | None, feature: str) -> Part:
     size = int(parameter or 2_000_000)
     return (yield bash(f"python3 -c \"print('0123456789abcdef' * {size // 16})\""))
@@ -414,6 +421,7 @@ MISCHIEF: dict[str, Maker] = {
     "chatter": _during(_chatter, claiming=False),
     "background": _during(_background, claiming=False),
     "server": _during(_server, claiming=False),
+    "ballast": _during(_ballast, claiming=False),
     "huge-write": _during(_huge_write, claiming=False),
     "huge-output": _during(_huge_output, claiming=False),
     "huge-picture": _during(_huge_picture, claiming=False),
