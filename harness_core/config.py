@@ -408,6 +408,11 @@ def save_info(run: RunDir, info: RunInfo) -> None:
     write_whole(run.run_json, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
 
 
+def kept_login(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the CLI keeps what it was given when somebody logged in."""
+    return Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / ".credentials.json"
+
+
 def check_login(environ: Mapping[str, str] = os.environ) -> None:
     """Make sure that something can pay for a model, at an address that can be one.
 
@@ -425,8 +430,7 @@ def check_login(environ: Mapping[str, str] = os.environ) -> None:
     )
     if any(environ.get(name) for name in variables):
         return
-    home = Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-    if (home / ".credentials.json").is_file():
+    if kept_login(environ).is_file():
         return
     raise Mistake(
         "no way to reach a model: set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token` "

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,142 @@ def closed() -> str:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+Seen = Iterator[Check]
+
+
+def lacking_python(bench: pytest.MonkeyPatch, _: Path) -> Seen:
+    bench.setattr(machine, "PYTHON", (99, 0))
+    return machine.python(patient())
+
+
+def lacking_git(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return machine.git(Patient({"PATH": str(folder)}))
+
+
+def broken_git(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    program(folder / "git", "echo no; exit 3")
+    return machine.git(Patient({"PATH": f"{folder}:/usr/bin:/bin"}))
+
+
+def lacking_sdk(bench: pytest.MonkeyPatch, _: Path) -> Seen:
+    bench.setattr(agent, "SDK", "no-such-agent-sdk")
+    return agent.sdk(patient())
+
+
+def lacking_cli(bench: pytest.MonkeyPatch, _: Path) -> Seen:
+    bench.setattr(agent, "SDK", "no-such-agent-sdk")
+    return agent.cli(patient())
+
+
+def broken_cli(bench: pytest.MonkeyPatch, folder: Path) -> Seen:
+    (folder / "broken_agent_sdk/_bundled").mkdir(parents=True)
+    (folder / "broken_agent_sdk/__init__.py").touch()
+    program(folder / "broken_agent_sdk/_bundled/claude", "echo wrong kind of machine >&2; exit 126")
+    bench.syspath_prepend(folder)
+    bench.setattr(agent, "SDK", "broken-agent-sdk")
+    return agent.cli(patient())
+
+
+def lacking_browser(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return tools.a_browser(Patient({"PATH": str(folder), "HOME": str(folder)}))
+
+
+def lacking_npx(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return tools.npx(Patient({"PATH": str(folder)}))
+
+
+def little_room(bench: pytest.MonkeyPatch, folder: Path) -> Seen:
+    bench.setattr(machine, "FEW_BYTES", 1 << 70)
+    return machine.disk(patient(folder))
+
+
+def far_disk(bench: pytest.MonkeyPatch, folder: Path) -> Seen:
+    bench.setattr(machine, "MOUNTS", folder / "mountinfo")
+    (folder / "mountinfo").write_text(
+        f"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / {folder} rw - nfs4 host:/a rw\n"
+    )
+    return machine.file_system(patient(folder))
+
+
+def of_another(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory away")
+    os.chown(folder, 54321, 54321)
+    return directory.place(patient(folder))
+
+
+def on_a_file(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    (folder / "file").touch()
+    return directory.place(patient(folder / "file/run"))
+
+
+def old_encoding(bench: pytest.MonkeyPatch, _: Path) -> Seen:
+    bench.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+    return surroundings.terminal(patient(TERM="xterm"))
+
+
+def no_login(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return agent.login(patient(CLAUDE_CONFIG_DIR=str(folder)))
+
+
+def odd_address(_: pytest.MonkeyPatch, __: Path) -> Seen:
+    return agent.login(patient(ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL="api.example.org"))
+
+
+def kept(folder: Path, text: str) -> Seen:
+    (folder / ".credentials.json").write_text(text)
+    return agent.login(patient(CLAUDE_CONFIG_DIR=str(folder)))
+
+
+def login_over(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return kept(folder, '{"claudeAiOauth": {"accessToken": "s3cret", "expiresAt": 1700000000000}}')
+
+
+def login_damaged(_: pytest.MonkeyPatch, folder: Path) -> Seen:
+    return kept(folder, '{"claudeAiOauth": {"accessToken": "s3c')
+
+
+def program(path: Path, does: str) -> None:
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("look", "mark", "says", "mend"),
+    [
+        (lacking_python, "fail", "3.", "install Python 3.11 or newer"),
+        (lacking_git, "fail", "not installed or not on PATH", "install git"),
+        (broken_git, "fail", "no", "make `git --version` work"),
+        (lacking_sdk, "fail", "is missing", "install Longwatch again"),
+        (lacking_cli, "fail", "none comes with the SDK", "install Longwatch again"),
+        (broken_cli, "fail", "wrong kind of machine", "for this kind of machine"),
+        (lacking_browser, "warn", "agents use no page", "install what is missing"),
+        (lacking_npx, "warn", "not installed", "install Node.js"),
+        (little_room, "warn", "GiB free", "make room"),
+        (far_disk, "warn", "is on nfs4", "a disk of this machine"),
+        (of_another, "warn", "belongs to user 54321", "chown"),
+        (on_a_file, "fail", "is no directory", "name a directory"),
+        (old_encoding, "warn", "latin", "UTF-8 locale"),
+        (no_login, "fail", "no way to reach a model", "ANTHROPIC_API_KEY"),
+        (odd_address, "fail", "ANTHROPIC_BASE_URL", "begins with http"),
+        (login_over, "fail", "ended at 2023-11-14 22:13 UTC", "log in again"),
+        (login_damaged, "fail", "can't be read", "log in again"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_is_lacking_or_broken_is_told_with_its_mend(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[pytest.MonkeyPatch, Path], Seen],
+    mark: str,
+    says: str,
+    mend: str,
+) -> None:
+    found = only(look(monkeypatch, tmp_path))
+    assert found.mark == mark and says in found.says and mend in found.mend
+    assert "s3cret" not in found.says
+
+
 # --- All of it ----------------------------------------------------------------------------------------
 
 
@@ -151,6 +290,50 @@ def test_git_is_looked_for_and_its_identity(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_a_failure(small_disk: Path) -> None:
     assert only(machine.disk(patient(small_disk / "not" / "yet"))).mark is Mark.FAIL
+
+
+def test_the_kind_of_a_file_system_is_that_of_the_innermost_mount() -> None:
+    mounts = r"""1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/a rw
+2 1 0:9 / /mnt/far\040away rw,relatime - cifs //host/a rw
+3 2 8:2 / /mnt/far\040away/near rw - xfs /dev/b rw
+4 1 8:3 / /top rw - ext4 /dev/c rw
+5 4 0:7 / /top rw - fuse.sshfs host: rw
+no mount"""
+    asked = ("/home/a", "/mnt/far away/run", "/mnt/far away/near/run", "/mnt/far", "/top/run")
+    kinds = [machine.kind_of(Path(path), mounts) for path in asked]
+    assert kinds == ["ext4", "cifs", "xfs", "ext4", "fuse.sshfs"]
+    assert machine.kind_of(Path("/a"), "") == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it has watchers of another kind")
+def test_a_watcher_is_really_tried(tmp_path: Path) -> None:
+    assert only(machine.inotify(patient(tmp_path))).mark is Mark.OK
+    use_up = "echo 0 > /proc/sys/user/max_inotify_instances"
+    alone = ["unshare", "-Ur", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, use_up], check=False).returncode:
+        pytest.skip("no user namespaces here, in which alone inotify can be used up")
+    look = (
+        "from tui.doctor import check, machine; import os;"
+        "print(next(machine.inotify(check.Patient(os.environ))))"
+    )
+    command = f'{use_up} && exec "$@"'
+    done = subprocess.run(
+        [*alone, command, "sh", sys.executable, "-c", look], capture_output=True, text=True, check=True
+    )
+    assert "all instances are taken" in done.stdout and "max_user_instances=" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"claudeAiOauth": {"expiresAt": 99999999999999}}',
+        '{"claudeAiOauth": {"expiresAt": 1700000000000, "refreshToken": "s3cret"}}',
+    ],
+)
+def test_a_login_that_holds_or_renews_itself_is_well(tmp_path: Path, text: str) -> None:
+    found = only(kept(tmp_path, text))
+    assert found.mark is Mark.OK and "s3cret" not in found.says
 
 
 def test_the_cli_runs() -> None:

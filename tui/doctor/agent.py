@@ -8,16 +8,21 @@ import re
 import shutil
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+
+import msgspec
 
 from harness_core import config
 from harness_core.errors import Mistake
 from tui.doctor.check import Check, Patient, fail, ok, warn
 
+SDK = "claude-agent-sdk"
 API = "https://api.anthropic.com"
 API_WITHIN = 5.0
 """Seconds that the API has for a sign of life."""
@@ -33,14 +38,14 @@ _CLOUDS = {"CLAUDE_CODE_USE_BEDROCK": "Bedrock", "CLAUDE_CODE_USE_VERTEX": "Vert
 
 def sdk(_: Patient) -> Iterator[Check]:
     try:
-        yield ok("Agent SDK", metadata.version("claude-agent-sdk"))
+        yield ok("Agent SDK", metadata.version(SDK))
     except metadata.PackageNotFoundError:
-        yield fail("Agent SDK", "claude-agent-sdk is missing", "install Longwatch again")
+        yield fail("Agent SDK", f"{SDK} is missing", "install Longwatch again")
 
 
 def cli(patient: Patient) -> Iterator[Check]:
     """The CLI that comes with the SDK; found without loading the SDK, which takes a second."""
-    spec = importlib.util.find_spec("claude_agent_sdk")
+    spec = importlib.util.find_spec(SDK.replace("-", "_"))
     home = Path(spec.origin).parent if spec is not None and spec.origin else None
     bundled = home / "_bundled" / "claude" if home is not None else None
     if bundled is None or not bundled.is_file():
@@ -77,7 +82,33 @@ def login(patient: Patient) -> Iterator[Check]:
         yield fail("login", says, mend)
         return
     named = [name for name in _LOGINS if patient.environ.get(name)]
-    yield ok("login", f"{named[0]} is set" if named else "logged in with `claude`")
+    yield ok("login", f"{named[0]} is set") if named else _kept_login(config.kept_login(patient.environ))
+
+
+class _Token(msgspec.Struct):
+    """Of what the CLI keeps, when it ends (in ms since 1970) and by what it is renewed."""
+
+    ends: float = msgspec.field(name="expiresAt", default=0.0)
+    renewed_by: str = msgspec.field(name="refreshToken", default="")
+
+
+class _Kept(msgspec.Struct):
+    token: _Token = msgspec.field(name="claudeAiOauth", default_factory=_Token)
+
+
+def _kept_login(path: Path) -> Check:
+    """What a login with `claude` has left, by its file alone: nobody is asked whether it still holds."""
+    try:
+        token = msgspec.json.decode(path.read_bytes(), type=_Kept).token
+    except (OSError, msgspec.DecodeError):
+        return fail("login", f"{path} can't be read", "log in again with `claude`")
+    ended = 0 < token.ends < time.time() * 1000
+    if ended and not token.renewed_by:
+        at = datetime.fromtimestamp(token.ends / 1000, UTC)
+        return fail(
+            "login", f"the login with `claude` ended at {at:%Y-%m-%d %H:%M} UTC", "log in again with `claude`"
+        )
+    return ok("login", "logged in with `claude`" + (": the CLI renews it when it next asks" if ended else ""))
 
 
 def api(patient: Patient) -> Iterator[Check]:

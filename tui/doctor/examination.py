@@ -29,6 +29,7 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("browser", tools.a_browser),
     ("npx", tools.npx),
     ("disk", machine.disk),
+    ("file system", machine.file_system),
     ("watchers", machine.inotify),
     ("terminal", surroundings.terminal),
     ("settings", surroundings.own_settings),
