@@ -20,7 +20,7 @@ from harness_core.record import events as ev
 from harness_core.record import reduce
 from harness_core.record.fold import SNAPSHOT_EVERY, save_snapshot
 from harness_core.record.journal import Journal
-from harness_core.record.state import RunState
+from harness_core.record.state import OpenSession, RunState
 from harness_core.secrets.redact import Redactor
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class Logbook:
     redact: Redactor
     listeners: list[Callable[[ev.Event], None]] = field(default_factory=list)
 
+    @property
+    def session(self) -> OpenSession | None:
+        """The session to which an event belongs that doesn't say so itself."""
+        return self.state.open_session
+
     def emit(self, event: E) -> E:
         """Journal `event` with secrets taken out, fold it in, tell the listeners.
 
@@ -59,7 +64,7 @@ class Logbook:
             self.emit(ev.Error(message=f"git can't be told what to pass over: {error}", kind="git"))
 
     def _write(self, event: E) -> E:
-        session = self.state.open_session
+        session = self.session
         if event.session is None and session is not None:
             event = msgspec.structs.replace(event, session=session.number, role=event.role or session.role)
         written = self.journal.append(self.redact.event(event))

@@ -411,6 +411,22 @@ def test_beside_an_engine_the_guards_hold_and_nothing_is_written(root: Path, env
     assert not (root / ".longwatch/journal.jsonl").exists()
 
 
+def test_a_snapshot_that_a_hook_takes_is_what_the_journal_tells(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness_core.run.SNAPSHOT_EVERY", 1)
+    run = RunDir.at(root)
+    for session in ("first", "second"):
+        answer(run, {"hook_event_name": "SessionStart", "session_id": session, "cwd": str(root)})
+    run.stop_file.touch()
+    call = {"tool_name": "Read", "tool_input": {"file_path": "src/a.js"}, "cwd": str(root)}
+    answer(run, {"hook_event_name": "PreToolUse", "session_id": "first", **call})
+    assert events(root)[-1].session == 1
+    shot = fold(run)
+    run.snapshot.unlink()
+    assert shot == fold(run)
+
+
 def test_calls_at_once_lose_nothing(root: Path, env: dict[str, str]) -> None:
     once(root, "SessionStart", env, source="startup")
 

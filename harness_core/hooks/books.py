@@ -36,6 +36,16 @@ from harness_core.secrets.redact import Redactor
 ROLE = "agent"
 
 
+class _Spoken(Logbook):
+    """What one session journals. Several may be open at once, so which one it is the fold can't say."""
+
+    speaker: OpenSession | None = None
+
+    @property
+    def session(self) -> OpenSession | None:
+        return self.speaker
+
+
 class Books:
     """A run's journal, contract and steering, for one call of one session."""
 
@@ -43,7 +53,7 @@ class Books:
         info = config.load_info(run)
         settings = info.config if info else config.RunConfig()
         self._common = common
-        self._log = Logbook(
+        self._log = _Spoken(
             dir=run,
             config=settings,
             journal=journal,
@@ -57,12 +67,8 @@ class Books:
 
     def act_as(self, session: Session) -> None:
         """Let what is journaled from here on belong to `session`."""
-        state = self._log.state
-        known = state.open_session
-        if session.number == 0:
-            state.open_session = None
-        elif known is None or known.number != session.number:
-            state.open_session = OpenSession(session.number, session.id, ROLE, "", "")
+        known = session.number != 0
+        self._log.speaker = OpenSession(session.number, session.id, ROLE, "", "") if known else None
 
     # --- Sessions -----------------------------------------------------------------------------------
 
@@ -161,8 +167,7 @@ class Books:
 
     def note_commits(self) -> None:
         # What was there before the first session isn't any session's work.
-        self._log.state.head = self._log.state.head or self._common.head
-        History(self._log).note(ROLE)
+        History(self._log, since=self._common.head).note(ROLE)
 
     def note_stop(self, requested: bool) -> None:
         """Journal that AGENT_STOP came or went."""

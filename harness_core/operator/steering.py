@@ -229,7 +229,7 @@ class Steering:
         message that has none goes alone, and tells the agent to read on in the file that the CLI makes of it.
         """
         due = [message for message in self._pending if session_start or message.mode == "now"]
-        session = self._run.state.open_session
+        session = self._run.session
         parts: list[str] = []
         for message in due:
             part = _told(message, room)

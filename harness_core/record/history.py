@@ -22,9 +22,10 @@ _COMMIT_NOTHING = (OUTSIDE, "evaluator")
 class History:
     """Starts where the journal ends, so a commit made as an engine died is noticed by the next one."""
 
-    def __init__(self, run: Logbook) -> None:
+    def __init__(self, run: Logbook, since: str = "") -> None:
+        """`since` is the commit after which it starts where the journal knows of none."""
         self._run = run
-        self._newest = run.state.head or None
+        self._newest = run.state.head or since or None
         """The last commit that is journaled; HEAD may have gone back behind it."""
         self._head: str | None = None
 
