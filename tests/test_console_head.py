@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from textual.pilot import Pilot
 from harness_core.machine.lock import RunLock
 from harness_core.record import events as ev
 from tests import scenes
+from tests.commands import longwatch
 from tests.console import head, ours, screen, until, watch
 
 
@@ -85,6 +88,24 @@ def test_the_head_tells_of_the_api_s_limits_while_that_is_news(tmp_path: Path) -
     scene = scenes.running(tmp_path / "run")
     with RunLock(scene.run):
         watch(scene, story, (200, 60))
+
+
+def test_a_wait_for_a_usage_limit_is_counted_down(tmp_path: Path) -> None:
+    def left(pilot: Pilot[int]) -> list[str]:
+        return re.findall(r"limit resets in (1:01:\d\d)", head(pilot))
+
+    async def story(pilot: Pilot[int]) -> None:
+        end = datetime.now(UTC) + timedelta(hours=1, minutes=1, seconds=59)
+        scene.add(ev.RateLimited(status="rejected", resets_at=end.isoformat()))
+        await until(pilot, lambda: left(pilot) and "waiting for a limit" in head(pilot))
+        (first,) = left(pilot)
+        await until(pilot, lambda: left(pilot) < [first])
+        said = longwatch("status", str(scene.run.root)).stdout.decode()
+        assert re.search(rf"waiting +limit resets in 1:0\d:\d\d, at {re.escape(end.isoformat())}", said)
+
+    scene = scenes.running(tmp_path / "run")
+    with RunLock(scene.run):
+        watch(scene, story)
 
 
 def test_between_sessions_the_head_names_no_role(tmp_path: Path) -> None:

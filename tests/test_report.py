@@ -15,6 +15,7 @@ from PIL import Image
 
 from harness_core.contract.record import Status
 from harness_core.layout import RunDir
+from harness_core.machine.lock import RunLock
 from harness_core.record import events as ev
 from harness_core.report import as_html, as_markdown
 from harness_core.report.album import SIDE, Album
@@ -94,6 +95,14 @@ def test_the_first_sentence_says_what_came_of_the_run(tmp_path: Path, name: str,
     shown = Page(as_html(run))
     assert says in shown.text
     assert {"meta", "main", "h1"} <= {tag for tag, _ in shown.tags}
+
+
+def test_a_wait_for_a_usage_limit_says_until_when(tmp_path: Path) -> None:
+    scene = scenes.running(tmp_path / "run")
+    scene.add(ev.RateLimited(status="rejected", resets_at="2099-01-01T00:00:00+00:00"))
+    with RunLock(scene.run):
+        said = as_markdown(scene.run)
+    assert re.search(r"waits for a limit to reset \(at 2099-01-01T00:00:00\+00:00, in \d+:\d\d:\d\d\)", said)
 
 
 def test_what_to_look_at_comes_before_all_else(tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_each_says_in_a_line_what_happened(tmp_path: Path, name: str, told: list
     assert [line for line in told if line not in shown] == []
 
 
+def test_how_long_a_usage_limit_lasts_is_told_as_seen_then() -> None:
+    told = ev.RateLimited(
+        status="rejected", ts="2026-01-01T10:00:00.000Z", resets_at="2026-01-01T12:05:00+00:00"
+    )
+    ((_, text),) = lines(told)
+    assert text.strip() == "◷ rate limit rejected, resets in 2:05:00, at 2026-01-01T12:05:00+00:00"
+    ((_, text),) = lines(ev.RateLimited(status="rejected", resets_at="soon"))
+    assert text.strip() == "◷ rate limit rejected, resets at soon"
+
+
 def test_whose_choice_stands_is_told() -> None:
     chosen = ev.IterationChosen(iteration=2, by="operator", commit="0" * 40)
     assert [text.strip() for _, text in lines(chosen)] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness_core.config import RunConfig
 from harness_core.operator.bounds import named, parted
-from harness_core.reading.burnup import clock
+from harness_core.reading.burnup import clock, countdown
 from harness_core.record.status import Report
 from harness_core.safe import one_line
 
@@ -28,6 +28,11 @@ def summary(report: Report) -> str:
     if report.checkpoint:
         asked = report.checkpoint
         lines.append(f"waiting    checkpoint {asked.id} ({asked.kind}): {one_line(asked.summary)}")
+    if report.waiting_until:
+        left = countdown(report.waiting_until)
+        lines.append(
+            f"waiting    limit resets {f'in {left}, ' if left else ''}at {one_line(report.waiting_until)}"
+        )
     if report.tampered or report.denials or report.errors:
         lines.append(
             f"trouble    {report.tampered} tamperings · {report.denials} denials · {report.errors} errors"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from harness_core.layout import RunDir
@@ -112,6 +112,15 @@ def clock(span: float) -> str:
     minutes, rest = divmod(max(0, int(span)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def countdown(end: str, now: str = "") -> str:
+    """How long it is until a time of the journal, from another or from now on; "" where nobody can tell."""
+    try:
+        begin = datetime.fromisoformat(now) if now else datetime.now(UTC)
+        return clock((datetime.fromisoformat(end) - begin).total_seconds())
+    except (ValueError, TypeError):
+        return ""
 
 
 def age(span: float) -> str:

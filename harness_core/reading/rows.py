@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness_core.operator.bounds import named
-from harness_core.reading.burnup import clock
+from harness_core.reading.burnup import clock, countdown
 from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
 
@@ -197,7 +197,10 @@ def _rate_limited(event: ev.RateLimited, width: int) -> list[Line]:
     if event.status == "allowed":
         return []
     window = f" ({one_line(event.window)})" if event.window else ""
-    resets = f", resets {one_line(event.resets_at)}" if event.resets_at else ""
+    left = countdown(event.resets_at, event.ts) if event.resets_at else ""
+    resets = (
+        f", resets {f'in {left}, ' if left else ''}at {one_line(event.resets_at)}" if event.resets_at else ""
+    )
     return [(Look.WARN, f"  ◷ rate limit {one_line(event.status)}{window}{resets}")]
 
 

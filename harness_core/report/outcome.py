@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness_core.contract.record import Status
-from harness_core.reading.burnup import clock
+from harness_core.reading.burnup import clock, countdown
 from harness_core.record.state import Lifecycle
 from harness_core.report.document import Words, code, count, status
 from harness_core.report.gather import Found
@@ -42,7 +42,10 @@ def _state(found: Found) -> str:
         case Lifecycle.LOST:
             return "The run's engine is gone in the middle of its work:"
         case Lifecycle.WAITING_LIMIT:
-            return f"The run waits for a limit to reset ({report.waiting_until or 'nobody knows when'}):"
+            until = report.waiting_until or ""
+            left = countdown(until)
+            when = f"at {until}{f', in {left}' if left else ''}" if until else "nobody knows when"
+            return f"The run waits for a limit to reset ({when}):"
         case _:
             return "The run goes on:"
 

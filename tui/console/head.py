@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from textual.content import Content
 from textual.widget import Widget
 
 from harness_core.layout import FINISH_NAME, STOP_NAME
-from harness_core.reading.burnup import clock
+from harness_core.reading.burnup import clock, countdown
 from harness_core.record import events as ev
 from harness_core.record.state import Lifecycle
 from harness_core.record.status import Report
@@ -116,7 +115,8 @@ def second_line(facts: Facts) -> list[Part]:
     if facts.rests:
         parts.insert(0, (NO_ENGINE, "bold $warning"))
     if report.waiting_until:
-        parts.insert(0, (f"◷ limit resets in {_until(report.waiting_until)}", "bold $warning"))
+        left = countdown(report.waiting_until) or "unknown"
+        parts.insert(0, (f"◷ limit resets in {left}", "bold $warning"))
     if report.denials:
         parts.append((f"{report.denials} denied", MUTED))
     if report.errors:
@@ -234,11 +234,3 @@ def amount(number: int) -> str:
     if number < 1_000_000:
         return f"{number / 1000:.1f}k"
     return f"{number / 1_000_000:.1f}M"
-
-
-def _until(ts: str) -> str:
-    try:
-        left = (datetime.fromisoformat(ts) - datetime.now(UTC)).total_seconds()
-    except ValueError:
-        return "unknown"
-    return clock(left)
