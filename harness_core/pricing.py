@@ -7,7 +7,7 @@ estimate, so a price that is missing here makes the meter jump, never the accoun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _PRICES: tuple[tuple[str, float, float, float], ...] = (
     ("opus-5-5", 4.0, 20.0, 0.20),
@@ -58,6 +58,10 @@ class Usage:
             count("cache_creation_input_tokens"),
             hour if isinstance(hour, int) else 0,
         )
+
+    def reads_like(self, other: Usage) -> bool:
+        """Whether both may be of one reply: they differ in nothing but what was written."""
+        return replace(self, output=0) == replace(other, output=0)
 
     @property
     def total(self) -> int:

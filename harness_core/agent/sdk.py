@@ -231,6 +231,11 @@ def transcript(sdk_session: str) -> Path | None:
     return next((path for path in found if _has_conversation(path)), None)
 
 
+def subagent_transcript(sdk_session: str, agent: str) -> Path | None:
+    """The CLI's own record of what one of a session's subagents did."""
+    return next(config_home().glob(f"projects/*/{sdk_session}/subagents/agent-{agent}.jsonl"), None)
+
+
 def _has_conversation(record: Path) -> bool:
     """Whether its first message was written down: before that there is nothing to resume."""
     with record.open("rb") as lines:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness_core.agent import sdk
 from harness_core.agent.gate import Gate, blob
 from harness_core.agent.live import LiveText
 from harness_core.agent.meter import Meter
@@ -170,7 +171,7 @@ class Transcriber:
 
         agent = self._gate.subagents.name(starter)
         for message in self._unnamed.pop(starter, ()):
-            self._meter.hear_subagent(message, agent)
+            self._meter.hear_subagent(message, starter, agent)
             for block in message.content:
                 if isinstance(block, ToolUseBlock):
                     self._gate.announce(ToolCall(block.name, block.input, block.id, agent))
@@ -184,9 +185,24 @@ class Transcriber:
             return
         if message.parent_tool_use_id is not None:
             self._journal_subagent(message.parent_tool_use_id)
+            self._read_subagent(message.parent_tool_use_id)
         for block in message.content:
             if isinstance(block, ToolResultBlock):
+                if isinstance(report := message.tool_use_result, Mapping) and "agentId" in report:
+                    self._report(block.tool_use_id, report)
                 self._result(block.tool_use_id, block.content, bool(block.is_error))
+
+    def _read_subagent(self, starter: str) -> None:
+        agent = self._gate.subagents.name(starter)
+        record = sdk.subagent_transcript(self._gate.sdk_session, agent) if agent is not None else None
+        if record is not None:
+            self._meter.read_subagent(starter, agent, record)
+
+    def _report(self, starter: str, report: Mapping[str, Any]) -> None:
+        """A subagent is done: now all is counted that it took."""
+        self._journal_subagent(starter)
+        self._read_subagent(starter)
+        self._meter.hear_report(starter, self._gate.subagents.name(starter), report)
 
     def _result(self, tool_use_id: str, content: Any, failed: bool) -> None:
         gate = self._gate

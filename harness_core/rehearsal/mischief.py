@@ -335,7 +335,8 @@ def _peek(parameter: str | None, feature: str) -> Part:
 
 
 def _subagent(parameter: str | None, feature: str) -> Part:
-    work = ask("Look around in this directory and report what is there.", "look around")
+    often = f" {parameter} times" if parameter and parameter.isdecimal() else ""
+    work = ask(f"Look around in this directory{often} and report what is there.", "look around")
     return (yield Call(work.tool, {**work.input, "run_in_background": parameter == "background"}))
 
 

@@ -7,6 +7,7 @@ one. So a server, an engine or a CLI may die at any instant and nothing is lost 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -165,9 +166,12 @@ def _bystander(brief: Brief) -> Generator[Step, Outcome, None]:
 
 
 def _explorer(brief: Brief) -> Generator[Step, Outcome, None]:
-    """A subagent: looks around once and reports."""
+    """A subagent: looks around once, or as often as it is told, and reports."""
     if brief.offers("Bash"):
         seen = yield Call("Bash", {"command": "ls"})
+        more = re.search(r"(\d+) times", brief.prompt)
+        for number in range(1, int(more[1]) if more else 1):
+            yield f"Look {number} of the rest.", Call("Bash", {"command": f"ls | head -n {number}"})
         yield f"I looked around as asked. At the top there are {len(seen.text.split())} entries."
     else:
         yield "I have no shell here, so there is nothing to report."
