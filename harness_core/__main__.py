@@ -1,4 +1,4 @@
-"""The engine alone: `python -m harness_core REQUEST`, where REQUEST is a `start.Request` as JSON.
+"""The engine alone: `python -m harness_core REQUEST`, where REQUEST is a `request.Request` as JSON.
 
 Prints the events as they are journaled, one JSON object a line.
 """

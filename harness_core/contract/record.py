@@ -1,6 +1,6 @@
 """The contract of record: what is frozen, what a found file changed of it, and how it lies on disk.
 
-The text side (`parse`, `read`, `render`, `Contract`, `Feature`) is in `contract_text`, and offered here too.
+The text side (`parse`, `read`, `render`, `Contract`, `Feature`) is in `text`, and offered here too.
 Everything but `read` is a pure function.
 """
 

@@ -1,6 +1,6 @@
 """Evidence: what a session has seen and typed, and whether pieces may carry a claim.
 
-`SessionEvidence` (in `evidence_session`) is what a session knows. `check` is the whole of the rules: it
+`SessionEvidence` (in `seen`) is what a session knows. `check` is the whole of the rules: it
 gives the accepted pieces, or a `Refusal` that tells the agent what is missing and how to mend it.
 `check_edit` is the same for a claim made by editing the contract, which names no pieces.
 """

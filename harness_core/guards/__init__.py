@@ -1,6 +1,7 @@
-"""Guards: pure functions from (tool call, what the guard may know) to a denial or nothing.
+"""Guards: functions from (tool call, what the guard may know) to a denial or nothing.
 
-The order is fixed: stop, path, shell, contract. Doubt, a crash and a timeout of a guard deny.
+The order is fixed: stop, path, shell, secrets, browser, contract. They change nothing; some read files of the
+run or ask git. Doubt, a crash and a timeout of a guard deny.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the contract's two files lie as they were left: a cheap look, as `contract_files` takes it."""
+"""Whether the contract's two files lie as they were left: a cheap look, as `contract.files` takes it."""
 
 from __future__ import annotations
 
