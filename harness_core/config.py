@@ -20,6 +20,7 @@ from harness_core.box.sandbox import SandboxTable
 from harness_core.config_errors import advice, choices, described, explain
 from harness_core.errors import Mistake
 from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
+from harness_core.machine.cli_home import kept_login
 from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.notify.settings import Notify
 from harness_core.operator.bounds import Count, Limits, Positive, limited
@@ -406,11 +407,6 @@ def load_info(run: RunDir) -> RunInfo | None:
 
 def save_info(run: RunDir, info: RunInfo) -> None:
     write_whole(run.run_json, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
-
-
-def kept_login(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the CLI keeps what it was given when somebody logged in."""
-    return Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / ".credentials.json"
 
 
 def check_login(environ: Mapping[str, str] = os.environ) -> None:

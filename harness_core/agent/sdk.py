@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from harness_core.agent.mcp_servers import BROWSER
 from harness_core.box import sandbox
 from harness_core.guards.tools import WRITERS
 from harness_core.machine import processes
+from harness_core.machine.cli_home import cli_home
 from harness_core.machine.gitfiles import durable
 from harness_core.run import Run
 
@@ -220,14 +220,9 @@ def _wrapper(run: Run) -> Path:
     return path
 
 
-def config_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the CLI keeps its login and its transcripts."""
-    return Path(environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-
-
 def transcript(sdk_session: str) -> Path | None:
     """The CLI's own record of a session, or None when there is nothing to go on with."""
-    found = config_home().glob(f"projects/*/{sdk_session}.jsonl")
+    found = cli_home().glob(f"projects/*/{sdk_session}.jsonl")
     return next((path for path in found if _has_conversation(path)), None)
 
 

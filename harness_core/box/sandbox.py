@@ -24,6 +24,7 @@ import msgspec
 import platformdirs
 
 from harness_core.layout import RunDir
+from harness_core.machine.cli_home import kept_login
 from harness_core.machine.files import read_bounded
 from harness_core.secrets.redact import credentials
 
@@ -197,8 +198,7 @@ def _indexes(environ: Mapping[str, str]) -> list[str]:
 def _secrets(environ: Mapping[str, str]) -> list[Path]:
     """The places with credentials that there are."""
     home = Path(environ.get("HOME") or Path.home())
-    config = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-    places = [*(home / name for name in _SECRET_PLACES), config / ".credentials.json"]
+    places = [*(home / name for name in _SECRET_PLACES), kept_login(environ)]
     return [place for place in places if place.exists()]
 
 
@@ -231,15 +231,13 @@ def app_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dic
     return {name: value for name, value in environ.items() if name not in closed}
 
 
-def boxed(
-    command: Sequence[str], place: RunDir, scratch_dir: Path, environ: Mapping[str, str] = os.environ
-) -> list[str]:
+def boxed(command: Sequence[str], place: RunDir, scratch_dir: Path) -> list[str]:
     """`command` in a box that writes inside the run, its caches and a folder for temporary files of its own.
 
     The box lives as long as anything in it does, and the command's exit status is the box's.
     """
     cache = str(scratch_dir / "cache")
-    hidden = [word for place in _secrets(environ) for word in _covered(place)]
+    hidden = [word for hiding in _secrets(os.environ) for word in _covered(hiding)]
     return [
         *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),
         *("--bind", cache, cache, "--bind", str(place.root), str(place.root)),

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
 MAX_DEPTH = 48
+_QUOTED = 60
+"""Characters of a key or id that are shown."""
 """Deepest nesting of lists and objects that a document may have."""
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -76,9 +78,9 @@ def canonical(value: Json) -> str:
     return _encoder.encode(value)
 
 
-def quoted(text: str, limit: int = 60) -> str:
-    """A key or id for a sentence: in quotes, escaped, cut after `limit` characters."""
-    return json.dumps(text if len(text) <= limit else text[:limit] + "…", ensure_ascii=False)
+def quoted(text: str) -> str:
+    """A key or id for a sentence: in quotes, escaped, cut where it is long."""
+    return json.dumps(text if len(text) <= _QUOTED else text[:_QUOTED] + "…", ensure_ascii=False)
 
 
 def require_characters(text: str, at: int) -> None:

@@ -23,7 +23,6 @@ from harness_core.contract.text import (
     Feature,
     Form,
     parse,
-    parse_bytes,
     passing_ids,
     read,
     render,
@@ -53,13 +52,11 @@ __all__ = [
     "freeze",
     "locate",
     "parse",
-    "parse_bytes",
     "passing_ids",
     "passing_of",
     "read",
     "render",
     "reword",
-    "same_text",
     "spent_of",
 ]
 
@@ -80,6 +77,8 @@ class Status(StrEnum):
     """Given up for now, with a reason."""
 
 
+_SHOWN = 5
+"""Names that a sentence lists."""
 _STEPS_UP = (Status.CLAIMED, Status.VERIFIED, Status.APPROVED)
 
 
@@ -112,11 +111,6 @@ class Change:
 
     def __bool__(self) -> bool:
         return bool(self.touches_text or self.to_true or self.to_false)
-
-
-def same_text(a: Contract, b: Contract) -> bool:
-    """Whether two contracts differ at most in formatting, key order and `passes`."""
-    return not compare(a, passing_ids(b), b).touches_text
 
 
 def compare(record: Contract, passing: AbstractSet[str], found: Contract) -> Change:
@@ -192,10 +186,10 @@ def _short(name: str) -> str:
     return name if len(name) <= 60 and (name.isidentifier() or name.isalnum()) else quoted(name)
 
 
-def _listed(items: Sequence[str], limit: int = 5) -> str:
-    shown = list(items[:limit])
-    if len(items) > limit:
-        shown.append(f"{len(items) - limit} more")
+def _listed(items: Sequence[str]) -> str:
+    shown = list(items[:_SHOWN])
+    if len(items) > _SHOWN:
+        shown.append(f"{len(items) - _SHOWN} more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from harness_core.evidence.content import flaw
-from harness_core.evidence.files import Kind, SourceFile, evidence_kind, is_closed, newest_source, walk_files
+from harness_core.evidence.files import Kind, SourceFile, evidence_kind, is_closed, newest_source
 from harness_core.evidence.fingerprint import MAX_BYTES, Loaded, load, relative_to
 from harness_core.evidence.seen import Fingerprint, Read, SessionEvidence
 
@@ -43,8 +43,6 @@ __all__ = [
     "newest_source",
     "note_copied",
     "relative_to",
-    "spend",
-    "walk_files",
 ]
 
 CLOCK_SLACK_NS = 20_000_000
@@ -97,14 +95,6 @@ def note_copied(root: Path, path: str, session: SessionEvidence) -> None:
     found = load(root / path)
     if not isinstance(found, str):
         session.note_copied(hashlib.sha256(found.data).hexdigest(), found.mtime_ns)
-
-
-def spend(spent: Spent, pieces: Sequence[Piece], features: Collection[str]) -> dict[str, frozenset[str]]:
-    """`spent` with these pieces spent on these features too."""
-    grown = dict(spent)
-    for piece in pieces:
-        grown[piece.sha256] = grown.get(piece.sha256, frozenset()) | frozenset(features)
-    return grown
 
 
 def check(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ _OTHERS = 2000
 """Files that git doesn't track whose content is looked at."""
 
 
-def durable(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def durable() -> dict[str, str]:
     """Variables that have git write a commit to disk before it says that it is made: by itself it leaves
     the objects to the system, and a loss of power leaves a branch that points to empty files."""
-    count = environ.get("GIT_CONFIG_COUNT", "")
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
     number = int(count) if count.isdigit() else 0
     return {
         "GIT_CONFIG_COUNT": str(number + 1),

@@ -87,10 +87,10 @@ class Steering:
     def _recover(self) -> None:
         """Take up what an earlier engine left: messages under way, inboxes claimed and not used up."""
         ours = [item for item in self._run.state.steering.items() if item[0].isdecimal()]
-        for message_id, known in sorted(ours, key=lambda item: int(item[0])):
+        for message_id, delivered in sorted(ours, key=lambda item: int(item[0])):
             message = control.read_steer(self._run.dir, int(message_id)) or self._journaled(message_id)
             if message is not None and message.text:
-                (self._unacknowledged if known.delivered else self._pending).append(message)
+                (self._unacknowledged if delivered else self._pending).append(message)
         self._taken = self._run.state.steer_newest
         found = (path.name for path in self._run.dir.steering.glob("inbox-*"))
         claimed = sorted(name for name in found if _CLAIMED.fullmatch(name))

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from harness_core.machine.cli_home import cli_home
 from harness_core.pricing import Usage, price
 from harness_core.record import events as ev
 
@@ -34,8 +35,7 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 def transcripts_folder(root: Path, environ: Mapping[str, str] = os.environ) -> Path:
     """Where Claude Code keeps the transcripts of sessions in `root`. It may not be there."""
-    configured = environ.get("CLAUDE_CONFIG_DIR")
-    projects = (Path(configured) if configured else Path.home() / ".claude") / "projects"
+    projects = cli_home(environ) / "projects"
     name = re.sub(r"[^a-zA-Z0-9]", "-", unicodedata.normalize("NFC", str(root)))
     if len(name) <= _LONGEST_NAME:
         return projects / name

@@ -19,7 +19,6 @@ from harness_core.record.state import (
     OpenSession,
     RunState,
     SprintState,
-    SteerState,
     elapsed_ms,
     schema_path,
 )
@@ -243,7 +242,6 @@ def _goal_judged(state: RunState, event: ev.GoalJudged) -> None:
 
 
 def _compacted(state: RunState, event: ev.Compacted) -> None:
-    state.compactions += 1
     state.context = event.after
 
 
@@ -286,16 +284,13 @@ def _stop_cleared(state: RunState, event: ev.StopCleared) -> None:
 def _steer_queued(state: RunState, event: ev.SteerQueued) -> None:
     state.steer_queued += 1
     state.steer_newest = max(state.steer_newest, int(event.id) if event.id.isdecimal() else 0)
-    state.steering[event.id] = SteerState(event.id, event.mode)
+    state.steering[event.id] = False
 
 
 def _steer_delivered(state: RunState, event: ev.SteerDelivered) -> None:
-    message = state.steering.setdefault(event.id, SteerState(event.id, "now"))
-    if not message.delivered:
+    if not state.steering.get(event.id):
         state.steer_delivered += 1
-    message.delivered = True
-    message.session = event.session
-    message.sdk_session = event.sdk_session
+    state.steering[event.id] = True
 
 
 def _steer_acknowledged(state: RunState, event: ev.SteerAcknowledged) -> None:

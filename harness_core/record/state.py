@@ -74,17 +74,6 @@ class OpenCheckpoint(msgspec.Struct):
     features: list[str] = []
 
 
-class SteerState(msgspec.Struct):
-    """A steering message on its way: queued, delivered, acknowledged."""
-
-    id: str
-    mode: str
-    delivered: bool = False
-    acknowledged: bool = False
-    session: int | None = None
-    sdk_session: str = ""
-
-
 class SprintState(msgspec.Struct):
     """The sprint under way, and how often its contract was proposed and reviewed."""
 
@@ -179,7 +168,8 @@ class RunState(msgspec.Struct):
     stop_requested: str | None = None
     stop_confirmed: str | None = None
     survivors: list[str] = []
-    steering: dict[str, SteerState] = {}
+    steering: dict[str, bool] = {}
+    """The messages that aren't acknowledged, by id: whether they were delivered."""
     steer_queued: int = 0
     steer_newest: int = 0
     """The highest number of a message that was queued."""
@@ -214,7 +204,6 @@ class RunState(msgspec.Struct):
     """Proposed contracts that the evaluator didn't agree to."""
     regressions: int = 0
     """Features that a generator itself found broken."""
-    compactions: int = 0
 
     @property
     def waits_for_operator(self) -> bool:

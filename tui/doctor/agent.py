@@ -20,6 +20,7 @@ import msgspec
 
 from harness_core import config
 from harness_core.errors import Mistake
+from harness_core.machine.cli_home import kept_login
 from tui.doctor.check import Check, Patient, fail, ok, warn
 
 SDK = "claude-agent-sdk"
@@ -82,7 +83,7 @@ def login(patient: Patient) -> Iterator[Check]:
         yield fail("login", says, mend)
         return
     named = [name for name in _LOGINS if patient.environ.get(name)]
-    yield ok("login", f"{named[0]} is set") if named else _kept_login(config.kept_login(patient.environ))
+    yield ok("login", f"{named[0]} is set") if named else _kept_login(kept_login(patient.environ))
 
 
 class _Token(msgspec.Struct):
