@@ -228,7 +228,7 @@ def transcript(sdk_session: str) -> Path | None:
 
 def subagent_transcript(sdk_session: str, agent: str) -> Path | None:
     """The CLI's own record of what one of a session's subagents did."""
-    return next(config_home().glob(f"projects/*/{sdk_session}/subagents/agent-{agent}.jsonl"), None)
+    return next(cli_home().glob(f"projects/*/{sdk_session}/subagents/agent-{agent}.jsonl"), None)
 
 
 def _has_conversation(record: Path) -> bool:
