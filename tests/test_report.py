@@ -118,6 +118,13 @@ def test_what_to_look_at_comes_before_all_else(tmp_path: Path) -> None:
     for _ in range(2):
         scene.deny("mcp__longwatch__claim_feature", {"feature": "F002"}, "evidence", "F002.png is blank")
     scene.add(ev.StopConfirmed(mode="now", survivors=["4711 node server.js"]))
+    for session in (2, 4):
+        scene.session = session
+        scene.add(ev.LimitReached(limit="max_turns", value=90, cap=90, scope="session"))
+    scene.add(ev.StallDetected(what="no word", seconds=600))
+    scene.add(ev.LoopDetected(what="git status again and again", times=5))
+    scene.session = None
+    scene.add(ev.ServerMissing(name="paint", why="it ended with status 1"))
     section = as_markdown(scene.run).split("## What to look at")[1].split("## Features")[0]
     for says in (
         "Checkpoint 001 (needs-work) waits for your decision",
@@ -125,6 +132,10 @@ def test_what_to_look_at_comes_before_all_else(tmp_path: Path) -> None:
         "tampered with and put back (session 4): F003 was removed",
         "overridden at checkpoint 000 by craft (ada): it is fine",
         "refused 2 times for `F002`",
+        "The limit max-turns of a session, 90, was reached, 2 times (session 4)",
+        "Work stood still: no word (session 4)",
+        "Work went round in circles: git status again and again (session 4)",
+        "The MCP server paint wasn't there: it ended with status 1",
         "`F001` is **regressed**: it no longer draws",
         "`F004` is **skipped**: needs a plotter",
     ):

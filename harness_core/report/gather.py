@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness_core.layout import RunDir
+from harness_core.operator.bounds import named
 from harness_core.reading import contract_view, rows
 from harness_core.reading.burnup import BurnUp
 from harness_core.reading.contract_view import View
@@ -30,6 +31,8 @@ EXAMPLES = 3
 """Of each guard, so many denials are shown."""
 KEPT = 200
 """Of other things that are told one by one, so many of the newest."""
+_SNAG = 400
+"""Characters by which one is known and told."""
 _CALLS = 256
 """Calls that are remembered until it is known what came of them."""
 
@@ -58,6 +61,13 @@ class Denied(msgspec.Struct, frozen=True):
     about: str
     reason: str
     session: int | None
+
+
+class Snag(msgspec.Struct):
+    """What held the work up or cut it short, and the newest session that it happened in."""
+
+    times: int = 0
+    session: int | None = None
 
 
 @dataclass
@@ -140,6 +150,8 @@ class Gatherer:
         self.messages: OrderedDict[str, Message] = OrderedDict()
         self.operator: deque[Moment] = deque(maxlen=KEPT)
         """Stops, and changes that the operator made."""
+        self.snags: OrderedDict[str, Snag] = OrderedDict()
+        """By what happened, the newest last."""
         self.tampered: deque[ev.ContractTampered] = deque(maxlen=KEPT)
         self.commits: deque[ev.Commit] = deque(maxlen=KEPT)
         self.commit_count = 0
@@ -172,6 +184,8 @@ class Gatherer:
                 self.burn_up.take(event)
             case ev.ContractTampered():
                 self.tampered.append(event)
+            case ev.LimitReached() | ev.StallDetected() | ev.LoopDetected() | ev.ServerMissing():
+                self._held_up(event)
             case _:
                 self._operator(event)
         self._tell_stories(event)
@@ -194,6 +208,25 @@ class Gatherer:
         kept.count += 1
         if len(kept.examples) < EXAMPLES and all(one.reason != event.reason for one in kept.examples):
             kept.examples.append(Denied(event.tool, about, event.reason, event.session))
+
+    def _held_up(
+        self, event: ev.LimitReached | ev.StallDetected | ev.LoopDetected | ev.ServerMissing
+    ) -> None:
+        match event:
+            case ev.LimitReached():
+                what = f"The limit {named(event.scope, event.limit)}, {event.cap:,.15g}, was reached"
+            case ev.StallDetected():
+                what = f"Work stood still: {event.what}"
+            case ev.LoopDetected():
+                what = f"Work went round in circles: {event.what}"
+            case ev.ServerMissing():
+                what = f"The MCP server {event.name} wasn't there: {event.why}"
+        snag = self.snags.setdefault(what[:_SNAG], Snag())
+        snag.times += 1
+        snag.session = event.session
+        self.snags.move_to_end(what[:_SNAG])
+        if len(self.snags) > KEPT:
+            self.snags.popitem(last=False)
 
     def _sprint(self, event: ev.SprintStarted | ev.ContractAgreed | ev.SprintEnded) -> None:
         if isinstance(event, ev.SprintStarted):

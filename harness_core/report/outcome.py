@@ -68,6 +68,7 @@ def attention(found: Found) -> Iterator[Words]:
     """One line each, the most urgent first."""
     yield from _waiting(found)
     yield from _doubts(found)
+    yield from _snags(found)
     yield from _given_up(found)
 
 
@@ -114,6 +115,16 @@ def _doubts(found: Found) -> Iterator[Words]:
         yield [f"{count(state.damaged, 'damaged line')} in the journal: what stood there is missing here"]
     if state.last_error:
         yield [f"{count(state.errors, 'error')}, the last one: {state.last_error[:400]}"]
+
+
+def _snags(found: Found) -> Iterator[Words]:
+    """What held the work up or cut it short, the newest first."""
+    for what, snag in list(found.gathered.snags.items())[: -NAMED - 1 : -1]:
+        often = f", {snag.times:,} times" if snag.times > 1 else ""
+        where = f" (session {snag.session})" if snag.session is not None else ""
+        yield [f"{what}{often}{where}"]
+    if (more := len(found.gathered.snags) - NAMED) > 0:
+        yield [f"{more} more such things, in the timeline"]
 
 
 def _given_up(found: Found) -> Iterator[Words]:
