@@ -210,6 +210,7 @@ def first_message(stage: Stage, number: int) -> str:
     return found[0]
 
 
+@pytest.mark.slow
 def test_the_next_session_hears_of_the_failed_way_and_of_the_finding(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+idle@1+needs-work@F001") as stage:
         stage.lay_out()

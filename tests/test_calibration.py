@@ -137,6 +137,7 @@ def test_supplied_rubrics_have_examples_from_bad_to_good_of_all_their_criteria(n
     assert all(criterion.asks and criterion.threshold for criterion in found.criteria)
 
 
+@pytest.mark.slow
 def test_the_evaluator_s_request_has_the_rubric_and_its_examples(tmp_path: Path) -> None:
     found = rubric.load(RunDir(tmp_path), "app")
     with open_stage(tmp_path, "tiny") as stage:

@@ -15,7 +15,7 @@ APPENDS = 85
 """A few more than an undisturbed run of one judged feature has; a point past the end kills nothing."""
 SAMPLE = [
     pytest.param(4, "torn", marks=pytest.mark.slow),
-    (15, "before"),
+    pytest.param(15, "before", marks=pytest.mark.slow),
     (31, "after"),
     (33, "lost"),
     (58, "torn"),

@@ -194,6 +194,7 @@ def test_a_session_s_end_shortens_the_notes(tmp_path: Path) -> None:
         assert len(moved) == 1
 
 
+@pytest.mark.slow
 def test_what_is_switched_off_is_neither_done_nor_told(tmp_path: Path) -> None:
     off = ["breadcrumbs=off", "handoff_notes=off", "calibration=off", "evaluator=feature", "rubric=app"]
     with open_stage(tmp_path, "tiny+idle@1") as stage:

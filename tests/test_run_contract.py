@@ -31,7 +31,11 @@ def statuses(stage: Stage) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("mischief", "complaint"),
-    [("broken-json", "line"), ("wrong-count", "2"), ("pre-passed", "passes")],
+    [
+        pytest.param("broken-json", "line", marks=pytest.mark.slow),
+        pytest.param("wrong-count", "2", marks=pytest.mark.slow),
+        ("pre-passed", "passes"),
+    ],
 )
 def test_a_contract_that_is_not_as_asked_is_sent_back_and_mended(
     tmp_path: Path, mischief: str, complaint: str
@@ -179,6 +183,7 @@ def test_a_contract_broken_between_two_engines_is_restored(tmp_path: Path) -> No
         assert len(stage.journal(named("session_started"))) == 1
 
 
+@pytest.mark.slow
 def test_what_an_initializer_left_unfinished_is_not_taken_for_a_contract_from_outside(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+pre-passed+wrong-count") as stage:
         assert stage.run("--max-turns", "1", features=3).wait(60) == 4

@@ -266,7 +266,10 @@ def test_nothing_big_or_built_gets_into_a_commit_of_an_agents_own(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("limit", "cap", "used"),
-    [("--max-turns", "9", "turns"), ("--max-usd", "0.02", "cost_usd")],
+    [
+        ("--max-turns", "9", "turns"),
+        pytest.param("--max-usd", "0.02", "cost_usd", marks=pytest.mark.slow),
+    ],
 )
 def test_a_limit_ends_an_endless_loop(tmp_path: Path, limit: str, cap: str, used: str) -> None:
     with open_stage(tmp_path, "tiny+loop") as stage:

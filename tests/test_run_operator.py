@@ -144,6 +144,7 @@ def test_finish_lets_the_session_end_by_itself(tmp_path: Path) -> None:
         assert stage.passing() == [True, True]
 
 
+@pytest.mark.slow
 def test_a_finish_that_is_withdrawn_is_forgotten(tmp_path: Path) -> None:
     with held(tmp_path, features=2) as (stage, engine):
         finish = stage.root / "AGENT_FINISH"
@@ -264,6 +265,7 @@ def test_a_message_for_an_agent_that_wants_to_end_keeps_it(tmp_path: Path) -> No
         assert max(occurrences(stage, "One more thing.")) == 1
 
 
+@pytest.mark.slow
 def test_messages_outlive_a_crash_and_one_for_the_next_session_passes_a_resumed_one_by(
     tmp_path: Path,
 ) -> None:
@@ -339,6 +341,7 @@ def test_an_engine_outlives_its_watcher_and_waits_for_the_operator(tmp_path: Pat
         until(lambda: not stage.alive() and not psutil.pid_exists(pid), 5, "all is gone")
 
 
+@pytest.mark.slow
 def test_what_is_said_while_an_evaluator_judges_is_kept_for_the_builder(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny") as stage:
         stage.lay_out(2)

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.harness import gapless, named, open_stage
 
 ROLE = re.compile(r"^# Role: (\w+)", re.MULTILINE)
@@ -176,6 +178,7 @@ def stream(content: Content, model: str) -> bytes:
     return b"".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events)
 
 
+@pytest.mark.slow
 def test_somebody_elses_model_can_play_the_agents(tmp_path: Path) -> None:
     with open_stage(tmp_path, None) as stage:
         model = Model(stage.root)

@@ -67,7 +67,14 @@ def check_whole(stage: Stage) -> None:
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
 
 
-@pytest.mark.parametrize(("role", "seed"), [("initializer", 1), ("generator", 2), ("evaluator", 3)])
+@pytest.mark.parametrize(
+    ("role", "seed"),
+    [
+        pytest.param("initializer", 1, marks=pytest.mark.slow),
+        ("generator", 2),
+        pytest.param("evaluator", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_engine_is_as_if_it_had_never_been(tmp_path: Path, role: str, seed: int) -> None:
     chance = random.Random(seed)
     with open_stage(tmp_path) as stage:

@@ -57,6 +57,7 @@ def piece(number: int) -> Any:
     return named("text", text=f"Piece {number}.")
 
 
+@pytest.mark.slow
 def test_a_flood_of_small_events_beside_pending_calls_holds_nothing_up(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+chatter:1000") as stage:
         stage.lay_out()
@@ -290,6 +291,7 @@ def test_a_failure_that_says_success_is_a_failure(tmp_path: Path) -> None:
 # 9. A verdict in words is none
 
 
+@pytest.mark.slow
 def test_a_verdict_in_words_is_no_verdict(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+no-verdict") as stage:
         stage.lay_out()

@@ -143,7 +143,9 @@ def test_json_holds_events_and_nothing_else(tmp_path: Path) -> None:
 # --- Who watches, and who goes away ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize(
+    "more", [[], pytest.param(["--json"], marks=pytest.mark.slow)], ids=["lines", "json"]
+)
 def test_a_run_outlives_the_reader_of_its_output(tmp_path: Path, more: list[str]) -> None:
     with open_stage(tmp_path) as stage:
         stage.lay_out()
