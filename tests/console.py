@@ -40,7 +40,7 @@ async def until(pilot: Pilot[int], holds: Callable[[], object]) -> None:
         if holds():
             return
         await pilot.pause(0.02)
-    raise AssertionError("it never came")
+    raise AssertionError(f"it never came; the screen says:\n{text_on(pilot)}")
 
 
 def screen(pilot: Pilot[int]) -> RunScreen:
@@ -86,3 +86,9 @@ def said(pilot: Pilot[int]) -> str:
 def shown(pilot: Pilot[int]) -> str:
     """What the screen on top says, outside of its lists."""
     return "\n".join(str(item.render()) for item in pilot.app.screen.query(Static))
+
+
+def text_on(pilot: Pilot[int]) -> str:
+    """All that can be read on the screen on top."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)

@@ -368,14 +368,6 @@ def test_the_setting_decides_without_asking() -> None:
 # --- Words ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "now"), (-5, "now"), (61, "1m"), (3600, "1h"), (90_000, "1d"), (86_400 * 2000, "old")],
-)
-def test_ages(seconds: int, said: str) -> None:
-    assert evidence_words.age(0, seconds * 1_000_000_000) == said
-
-
 @pytest.mark.parametrize("width", [30, 39, 48, 55, 80])
 @pytest.mark.parametrize(
     "name", ["a.png", "页面" * 30 + ".png", "x" * 300 + ".log", "a\x1b]0;t\x07\n[b].png"]

@@ -27,7 +27,7 @@ from harness_core.record.fold import fold
 from harness_core.record.status import status
 from tests import scenes
 from tests.scenes import Scene
-from tui.console import since
+from tui.console import ages, since
 from tui.console.app import Console
 from tui.console.head import Head
 from tui.console.line_list import LineList, Row
@@ -147,8 +147,23 @@ def test_times_are_told_shortly() -> None:
         "10:00:01",
         "0:00:00",
     ]
-    ages = [burnup.age(span) for span in (-1, 59, 300, 7200, 200_000)]
-    assert ages == ["0 s", "59 s", "5 min", "2 h", "2 d"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "short", "spoken", "ago"),
+    [
+        (-5, "now", "0 s", "just now"),
+        (59, "now", "59 s", "just now"),
+        (61, "1m", "61 s", "just now"),
+        (5400, "1h", "90 min", "90 min ago"),
+        (7200, "2h", "2 h", "2 h ago"),
+        (200_000, "2d", "2 days", "2 days ago"),
+        (86_400 * 15, "2w", "15 days", "15 days ago"),
+        (86_400 * 2000, "5y", "2000 days", "2000 days ago"),
+    ],
+)
+def test_ages_are_told_in_one_unit(seconds: float, short: str, spoken: str, ago: str) -> None:
+    assert (ages.short(seconds), ages.spoken(seconds), ages.ago(seconds)) == (short, spoken, ago)
 
 
 # --- Standings ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from harness_core.record import events as ev
 from harness_core.record.journal import Journal
 from tui.console import patch
 from tui.console.app import Console
-from tui.console.chronicle import Chronicle, age, groups
+from tui.console.chronicle import Chronicle, groups
 from tui.console.git_log import NoGit, Repository
 from tui.console.line_list import LineList
 from tui.console.panes.git import GitList
@@ -195,13 +195,6 @@ def test_a_journal_that_begins_anew_is_read_anew(root: Path) -> None:
     write(root, ev.Commit(session=1, sha="b" * 40, subject="short", by="generator"))
     chronicle.read_on()
     assert list(chronicle.makers) == ["b" * 40]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(-5, "now"), (59, "now"), (60, "1m"), (7200, "2h"), (200_000, "2d"), (9e7, "2y")]
-)
-def test_ages_are_short(seconds: float, said: str) -> None:
-    assert age(1000, 1000 + seconds) == said
 
 
 # --- Diffs ------------------------------------------------------------------------------------------------

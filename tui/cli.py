@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import tempfile
-import traceback
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +13,7 @@ from harness_core import __version__
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
+from tui import breakdown
 from tui.commands.common import for_console, say
 
 _MODULES = {
@@ -94,20 +93,13 @@ def main() -> None:
     except OSError as error:
         _fail(refused_by_system(error), Exit.FAILED)
     except Exception as error:
-        _fail(f"Longwatch broke down ({type(error).__name__}: {error}): see {_kept_traceback()}", Exit.FAILED)
+        _fail(breakdown.sentence("Longwatch", error), Exit.FAILED)
 
 
 def _sentence(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "longwatch"
     return f"{message}: see `{command} --help`"
-
-
-def _kept_traceback() -> str:
-    """A file with the traceback of the exception in hand, for who mends Longwatch."""
-    with tempfile.NamedTemporaryFile("w", prefix="longwatch-", suffix=".log", delete=False) as log:
-        traceback.print_exc(file=log)
-    return log.name
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -7,7 +7,7 @@ notify = true           # the terminal's own notification (OSC 9); as a table, o
 images = "auto"         # as the terminal can: auto, blocks (half-blocks, everywhere), off
 
 [keys]
-pause = "space"         # an action's name as `?` shows it, and its keys
+pause = "space"         # an action's name (docs/console.md lists them), and its keys
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -113,12 +112,3 @@ def groups(commits: Sequence[Commit], makers: dict[str, Maker]) -> list[Group]:
         else:
             found.append((maker, [commit]))
     return [Group(maker, tuple(made)) for maker, made in found]
-
-
-def age(when: float, now: float | None = None) -> str:
-    """How long ago that was, in at most four characters."""
-    seconds = max(0, (time.time() if now is None else now) - when)
-    for size, unit in ((31_557_600, "y"), (604_800, "w"), (86_400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return "now"

@@ -9,6 +9,7 @@ from harness_core.evidence.files import Kind
 from harness_core.layout import EVIDENCE_DIR
 from harness_core.reading.evidence_list import File, Item
 from harness_core.safe import one_line
+from tui.console import ages
 from tui.console.sinks import MUTED, line
 
 _GAP = 2
@@ -16,25 +17,9 @@ _COLUMNS = (("age", 4, 0), ("feature", 6, 34), ("session", 4, 46), ("sha256", 8,
 """The columns beside the name, how wide each is, and from which width of the list on it is shown."""
 
 
-def age(item_ns: int, now_ns: int) -> str:
-    """How long ago, in two to four characters."""
-    seconds = (now_ns - item_ns) // 1_000_000_000
-    if seconds < 60:
-        return "now"
-    for limit, unit, name in ((3600, 60, "m"), (86_400, 3600, "h"), (86_400_000, 86_400, "d")):
-        if seconds < limit:
-            return f"{seconds // unit}{name}"
-    return "old"
-
-
-def ago(item_ns: int, now_ns: int) -> str:
-    """The same within a sentence."""
-    short = age(item_ns, now_ns)
-    names = {"m": "min", "h": "h", "d": "days"}
-    if short[-1] not in names or not short[:-1].isdecimal():
-        return "just now" if short == "now" else "years ago"
-    unit = "day" if short == "1d" else names[short[-1]]
-    return f"{short[:-1]} {unit} ago"
+def _seconds(item: Item, now_ns: int) -> float:
+    """How long ago it was made."""
+    return (now_ns - item.file.mtime_ns) / 1e9
 
 
 def size_of(size: int) -> str:
@@ -73,7 +58,7 @@ def features(item: Item) -> str:
 def row(item: Item, width: int, now_ns: int) -> Content:
     """A line of the list, `width` cells wide."""
     values = {
-        "age": age(item.file.mtime_ns, now_ns),
+        "age": ages.short(_seconds(item, now_ns)),
         "feature": features(item),
         "session": f"s{item.session}" if item.session else "",
         "sha256": item.sha256[:8],
@@ -110,7 +95,7 @@ def whereabouts(item: Item, now_ns: int) -> str:
     parts = [
         features(item),
         f"session {item.session}" if item.session else "",
-        ago(item.file.mtime_ns, now_ns),
+        ages.ago(_seconds(item, now_ns)),
         item.sha256[:8],
     ]
     return " · ".join(part for part in parts if part)
@@ -142,7 +127,7 @@ def header(item: Item, place: str, pixels: tuple[int, int] | None, now_ns: int) 
     parts = [
         features(item) or "no feature",
         f"session {item.session}" if item.session else "no session",
-        ago(file.mtime_ns, now_ns),
+        ages.ago(_seconds(item, now_ns)),
         f"{pixels[0]}×{pixels[1]}" if pixels else "",
         size_of(file.size),
         opened(item),

@@ -14,7 +14,9 @@ from harness_core.record import events as ev
 from harness_core.record.state import Lifecycle
 from harness_core.record.status import Report
 from harness_core.safe import one_line
+from tui.console import hints
 from tui.console.facts import Facts, Past
+from tui.console.hints import Hints
 from tui.console.operator import READ_BY_OTHERS, READ_LATER
 from tui.console.sinks import MUTED
 from tui.console.weather import window_of
@@ -41,7 +43,6 @@ PILLS = {
     Lifecycle.LOST: Pill("†", "engine lost", "$error"),
 }
 
-NO_ENGINE = "no engine: p starts one"
 Part = tuple[str, str]
 """Text and its style."""
 
@@ -64,7 +65,7 @@ class Head(Widget):
 
     def look(self, facts: Facts) -> None:
         """Take in what is known now; drawn anew only where that looks different."""
-        lines = (first_line(facts), second_line(facts))
+        lines = (first_line(facts), second_line(facts, hints.of(self)))
         if lines != self._lines:
             self._lines = lines
             self.refresh()
@@ -99,7 +100,12 @@ def first_line(facts: Facts) -> list[Part]:
     return parts
 
 
-def second_line(facts: Facts) -> list[Part]:
+def no_engine(shown: Hints) -> str:
+    """That nobody works on the run, and how to change that."""
+    return f"no engine: {shown['pause']} starts one"
+
+
+def second_line(facts: Facts, shown: Hints) -> list[Part]:
     """What it takes, and how far the operator's words have come."""
     report = facts.report
     parts = [*(_whereabouts(facts.past) if facts.past else ())]
@@ -113,7 +119,7 @@ def second_line(facts: Facts) -> list[Part]:
     if report.context:
         parts.append((_context(facts), MUTED))
     if facts.rests:
-        parts.insert(0, (NO_ENGINE, "bold $warning"))
+        parts.insert(0, (no_engine(shown), "bold $warning"))
     if report.waiting_until:
         left = countdown(report.waiting_until) or "unknown"
         parts.insert(0, (f"◷ limit resets in {left}", "bold $warning"))

@@ -6,14 +6,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events, work
+from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.worker import get_current_worker
 
 from harness_core.errors import Mistake
 from harness_core.safe import one_line
-from tui.console import keys
+from tui.console import hints, keys
+from tui.console.aside import aside
 from tui.console.cards.prompt import PromptCard
 from tui.console.journal_entries import Entry
 from tui.console.journal_filter import Filter, parse_filter
@@ -64,6 +65,8 @@ class JournalView(JournalPage):
         self._hit: tuple[int, int] | None = None
         """The entry that a search went to, and the event in it that was found."""
         self._searching = False
+        self._broken = ""
+        """What broke down the look for entries that the filter lets through."""
 
     # --- For those who say what an entry looks like -----------------------------------------------
 
@@ -98,7 +101,7 @@ class JournalView(JournalPage):
         parts = [self.told] if self.told else []
         if not self.place.follow:
             if self.window.new:
-                parts.append(f"+{self.window.new:,} new · End returns")
+                parts.append(f"+{self.window.new:,} new · {hints.of(self)['last']} returns")
             time = local_time(self.entry.event.ts) if self.entry else ""
             parts += [f"{self.place.share:.0%}", *([time] if time else [])]
         elif self.window.size:
@@ -107,9 +110,9 @@ class JournalView(JournalPage):
 
     def nothing(self, *, looking: bool) -> str:
         if looking:
-            return "looking through the journal …"
+            return self._broken or "looking through the journal …"
         if self.filter and self.window.size:
-            return "nothing is like that · esc shows all"
+            return f"nothing is like that · {hints.of(self)['give_up']} shows all"
         return "Nothing has happened here yet."
 
     # --- The run goes on --------------------------------------------------------------------------
@@ -211,7 +214,7 @@ class JournalView(JournalPage):
 
     def _go_looking(self, step: Step, test: Test, what: str, *, wraps: bool) -> None:
         self._searching = True
-        self.told = f"looking for {what} · esc gives up"
+        self.told = f"looking for {what} · {hints.of(self)['give_up']} gives up"
         self.post_message(self.Moved())
         self._look(self._looked_at(), step, test, what, wraps)
 
@@ -222,7 +225,12 @@ class JournalView(JournalPage):
         at = self.place.cursor[0]
         return self._hit[1] if self._hit and self._hit[0] == at else at
 
-    @work(thread=True, exclusive=True, group="search", exit_on_error=False)
+    def _lost_search(self, why: str) -> None:
+        self._searching = False
+        self.told = why
+        self.redraw()
+
+    @aside("the search", exclusive=True, group="search", broke=_lost_search)
     def _look(self, start: int, step: Step, test: Test, what: str, wraps: bool) -> None:
         worker = get_current_worker()
         found = find(self.window.path, start, step, test, lambda: worker.is_cancelled, wraps=wraps)
@@ -280,6 +288,7 @@ class JournalView(JournalPage):
             self.app.notify(one_line(str(error)), severity="warning", markup=False)
             return
         self.filter_text = one_line(text)
+        self._broken = ""
         self.workers.cancel_group(self, "fill")
         self.window.reader.may_hold = self.filter.may_hold if self.filter else lambda _: True
         # What a filter lets through may be far away: that is a thread's work.
@@ -291,9 +300,14 @@ class JournalView(JournalPage):
         self.redraw()
 
     def look_further(self, step: Step) -> None:
-        self._fill(step)
+        if not self._broken:
+            self._fill(step)
 
-    @work(thread=True, exclusive=True, group="fill", exit_on_error=False)
+    def _lost_filter(self, why: str) -> None:
+        self._broken = self.told = why
+        self.redraw()
+
+    @aside("the filter", exclusive=True, group="fill", broke=_lost_filter)
     def _fill(self, step: Step) -> None:
         worker, chosen = get_current_worker(), self.filter
         edge = self.window.edge(step)

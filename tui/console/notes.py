@@ -50,7 +50,7 @@ def read_notes(run: RunDir, known: Mark | None) -> Notes | None:
     if len(data) <= _WHOLE:
         return Notes(path, mark, split(_text(data)), _oddity(data))
     left_out = (found.st_size - 2 * _PART) / (1 << 20)
-    gap = f"*… {left_out:.1f} MB are left out here: e opens the whole file …*\n\n"
+    gap = f"*… {left_out:.1f} MB are left out here: the file has them …*\n\n"
     parts = (_text(data[:_PART]) + "\n", gap, _text(read_end(path, _PART)))
     return Notes(path, mark, [block for part in parts for block in split(part)])
 

@@ -9,7 +9,6 @@ from typing import ClassVar, TypeAlias
 from rich.cells import chop_cells
 from rich.control import Control
 from rich.segment import ControlType, Segment
-from textual import work
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -21,6 +20,7 @@ from harness_core.reading.evidence_content import Unseen, content, text_lines
 from harness_core.reading.evidence_list import Item
 from harness_core.safe import one_line, safe
 from tui.console import pictures
+from tui.console.aside import aside
 from tui.console.evidence_words import placeholder
 from tui.console.pictures import Colour, Drawing, Undrawable, Way
 
@@ -175,7 +175,11 @@ class Preview(ScrollView, can_focus=False):
             self._drawing = self._wish
             self._fulfil(self._wish)
 
-    @work(thread=True, group="preview", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        if self._drawing is not None:
+            self.post_message(self.Drawn(self, self._drawing, Note(why)))
+
+    @aside("drawing the evidence", group="preview", broke=_lost)
     def _fulfil(self, wish: Wish) -> None:
         self.post_message(self.Drawn(self, wish, fulfil(self._run, wish)))
 

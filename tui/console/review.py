@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness_core.layout import RunDir
 from harness_core.operator.control import Checkpoint
 from harness_core.reading.evidence_content import at_commit
 from harness_core.reading.evidence_list import File, Item
+from harness_core.reading.sieve import Sieve
 from harness_core.record import events as ev
-from harness_core.record.events import BadEvent
 from harness_core.record.journal import Tail
 from tui.console.git_log import NoGit, Repository
 from tui.console.patch import PatchLine, of_commits
@@ -63,9 +62,6 @@ def diff(run: RunDir, features: Collection[str], commit: str | None) -> list[Pat
 
 # --- Iterations of a design -----------------------------------------------------------------------------
 
-_MARKS = (b'{"type":"verdict"', b'{"type":"commit"')
-"""How the lines of a journal begin that tell of iterations; all others are passed over unread."""
-
 
 @dataclass(frozen=True)
 class Made:
@@ -96,7 +92,7 @@ def _judged(run: RunDir, number: int) -> tuple[ev.Verdict | None, str]:
     """The newest verdict on an iteration, and the first of the commits that it judged."""
     found: tuple[ev.Verdict | None, str] = None, ""
     first = ""
-    for event in _told(run):
+    for event in Sieve(run.journal, ev.Verdict, ev.Commit).read():
         match event:
             case ev.Commit():
                 first = first or event.sha
@@ -104,11 +100,3 @@ def _judged(run: RunDir, number: int) -> tuple[ev.Verdict | None, str]:
                 found = (event, first) if judged == number else found
                 first = ""
     return found
-
-
-def _told(run: RunDir) -> Iterator[ev.Event]:
-    with contextlib.suppress(OSError), run.journal.open("rb") as journal:
-        for line in journal:
-            if line.startswith(_MARKS):
-                with contextlib.suppress(BadEvent):
-                    yield ev.decode(line)

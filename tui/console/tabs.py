@@ -8,6 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Static
 
+from tui.console import hints
 from tui.console.sinks import words
 
 _BETWEEN = "  "
@@ -29,14 +30,19 @@ class Tabs(Static):
 
     def show(self, shown: str) -> None:
         """Mark the pane that is shown."""
-        tabs = (f"[{n} {p}]" if p == shown else f" {n} {p} " for n, p in enumerate(self._names, 1))
+        tabs = (f"[{label}]" if name == shown else f" {label} " for name, label in self._labels)
         self.update(words(_BETWEEN.join(tabs)))
+
+    @property
+    def _labels(self) -> list[tuple[str, str]]:
+        """Each pane with the key that goes there."""
+        return [(name, f"{hints.of(self)[name]} {name}") for name in self._names]
 
     def on_click(self, event: events.Click) -> None:
         left = event.get_content_offset(self)
         end = -len(_BETWEEN)
-        for number, name in enumerate(self._names, 1):
+        for name, label in self._labels:
             start = end + len(_BETWEEN)
-            end = start + len(f"[{number} {name}]")
+            end = start + len(f"[{label}]")
             if left is not None and start <= left.x < end:
                 self.post_message(self.Chosen(name))

@@ -8,6 +8,9 @@ from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.console.sinks import words
 
 
 class Card(Vertical, can_focus=True):
@@ -23,6 +26,8 @@ class Card(Vertical, can_focus=True):
         border-title-style: bold;
         background: $surface;
     }
+    Card #how { color: $text-muted; }
+    Card #wrong { color: $error; display: none; }
     """
 
     _before: Widget | None = None
@@ -39,6 +44,12 @@ class Card(Vertical, can_focus=True):
     def first(self) -> Widget:
         """What takes the keys when the card is put up."""
         return self
+
+    def say_wrong(self, text: str) -> None:
+        """Say what is wrong with what was typed, in the card's `#wrong`."""
+        note = self.query_one("#wrong", Static)
+        note.update(words(text))
+        note.display = True
 
     def keep(self) -> None:
         """Hand over what would be lost with the card."""

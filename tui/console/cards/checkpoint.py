@@ -12,7 +12,9 @@ from textual.widgets import Static
 from harness_core.operator.control import Checkpoint
 from harness_core.record.events import Verdict
 from harness_core.steps.iterations import best
+from tui.console import hints
 from tui.console.cards.iterations import Iterations
+from tui.console.hints import Hints
 from tui.console.line_list import LineList
 from tui.console.sinks import MUTED, line, words
 
@@ -80,12 +82,14 @@ class CheckpointCard(Vertical):
             said.update(self._said())
 
     def _said(self) -> Content:
+        shown = hints.of(self)
         rows = self._of_design() if self.iterations else self._of_work()
         more = 0 if self.iterations else len(self.asked.findings) - _FINDINGS
         if self._overrides:
-            rows.append(overridden(self._overrides))
+            rows.append(overridden(self._overrides, shown))
         if self._rests:
-            rows.append(words("no engine runs: p starts one, which takes up your answer", "$warning"))
+            start = f"no engine runs: {shown['pause']} starts one, which takes up your answer"
+            rows.append(words(start, "$warning"))
         rest = f"{more} more findings · " if more > 0 else ""
         rows.append(words(rest + self._answers, MUTED))
         return Content("\n").join(rows)
@@ -103,9 +107,10 @@ class CheckpointCard(Vertical):
         return [words(f"iteration {self.choice} stands when you approve: {which}", "bold $accent")]
 
 
-def overridden(criteria: Sequence[str]) -> Content:
+def overridden(criteria: Sequence[str], shown: Hints) -> Content:
     """What the operator's answer says of the evaluator, and how to take that back."""
-    return line(f"↷ you override: {', '.join(criteria)} (o takes it back)", "bold $accent")
+    back = f"({shown['override']} takes it back)"
+    return line(f"↷ you override: {', '.join(criteria)} {back}", "bold $accent")
 
 
 def scores_line(verdict: Verdict) -> Content:

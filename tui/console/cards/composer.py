@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
@@ -38,14 +36,11 @@ class Composer(Card):
     """Asks for words. `send` is called with them and the mode chosen; it returns what is wrong with them, or
     "" when they are on their way."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "back", show=True)]
     DEFAULT_CSS = """
     Composer TextArea {
         height: auto; min-height: 2; max-height: 6;
         border: none; background: $surface; padding: 0;
     }
-    Composer #how { color: $text-muted; }
-    Composer #wrong { color: $error; display: none; }
     """
 
     def __init__(self, title: str, send: Callable[[str, str], str], modes: tuple[str, ...] = ()) -> None:
@@ -84,9 +79,7 @@ class Composer(Card):
             return
         mode = self._modes[self._mode] if self._modes else ""
         wrong = self._send(safe(self.query_one(_Lines).text), mode)
-        if not wrong:
+        if wrong:
+            self.say_wrong(wrong)
+        else:
             self.remove()
-            return
-        note = self.query_one("#wrong", Static)
-        note.update(words(wrong))
-        note.display = True

@@ -23,8 +23,6 @@ class LimitsCard(Card):
     DEFAULT_CSS = """
     LimitsCard Input, LimitsCard Input:focus { height: 1; border: none; padding: 0; background: $surface; }
     LimitsCard VerticalScroll { height: auto; max-height: 12; }
-    LimitsCard #how { color: $text-muted; }
-    LimitsCard #wrong { color: $error; display: none; }
     """
 
     def __init__(self, shown: Sequence[Usage], change: Callable[[Changes], None]) -> None:
@@ -54,8 +52,6 @@ class LimitsCard(Card):
         try:
             self._change(spoken(event.value))
         except Mistake as mistake:
-            note = self.query_one("#wrong", Static)
-            note.update(words(str(mistake)))
-            note.display = True
+            self.say_wrong(str(mistake))
         else:
             self.action_put_away()

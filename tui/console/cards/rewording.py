@@ -22,15 +22,12 @@ class RewordingCard(Card):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "save", show=True),
         Binding("ctrl+r", "take_back", "as it was", show=True),
-        Binding("escape", "put_away", "back", show=True),
     ]
     DEFAULT_CSS = """
     RewordingCard TextArea {
         height: auto; min-height: 4; max-height: 25vh;
         border: none; background: $surface; padding: 0;
     }
-    RewordingCard #how { color: $text-muted; }
-    RewordingCard #wrong { color: $error; display: none; }
     """
 
     def __init__(
@@ -71,13 +68,11 @@ class RewordingCard(Card):
         if self.gone:
             return
         wrong = self._save(safe(self.query_one(TextArea).text))
-        if not wrong:
-            self._saved = True
-            self.remove()
+        if wrong:
+            self.say_wrong(wrong)
             return
-        note = self.query_one("#wrong", Static)
-        note.update(words(wrong))
-        note.display = True
+        self._saved = True
+        self.remove()
 
     def keep(self) -> None:
         for area in self.query(TextArea):

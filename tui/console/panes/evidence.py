@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -18,6 +18,7 @@ from textual.widgets import Static
 from harness_core.layout import EVIDENCE_DIR, RunDir
 from harness_core.reading.evidence_list import Evidence, Item, Listing
 from tui.console import evidence_words, keys
+from tui.console.aside import aside
 from tui.console.facts import Facts
 from tui.console.line_list import LineList, Row
 from tui.console.outside import open_and_say
@@ -44,7 +45,8 @@ class EvidencePane(Pane):
 
     NAME = "evidence"
     TITLE = "Evidence"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.EVIDENCE)
+    KEYS = keys.EVIDENCE
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(KEYS)
     DEFAULT_CSS = """
     EvidencePane {
         layout: vertical;
@@ -156,15 +158,21 @@ class EvidencePane(Pane):
         cursor = self.list.cursor_key
         return frozenset(key.partition("\0")[0] for key in (cursor, *(row.key for row in shown)))
 
-    @work(thread=True, group="evidence", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._looking = self._again = False
+        self._drawn = ()
+        self.list.empty = why
+        self.list.refresh()
+
+    @aside("looking at the evidence", group="evidence", broke=_lost)
     def _look(self, features: tuple[str, ...], near: frozenset[str], width: int, at_files: bool) -> None:
         listing = self._evidence.look(features, near, at_files=at_files)
         now = time.time_ns()
         made_of = (listing, width, now // AGES_EVERY)
         rows = None
         if made_of != self._drawn:
-            self._drawn = made_of
             rows = [Row(item.key, evidence_words.row(item, width, now)) for item in listing.items]
+            self._drawn = made_of
         self.post_message(self.Looked(listing, rows))
 
     # --- What is shown -----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from pathlib import Path
 
-from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
@@ -19,6 +18,7 @@ from harness_core.layout import RunDir
 from harness_core.reading import burnup, contract_view
 from harness_core.reading.burnup import BurnUp
 from harness_core.reading.contract_view import Standing, View
+from tui.console.aside import aside
 from tui.console.facts import Facts
 from tui.console.line_list import LineList, Row
 from tui.console.looks import LOOKS
@@ -107,6 +107,8 @@ class FeaturesPane(Pane):
         self._shown: tuple[object, ...] = ()
         """The state that is on the screen; () when all has to be shown anew."""
         self._wrong = ""
+        self._broken = ""
+        """What broke down the reading of the contract, "" when it was read."""
         self._drawn = 0.0
         """When the rates were drawn."""
         self._burnup = BurnUp(run)
@@ -142,12 +144,20 @@ class FeaturesPane(Pane):
             self._mark = found
             self._read()
 
-    @work(thread=True, exclusive=True, group="contract", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._broken = why
+        self._take(self._view or View(self.run_dir.contract.name))
+
+    @aside("reading the contract", exclusive=True, group="contract", broke=_lost)
     def _read(self) -> None:
         self.post_message(self.Read(contract_view.read(self.run_dir)))
 
     def on_features_pane_read(self, message: Read) -> None:
-        self._view = message.view
+        self._broken = ""
+        self._take(message.view)
+
+    def _take(self, view: View) -> None:
+        self._view = view
         self._shown = ()
         self._show()
 
@@ -171,9 +181,9 @@ class FeaturesPane(Pane):
 
     def _show_all(self, facts: Facts, view: View) -> None:
         found = contract_view.standings(view, facts.state)
-        self._say_wrong(_wrong_with(view, facts))
+        self._say_wrong(self._broken or _wrong_with(view, facts))
         features = self.query_one(FeatureList)
-        features.empty = "there is no contract yet"
+        features.empty = "the contract can't be shown" if self._broken else "there is no contract yet"
         if writing := facts.report.writing:
             features.empty = f"contract: {writing.written} of {writing.of} features written"
         features.take(found, self.content_size.width)
@@ -200,7 +210,10 @@ class FeaturesPane(Pane):
             note.display = bool(wrong)
             note.update(words(f"✗ {wrong}"))
 
-    @work(thread=True, group="burnup", exit_on_error=False)
+    def _lost_burnup(self, why: str) -> None:
+        self._burning = False
+
+    @aside("reading how the features grew", group="burnup", broke=_lost_burnup)
     def _burn(self) -> None:
         self._burnup.read_on()
         self.post_message(self.Plotted())

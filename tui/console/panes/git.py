@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
@@ -17,8 +16,9 @@ from textual.timer import Timer
 
 from harness_core.layout import PRIVATE, RunDir
 from harness_core.reading.rows import decided
-from tui.console import patch
-from tui.console.chronicle import Checkpoint, Chronicle, Group, age, groups
+from tui.console import ages, patch
+from tui.console.aside import aside
+from tui.console.chronicle import Checkpoint, Chronicle, Group, groups
 from tui.console.facts import Facts
 from tui.console.git_log import Commit, NoGit, Repository
 from tui.console.line_list import LineList, Row
@@ -143,10 +143,15 @@ class GitPane(Pane):
         self._waiting = None
         self._read(self._look, self._mark, self._wanted)
 
-    @work(thread=True, group="git", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._looking = self._again = False
+        self._looked_at = time.monotonic()
+        self._look = replace(self._look, sorry=why)
+        self._show()
+
+    @aside("reading the git log", group="git", broke=_lost)
     def _read(self, before: Look, mark: tuple[object, ...] | None, wanted: int) -> None:
         began = time.monotonic()
-        look = before
         try:
             self._chronicle.read_on()
             if self._repository is None:
@@ -156,8 +161,7 @@ class GitPane(Pane):
             look, mark = Look(sorry=str(sorry)), None
             if not (self.run_dir.root / ".git").exists():
                 self._repository = None
-        finally:
-            self.post_message(self._Looked(look, mark, time.monotonic() - began))
+        self.post_message(self._Looked(look, mark, time.monotonic() - began))
 
     def _looked(
         self, repository: Repository, before: Look, mark: tuple[object, ...] | None, wanted: int
@@ -295,7 +299,7 @@ def _checkpoint(one: Checkpoint, commit: Commit) -> Row:
 
 
 def _commit(commit: Commit, width: int) -> Row:
-    old = f"{age(commit.when):>4}"
+    old = f"{ages.short(time.time() - commit.when):>4}"
     marks = Content("").join([_mark(ref) for ref in commit.refs if not ref.endswith("/HEAD")][:3])
     room = width - 8 - len(old)
     if marks.cell_length > room // 2:

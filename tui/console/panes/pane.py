@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 from textual.widget import Widget
 
 from tui.console.facts import Facts
+from tui.console.keys import Key
 
 
 class Pane(Widget):
@@ -21,6 +23,8 @@ class Pane(Widget):
     NAME: ClassVar[str] = ""
     """As the keys and the layout call it."""
     TITLE: ClassVar[str] = ""
+    KEYS: ClassVar[Sequence[Key]] = ()
+    """Its own keys, which go before those of the run."""
 
     DEFAULT_CSS = """
     Pane {

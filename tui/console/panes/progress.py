@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.geometry import Size
@@ -18,7 +17,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from harness_core.layout import NOTES_NAMES, RunDir
-from tui.console import keys
+from tui.console import hints, keys
+from tui.console.aside import aside
 from tui.console.cards.prompt import PromptCard
 from tui.console.markdown_lines import KINDS
 from tui.console.notes import Mark, Notes, read_notes
@@ -248,18 +248,21 @@ class ProgressPane(Pane):
         self._reading = True
         self._read(self._view.paper, self._mark, self._view.room)
 
-    @work(thread=True, group="notes", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._reading = self._again = False
+        self._view.empty = why
+        self._view.refresh()
+
+    @aside("reading the notes", group="notes", broke=_lost)
     def _read(self, before: Paper, mark: Mark | None, room: tuple[int, int]) -> None:
-        paper, place, notes = before, None, None
-        try:
-            notes = read_notes(self.run_dir, mark)
-            if notes is not None:
-                paper = Paper(notes.blocks, room[0], before)
-                place = newest(before.blocks, paper.blocks) if before.blocks else first_look(paper.blocks)
-                if place is not None and paper.blocks:
-                    paper.view_of(place, room[1])
-        finally:
-            self.post_message(self._Read(notes, paper, place))
+        paper, place = before, None
+        notes = read_notes(self.run_dir, mark)
+        if notes is not None:
+            paper = Paper(notes.blocks, room[0], before)
+            place = newest(before.blocks, paper.blocks) if before.blocks else first_look(paper.blocks)
+            if place is not None and paper.blocks:
+                paper.view_of(place, room[1])
+        self.post_message(self._Read(notes, paper, place))
 
     def on_progress_pane__read(self, message: _Read) -> None:
         self._reading = False
@@ -281,7 +284,8 @@ class ProgressPane(Pane):
         self._say()
 
     def _say(self) -> None:
-        following = "" if self._view.following or not self._view.paper.blocks else "F follows what changes"
+        hint = f"{hints.of(self)['follow']} follows what changes"
+        following = "" if self._view.following or not self._view.paper.blocks else hint
         self.border_subtitle = line(" · ".join(part for part in (self._remark, following) if part))
 
     def subject(self) -> Path | None:

@@ -6,13 +6,15 @@ import json
 import re
 from pathlib import Path
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 
 from harness_core.layout import RunDir
 from harness_core.reading.rows import Look, is_told, lines, short_input, took, tool_name
 from harness_core.record import events as ev
 from harness_core.safe import one_line, safe
+from tui.console import hints
+from tui.console.aside import aside
 from tui.console.facts import Facts
 from tui.console.journal_entries import Entry
 from tui.console.journal_layout import Laid
@@ -41,6 +43,8 @@ class StreamView(JournalView):
         self._at_work: int | None = None
         """The session in which calls still run."""
         self._blobs: dict[str, str] = {}
+        self._wanted = ""
+        """The whole output that was asked for last."""
 
     def look(self, facts: Facts) -> None:
         self._facts = facts
@@ -68,9 +72,13 @@ class StreamView(JournalView):
         super().action_open()
         outcome = self.entry.outcome if self.entry else None
         if outcome is not None and outcome.blob and self.entry and self.entry.offset in self.opened:
+            self._wanted = outcome.blob
             self._read_blob(outcome.blob)
 
-    @work(thread=True, group="blob", exit_on_error=False)
+    def _lost_blob(self, why: str) -> None:
+        self._blob_read(self._wanted, why)
+
+    @aside("reading the whole output", group="blob", broke=_lost_blob)
     def _read_blob(self, sha: str) -> None:
         if sha in self._blobs or not _SHA.fullmatch(sha):
             return
@@ -108,7 +116,8 @@ class StreamView(JournalView):
             for piece in wrap(text.expandtabs(4), width)
         ]
         if shown is not event and isinstance(event, ev.Text | ev.Thinking):
-            laid.append(((Look.DIM, f"  … enter shows all {len(event.text):,} characters"),))
+            opens = hints.of(self)["open"]
+            laid.append(((Look.DIM, f"  … {opens} shows all {len(event.text):,} characters"),))
         return laid
 
     def _runs(self, entry: Entry) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar
 
 from textual.screen import Screen
 
@@ -14,16 +13,19 @@ from harness_core.layout import RunDir
 from harness_core.operator import control
 from harness_core.reading.rows import decided
 from harness_core.safe import one_line
+from tui.console import hints
 from tui.console.cards.card import Card
 from tui.console.cards.checkpoint import CheckpointCard
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts
-from tui.console.head import NO_ENGINE
+from tui.console.head import no_engine
 from tui.console.operator import Operator
 from tui.console.screens.iteration import IterationScreen
 from tui.console.screens.review import ANSWERS, ReviewScreen
 
 GONE = "what you answer waits no more"
+WAYS = ("review", "approve", "reject", "override", "reword", "skip")
+"""The keys that answer a question or lead to an answer."""
 
 
 class AnsweringScreen(Screen[None]):
@@ -31,8 +33,6 @@ class AnsweringScreen(Screen[None]):
 
     A subclass has `#cards`, and says `show_checkpoint` when it has new facts.
     """
-
-    ANSWERS: ClassVar[str] = "v review · a approve · r send back · o override · w reword · x skip"
 
     def __init__(self, run: RunDir) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class AnsweringScreen(Screen[None]):
     @property
     def answers(self) -> str:
         """How a question is answered, as its card says."""
-        return self.ANSWERS
+        return hints.of(self)(*WAYS)
 
     def action_pane_again(self) -> None:
         """Give the keys back to what was looked at before a card took them."""
@@ -76,6 +76,11 @@ class AnsweringScreen(Screen[None]):
     def say(self, text: str, *, wrong: bool = False) -> None:
         """A word that goes by itself."""
         self.notify(one_line(text), severity="error" if wrong else "information", markup=False)
+
+    @property
+    def _rests(self) -> str:
+        """What to say behind something that waits for an engine, where there is none."""
+        return "" if self.operator.alive else f" ({no_engine(hints.of(self))})"
 
     # --- What the run asks --------------------------------------------------------------------------------
 
@@ -132,8 +137,7 @@ class AnsweringScreen(Screen[None]):
         except LongwatchError as error:
             return str(error)
         stands = f", iteration {choice} stands" if choice is not None else ""
-        rests = "" if self.operator.alive else f" ({NO_ENGINE})"
-        self.say(f"checkpoint {asked.id}: {decided(decision)}{stands}{rests}")
+        self.say(f"checkpoint {asked.id}: {decided(decision)}{stands}{self._rests}")
         return ""
 
     def action_approve(self) -> None:
@@ -164,7 +168,7 @@ class AnsweringScreen(Screen[None]):
             self.operator.skip(self.facts.state, feature, note)
         except LongwatchError as error:
             return str(error)
-        self.say(f"{feature}: skip{'' if self.operator.alive else f' ({NO_ENGINE})'}")
+        self.say(f"{feature}: skip{self._rests}")
         return ""
 
     # --- The contract's text ------------------------------------------------------------------------------
@@ -202,7 +206,7 @@ class AnsweringScreen(Screen[None]):
                 self.operator.reword(feature, shown, text)
             except LongwatchError as error:
                 return str(error)
-            self.say(f"{feature}: another text{'' if self.operator.alive else f' ({NO_ENGINE})'}")
+            self.say(f"{feature}: another text{self._rests}")
             return ""
 
         follows, keep = self._follows(feature), partial(self._keep_draft, feature, shown)

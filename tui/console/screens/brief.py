@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from textual import work
 from textual.content import Content
 from textual.message import Message
 
@@ -13,9 +13,11 @@ from harness_core.contract.record import Status
 from harness_core.layout import RunDir
 from harness_core.reading import burnup
 from harness_core.record.state import PASSING, Lifecycle
-from tui.console import since
+from tui.console import ages, hints, since
+from tui.console.aside import aside
 from tui.console.facts import Facts
 from tui.console.head import PILLS, amount
+from tui.console.hints import Hints
 from tui.console.looks import LOOKS
 from tui.console.screens.page import Page
 from tui.console.since import Brief
@@ -49,6 +51,7 @@ class BriefScreen(Page):
         self._run_dir = run
         self._facts = facts
         self._told: Brief | None = None
+        self._broken = ""
 
     def title_line(self) -> Content:
         return Content("Since you last looked")
@@ -56,7 +59,11 @@ class BriefScreen(Page):
     def on_mount(self) -> None:
         self._read(self._facts.state.run_id)
 
-    @work(thread=True, exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._broken = why
+        self.refresh_page()
+
+    @aside("reading the journal", broke=_lost)
     def _read(self, run_id: str) -> None:
         self.post_message(self.Told(since.brief(self._run_dir, since.last_seen(run_id))))
 
@@ -65,8 +72,10 @@ class BriefScreen(Page):
         self.refresh_page()
 
     def lines(self) -> Iterator[Content]:
-        yield from waiting(self._facts)
-        if self._told is None:
+        yield from waiting(self._facts, hints.of(self))
+        if self._broken:
+            yield words("\n".join(textwrap.wrap(self._broken, 90)), "$error")
+        elif self._told is None:
             yield words("reading the journal …", MUTED)
         else:
             yield from happened(self._told)
@@ -77,7 +86,7 @@ class BriefScreen(Page):
         self.dismiss()
 
 
-def waiting(facts: Facts) -> Iterator[Content]:
+def waiting(facts: Facts, shown: Hints) -> Iterator[Content]:
     """What the run waits for, the operator's part first."""
     report = facts.report
     state = Lifecycle(report.lifecycle)
@@ -86,10 +95,10 @@ def waiting(facts: Facts) -> Iterator[Content]:
     yield words(f"{pill.glyph} {pill.words}", f"bold {pill.style}")
     if asked is not None:
         opened = burnup.seconds(asked.opened)
-        long = f", for {burnup.age(time.time() - opened)}" if opened else ""
-        yield line(
-            f"  checkpoint {asked.id} ({asked.kind}) waits for a or r{long}: {asked.summary}", "", WIDEST
-        )
+        long = f", for {ages.spoken(time.time() - opened)}" if opened else ""
+        answer = f"{shown['approve']} or {shown['reject']}"
+        waits = f"  checkpoint {asked.id} ({asked.kind}) waits for {answer}{long}: {asked.summary}"
+        yield line(waits, "", WIDEST)
     elif state in _WAITING and report.reason:
         yield line(f"  {report.reason}", "", WIDEST)
     if report.contract_error:
@@ -103,7 +112,7 @@ def waiting(facts: Facts) -> Iterator[Content]:
 def happened(told: Brief) -> Iterator[Content]:
     """The brief itself."""
     at = burnup.seconds(told.start.ts)
-    ago = f"In the last {burnup.age(time.time() - at)}" if at else "Since the run began"
+    ago = f"In the last {ages.spoken(time.time() - at)}" if at else "Since the run began"
     if told.end.seq == told.start.seq:
         yield words(
             "Nothing has happened since you last looked." if at else "Nothing has happened yet.", MUTED

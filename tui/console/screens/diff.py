@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from rich.cells import chop_cells
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -15,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tui.console import keys
+from tui.console.aside import aside
 from tui.console.line_list import LineList, Row
 from tui.console.patch import Kind, PatchLine
 from tui.console.sinks import line
@@ -72,7 +72,11 @@ class DiffScreen(Screen[None]):
         self._list.focus()
         self._read()
 
-    @work(thread=True, group="diff", exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._list.empty = why
+        self._list.show([])
+
+    @aside("reading the changes", group="diff", broke=_lost)
     def _read(self) -> None:
         self.post_message(self._Loaded(self._load()))
 
@@ -87,7 +91,7 @@ class DiffScreen(Screen[None]):
         if self._lines is not None:
             self._make_rows(self._lines, max(20, self.app.size.width - 3))
 
-    @work(thread=True, exclusive=True, group="rows", exit_on_error=False)
+    @aside("laying out the changes", exclusive=True, group="rows", broke=_lost)
     def _make_rows(self, lines: Sequence[PatchLine], width: int) -> None:
         rows = [row for place, found in enumerate(lines) for row in _rows(place, found, width)]
         self.post_message(self._Laid(rows, width))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from typing import ClassVar
 
-from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from harness_core.safe import one_line
-from tui.console.scroll import Scroll
+from tui.console.aside import aside
+from tui.console.screens.page import Page
 from tui.console.sinks import MUTED, words
 from tui.doctor.check import Check, Mark
 from tui.doctor.examination import examine
@@ -24,36 +22,44 @@ _WIDTH = 50
 _GLYPHS = {Mark.OK: ("✓", "$success"), Mark.WARN: ("○", "$warning"), Mark.FAIL: ("✗", "$error")}
 
 
-class DoctorScreen(ModalScreen[None]):
-    """Goes with escape or q."""
+class DoctorScreen(Page):
+    """Fills as the checks are made. Goes with enter too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "close", "back")]
     DEFAULT_CSS = """
-    DoctorScreen { align: center middle; }
-    DoctorScreen > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 90%;
-        padding: 1 2; border: round $primary; border-title-style: bold; background: $surface;
-    }
+    DoctorScreen > VerticalScroll { width: 76; }
     """
 
-    def compose(self) -> ComposeResult:
-        with Scroll() as box:
-            box.border_title = "Doctor"
-            box.border_subtitle = "esc back"
-            yield Static("looking …", id="checks")
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: list[Check] = []
+        self._broken = ""
+
+    def title_line(self) -> Content:
+        return Content("Doctor")
 
     def on_mount(self) -> None:
         self._look()
 
-    @work(thread=True, exit_on_error=False)
-    def _look(self) -> None:
-        done: list[Check] = []
-        for check in examine():
-            done.append(check)
-            self.app.call_from_thread(self._show, list(done))
+    def _lost(self, why: str) -> None:
+        self._broken = why
+        self.refresh_page()
 
-    def _show(self, done: list[Check]) -> None:
-        self.query_one("#checks", Static).update(Content("\n").join([_line(check) for check in done]))
+    @aside("the doctor", broke=_lost)
+    def _look(self) -> None:
+        for check in examine():
+            self.app.call_from_thread(self._take, check)
+
+    def _take(self, check: Check) -> None:
+        self._done.append(check)
+        self.refresh_page()
+
+    def lines(self) -> Iterator[Content]:
+        yield from map(_line, self._done)
+        if self._broken:
+            yield words(self._broken, "$error")
+        elif not self._done:
+            yield words("looking …")
 
 
 def _line(check: Check) -> Content:

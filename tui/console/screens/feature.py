@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from textual import work
 from textual.content import Content
 from textual.message import Message
 
 from harness_core.contract.record import Feature
 from harness_core.layout import RunDir
-from harness_core.reading import burnup
 from harness_core.reading.burnup import clock, seconds
 from harness_core.reading.contract_view import Standing
 from harness_core.reading.feature_story import Bound, Story, Work, findings_on
 from harness_core.record import events as ev
+from tui.console import ages
+from tui.console.aside import aside
 from tui.console.evidence_words import size_of
 from tui.console.looks import LOOKS
 from tui.console.screens.page import Page
@@ -51,6 +51,8 @@ class FeatureScreen(Page):
         self._story = Story(run, standing.id)
         self._reading = False
         self._read_once = False
+        self._broken = ""
+        """Why not all of the journal could be read."""
 
     def title_line(self) -> Content:
         return line(self._standing.id, width=60)
@@ -71,7 +73,11 @@ class FeatureScreen(Page):
             self._reading = True
             self._read()
 
-    @work(thread=True, exit_on_error=False)
+    def _lost(self, why: str) -> None:
+        self._broken = why
+        self.on_feature_screen_read()
+
+    @aside("reading the feature's story", broke=_lost)
     def _read(self) -> None:
         self._story.read_on()
         self.post_message(self.Read())
@@ -106,6 +112,9 @@ class FeatureScreen(Page):
             yield Content("")
             yield words("reading the journal …", MUTED)
             return
+        if self._broken:
+            yield Content("")
+            yield words(self._broken, "$error")
         story = self._story
         yield from _section("Evidence", (_evidence(bound, standing.id) for bound in story.evidence[::-1]))
         yield from _section("Verdicts", (_verdict(item, standing.id) for item in story.verdicts[::-1]))
@@ -131,7 +140,7 @@ def _steps(feature: Feature | None) -> Iterator[Content]:
 def _evidence(bound: Bound, feature: str) -> Content:
     piece = bound.piece
     path = line(piece.path, width=60)
-    age = burnup.age(time.time() - piece.mtime_ns / 1e9)
+    age = ages.spoken(time.time() - piece.mtime_ns / 1e9)
     parts: list[Content | Styled] = [
         ("  ", ""),
         path.pad_right(max(0, PATHS - path.cell_length)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,7 +13,8 @@ from harness_core.grading.verdicts import overruled
 from harness_core.layout import RunDir
 from harness_core.operator.control import Checkpoint
 from harness_core.reading.evidence_list import Listing
-from tui.console import review
+from tui.console import hints, review
+from tui.console.aside import aside
 from tui.console.hanging import Hanging
 from tui.console.review import Made
 from tui.console.screens.review import Piece, ReviewScreen, changes, evidence_title, findings, scores
@@ -48,10 +48,16 @@ class IterationScreen(ReviewScreen):
             return super()._head()
         one = next(one for one in self._asked.iterations if one.number == self._number)
         title = f"? iteration {one.number} of {len(self._asked.iterations)} · {one.total:.1f} of 10"
-        said = "approve, and this one stands; escape, and up and down choose another"
+        shown = hints.of(self)
+        said = f"approve, and this one stands; escape, and {shown['up']} and {shown['down']} choose another"
         return Content("\n").join([line(title, "bold $warning"), words(said)])
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _lost_iteration(self, why: str) -> None:
+        for place in self.query("#verdict").results(Hanging):
+            place.show([(why, "$error")])
+        self.show_changes([])
+
+    @aside("reading the iteration", exclusive=True, broke=_lost_iteration)
     def _read(self) -> None:
         self.app.call_from_thread(self._show_made, review.iteration(self._run_dir, self._asked, self._number))
 
@@ -59,15 +65,16 @@ class IterationScreen(ReviewScreen):
         if not self.is_attached:
             return
         self._made = made
+        shown = hints.of(self)
         verdict, newest = made.verdict, self._asked.iterations[-1].number
         if verdict is not None and self._overrides and self._number == newest:
             verdict = overruled(verdict, self._overrides)
         unread = [("The journal has no verdict on it.", MUTED)]
         self.query_one("#verdict", Hanging).show(scores(verdict) if verdict else unread)
-        self.query_one("#findings", Hanging).show(findings(verdict, ()) if verdict else [])
+        self.query_one("#findings", Hanging).show(findings(verdict, (), shown) if verdict else [])
         pieces = [Piece(item.file.path, item.sha256) for item in made.pieces]
         self.query_one("#pieces").mount(evidence_title(bool(pieces)), *pieces)
-        self.query_one("#diff", Hanging).show([(made.trouble, MUTED)] if made.trouble else changes(made.diff))
+        self.show_changes([(made.trouble, MUTED)] if made.trouble else changes(made.diff))
 
     def open_piece(self, path: str) -> None:
         order = [item.key for item in self._made.pieces]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -16,6 +16,7 @@ from textual.widgets import Input, Label, Static, TextArea
 from harness_core.config import KEY_MAX_USD, MODES, PRESETS
 from harness_core.errors import LongwatchError
 from harness_core.safe import safe
+from tui.console.aside import aside
 from tui.console.sinks import words
 from tui.launch import Detached
 from tui.new_run import Form, request, taken_as
@@ -124,7 +125,11 @@ class NewRunScreen(ModalScreen[Detached | None]):
         self._say("starting the engine …", calm=True)
         self._start(self._typed())
 
-    @work(thread=True, exit_on_error=False)
+    def _refused(self, why: str) -> None:
+        self._starting = False
+        self._say(why)
+
+    @aside("starting the run", broke=_refused)
     def _start(self, form: Form) -> None:
         try:
             with request(form) as wanted:
@@ -133,10 +138,6 @@ class NewRunScreen(ModalScreen[Detached | None]):
             self.app.call_from_thread(self._refused, str(error))
         else:
             self.app.call_from_thread(self.dismiss, engine)
-
-    def _refused(self, why: str) -> None:
-        self._starting = False
-        self._say(why)
 
     def _say(self, text: str, *, calm: bool = False) -> None:
         says = self.query_one("#says", Static)

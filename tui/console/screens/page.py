@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.console import keys
+from tui.console import hints, keys
 from tui.console.scroll import Scroll
+from tui.console.sinks import line
 
 
 class Page(ModalScreen[None]):
@@ -45,7 +46,7 @@ class Page(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Scroll() as box:
             box.border_title = self.title_line()
-            box.border_subtitle = "y copy · esc back"
+            box.border_subtitle = line(hints.of(self)("copy_page", "close_page"))
             yield Static(id="page")
 
     def on_mount(self) -> None:

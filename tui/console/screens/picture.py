@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 
 from harness_core.layout import RunDir
 from harness_core.reading.evidence_list import Item, Listing
-from tui.console import evidence_words, keys
+from tui.console import evidence_words, hints, keys
 from tui.console.outside import open_and_say
 from tui.console.preview import Preview
 from tui.console.sinks import line
@@ -151,7 +151,8 @@ class PictureScreen(Screen[None]):
             open_and_say(self, self.run_dir, self.item.file)
 
     def action_edit(self) -> None:
-        self.notify("evidence isn't edited: o opens it outside", markup=False)
+        outside = f"{hints.of(self)['outside']} opens it outside"
+        self.notify(f"evidence isn't edited: {outside}", markup=False)
 
     def action_copy(self) -> None:
         if self.item is not None:

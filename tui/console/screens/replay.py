@@ -15,9 +15,6 @@ from tui.console.replay import Replay
 from tui.console.screens.run import RunScreen
 from tui.settings import Settings
 
-OFF = frozenset(key.action for key in keys.RUN if key not in keys.LOOKING)
-"""What would change the run, or what is kept of it: all that isn't known to do nothing but look."""
-
 
 class ReplayFeed(Feed):
     """What was known then."""
@@ -48,8 +45,8 @@ class ReplayScreen(RunScreen):
     """Nothing here reaches the run."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.REPLAY)
-    OFF = OFF
-    ANSWERS = "what was answered comes in the stream"
+    OFF = frozenset(key.action for key in keys.RUN if key not in keys.LOOKING)
+    """What would change the run, or what is kept of it: all that isn't known to do nothing but look."""
 
     def __init__(self, replay: Replay, settings: Settings) -> None:
         # What happened then is no reason to call anybody now.
@@ -61,8 +58,12 @@ class ReplayScreen(RunScreen):
         super().on_mount()
         self._replay.start()
 
+    @property
+    def answers(self) -> str:
+        return "what was answered comes in the stream"
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action not in OFF
+        return action not in self.OFF
 
     def action_play(self) -> None:
         self._replay.toggle()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -19,11 +19,13 @@ from harness_core.operator.control import Checkpoint
 from harness_core.reading.evidence_list import Evidence, Listing
 from harness_core.record.events import Verdict
 from harness_core.safe import one_line
-from tui.console import keys, review
+from tui.console import hints, keys, review
+from tui.console.aside import aside
 from tui.console.cards.checkpoint import overridden
 from tui.console.facts import Facts
 from tui.console.git_log import NoGit
 from tui.console.hanging import Hanging, Rows
+from tui.console.hints import Hints
 from tui.console.patch import PatchLine
 from tui.console.screens.diff import SIGNS, STYLES
 from tui.console.scroll import Scroll
@@ -94,7 +96,7 @@ class ReviewScreen(Screen[str]):
         with Scroll():
             if self._verdict is not None:
                 yield Hanging(scores(self._verdict))
-                yield Hanging(findings(self._verdict, self._overrides))
+                yield Hanging(findings(self._verdict, self._overrides, hints.of(self)))
             yield from self._evidence()
             yield Hanging([("reading the changes …", f"italic {MUTED}")], id="diff")
         yield Footer(compact=True, show_command_palette=False)
@@ -118,7 +120,7 @@ class ReviewScreen(Screen[str]):
         """Show a piece large."""
         self._look_up(path)
 
-    @work(thread=True, exclusive=True, group="evidence", exit_on_error=False)
+    @aside("looking up the evidence", exclusive=True, group="evidence")
     def _look_up(self, path: str) -> None:
         listing = Evidence(self._run_dir).look(self._asked.features, {path})
         if listing.find(key := f"{path}\0") is None:
@@ -154,13 +156,21 @@ class ReviewScreen(Screen[str]):
             return False
         return not (self._gone and action in (*ANSWERS, "reword"))
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
+    def show_changes(self, rows: Rows) -> None:
+        """Show these as what changed."""
+        for place in self.query("#diff").results(Hanging):
+            place.show(rows)
+
+    def _lost(self, why: str) -> None:
+        self.show_changes([(why, "$error")])
+
+    @aside("reading the changes", exclusive=True, broke=_lost)
     def _read(self) -> None:
         try:
             shown = changes(review.diff(self._run_dir, self._asked.features, self._asked.commit))
         except NoGit as error:
             shown = [(str(error), MUTED)]
-        self.app.call_from_thread(self.query_one("#diff", Hanging).show, shown)
+        self.app.call_from_thread(self.show_changes, shown)
 
     def action_approve(self) -> None:
         self.dismiss("approve")
@@ -200,13 +210,13 @@ def scores(verdict: Verdict) -> Rows:
     ]
 
 
-def findings(verdict: Verdict, overrides: Sequence[str]) -> Rows:
+def findings(verdict: Verdict, overrides: Sequence[str], shown: Hints) -> Rows:
     """What a verdict found wrong; what the operator overrides of it, as such."""
     if not verdict.findings:
         return [("No findings.", MUTED)]
     rows = [("Findings", "bold")]
     if overrides:
-        rows.append((overridden(overrides).plain, "bold $accent"))
+        rows.append((overridden(overrides, shown).plain, "bold $accent"))
     for finding in verdict.findings:
         said = f"{finding.feature or 'the whole'} · {finding.criterion} · {finding.severity}"
         goes = finding.criterion in overrides

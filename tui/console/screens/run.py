@@ -7,7 +7,7 @@ import time
 from typing import ClassVar
 
 import click
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
@@ -19,7 +19,8 @@ from harness_core.layout import RunDir
 from harness_core.limits import usage
 from harness_core.operator.control import SteerMode
 from harness_core.safe import one_line
-from tui.console import keys
+from tui.console import hints, keys
+from tui.console.aside import aside
 from tui.console.attention import Attention
 from tui.console.cards.choice import ChoiceCard, Option
 from tui.console.facts import Facts, Feed, Looker
@@ -30,7 +31,7 @@ from tui.console.panes.git import GitPane
 from tui.console.panes.pane import Pane
 from tui.console.panes.progress import ProgressPane
 from tui.console.panes.stream import StreamPane
-from tui.console.screens.answering import AnsweringScreen
+from tui.console.screens.answering import WAYS, AnsweringScreen
 from tui.console.sinks import words
 from tui.console.tabs import Tabs
 from tui.settings import Settings
@@ -39,6 +40,8 @@ POLL = 1 / 30
 """Seconds between two looks at the journal."""
 REST = 0.1
 """Seconds without a look in a rush of events, in which keys are served."""
+WATCH_AGAIN = 2.0
+"""Seconds after which files are watched again, where that has broken down."""
 ORDERS = {
     "-narrow": ("stream", "features", "progress", "git", "evidence"),
     "-normal": ("features", "stream", "git", "evidence", "progress"),
@@ -117,8 +120,9 @@ class RunScreen(AnsweringScreen):
         size, facts = self.app.size, self.facts
         need, have = f"{SMALLEST[0]}×{SMALLEST[1]}", f"{size.width}×{size.height}"
         stands = facts is not None and (facts.rests or facts.report.stop.requested)
-        keys_do = "p goes on" if stands else "p pauses the run"
-        said = f"The console needs {need} characters; here are {have}.\n{keys_do}, K stops it."
+        shown = hints.of(self)
+        keys_do = f"{shown['pause']} {'goes on' if stands else 'pauses the run'}, {shown['stop']} stops it"
+        said = f"The console needs {need} characters; here are {have}.\n{keys_do}."
         above = [Content.styled(*first_line(facts)[0])] if facts is not None else []
         self.query_one("#too-small", Static).update(Content("\n").join([*above, words(said)]))
 
@@ -158,7 +162,10 @@ class RunScreen(AnsweringScreen):
             if isinstance(other, Looker):
                 other.look(facts)
 
-    @work(exclusive=True, exit_on_error=False)
+    def _watch_again(self, why: str) -> None:
+        self.set_timer(WATCH_AGAIN, self._watch)
+
+    @aside("watching the run's files", exclusive=True, group="files", broke=_watch_again)
     async def _watch(self) -> None:
         from tui.console.watching import changes  # noqa: PLC0415  (costs 10 ms, once the first picture is there)
 
@@ -201,11 +208,16 @@ class RunScreen(AnsweringScreen):
 
     @property
     def answers(self) -> str:
-        # There, `o` opens a file outside.
+        shown = hints.of(self)
         if self.check_action("iterations", ()) and self.check_action("approve", ()):
-            return "i, up, down choose · enter or v shows it · a approve · r send back"
-        in_evidence = self._shown == EvidencePane.NAME
-        return super().answers.replace("o override", "v, then o override") if in_evidence else super().answers
+            choose = f"{shown['iterations']}, {shown['up']}, {shown['down']} choose"
+            look = f"{shown['open']} or {shown['review']} shows it"
+            return f"{choose} · {look} · {shown('approve', 'reject')}"
+        # A pane's own keys go before those of the run; a review has the run's.
+        taken = shown.pressed(*(key.id for key in self.pane.KEYS))
+        first = f"{shown['review']}, then "
+        ways = (f"{first if shown.pressed(way) & taken else ''}{shown(way)}" for way in WAYS)
+        return " · ".join(ways)
 
     def action_zoom(self) -> None:
         panes = self.query_one("#panes")
@@ -233,16 +245,16 @@ class RunScreen(AnsweringScreen):
         else:
             self.say(self.operator.pause())
 
-    @work(thread=True, exit_on_error=False)
+    @aside("going on")
     def _go_on(self) -> None:
         try:
             self.operator.go_on()
-        except LongwatchError as error:
+        except (LongwatchError, OSError) as error:
             self.app.call_from_thread(self.say, str(error), wrong=True)
         else:
             self.app.call_from_thread(self.say, "the stop is cleared: the run goes on")
 
-    @work(thread=True, exit_on_error=False)
+    @aside("ending the run")
     def _end_all(self, *, and_leave: bool = False) -> None:
         left = self.operator.end()
         said = f"still alive: {', '.join(left)}" if left else "nothing of the run is alive any more"
@@ -297,7 +309,7 @@ class RunScreen(AnsweringScreen):
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
 
-        self.app.push_screen(HelpScreen(self._settings.keys))
+        self.app.push_screen(HelpScreen())
 
     def action_costs(self) -> None:
         from tui.console.screens.costs import CostsScreen  # noqa: PLC0415

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
@@ -22,7 +21,8 @@ from harness_core.record.state import Lifecycle
 from harness_core.request import Request
 from harness_core.safe import one_line
 from tui import new_run, recent
-from tui.console import keys, launching
+from tui.console import ages, hints, keys, launching
+from tui.console.aside import aside
 from tui.console.cards.prompt import PromptCard
 from tui.console.head import PILLS
 from tui.console.line_list import LineList, Row
@@ -77,6 +77,8 @@ class StartScreen(Screen[None]):
         self._known: dict[str, recent.Known] = {}
         self._runs: list[RunDir] = []
         self._starting = False
+        self._unsure = False
+        """Whether it is unknown where some of the runs stand, and stays so."""
         self._draft = Form()
         """What was typed for a new run, and not started."""
 
@@ -105,7 +107,10 @@ class StartScreen(Screen[None]):
         """Look for runs anew."""
         self._find()
 
-    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
+    def _lost_runs(self, why: str) -> None:
+        self._list(why)
+
+    @aside("looking for runs", exclusive=True, group="find", broke=_lost_runs)
     def _find(self) -> None:
         found = recent.candidates(Path.cwd())
         self.app.call_from_thread(self._found, found)
@@ -113,12 +118,21 @@ class StartScreen(Screen[None]):
 
     def _found(self, found: list[RunDir]) -> None:
         self._runs = found
-        runs = self.query_one(Runs)
-        runs.empty = "No run is here, none was opened lately. n starts one, d shows one."
-        self._show()
+        shown = hints.of(self)
+        offer = f"{shown['new']} starts one, {shown['demo']} shows one."
+        self._list(f"No run is here, none was opened lately. {offer}")
         self._look()
 
-    @work(thread=True, exclusive=True, group="look", exit_on_error=False)
+    def _list(self, empty: str) -> None:
+        """Show the runs, or a sentence where there are none."""
+        self.query_one(Runs).empty = empty
+        self._show()
+
+    def _lost_look(self, why: str) -> None:
+        self._unsure = True
+        self._show()
+
+    @aside("looking where the runs stand", exclusive=True, group="look", broke=_lost_look)
     def _look(self) -> None:
         before = self._known
         after = {}
@@ -132,12 +146,14 @@ class StartScreen(Screen[None]):
             self.app.call_from_thread(self._looked, after)
 
     def _looked(self, known: dict[str, recent.Known]) -> None:
-        self._known = known
+        self._known, self._unsure = known, False
         self._show()
 
     def _show(self) -> None:
-        here = Path.cwd()
-        rows = [Row(str(run.root), _row(run, self._known.get(str(run.root)), here)) for run in self._runs]
+        here, unknown = Path.cwd(), "?" if self._unsure else "…"
+        rows = [
+            Row(str(run.root), _row(run, self._known.get(str(run.root)), here, unknown)) for run in self._runs
+        ]
         self.query_one(Runs).show(rows)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
@@ -168,7 +184,11 @@ class StartScreen(Screen[None]):
             self._say("starting the demo …", calm=True)
             self._demo()
 
-    @work(thread=True, exit_on_error=False)
+    def _refused(self, why: str) -> None:
+        self._starting = False
+        self._say(why)
+
+    @aside("starting the demo", broke=_refused)
     def _demo(self) -> None:
         directory = new_run.demo_directory(Path.cwd())
         request: Request = demo_request(str(directory), console=True)
@@ -178,10 +198,6 @@ class StartScreen(Screen[None]):
             self.app.call_from_thread(self._refused, str(error))
         else:
             self.app.call_from_thread(self._started, engine)
-
-    def _refused(self, why: str) -> None:
-        self._starting = False
-        self._say(why)
 
     def _started(self, engine: Detached | None) -> None:
         self._starting = False
@@ -200,7 +216,7 @@ class StartScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.console.screens.help import HelpScreen  # noqa: PLC0415
 
-        self.app.push_screen(HelpScreen(self._settings.keys))
+        self.app.push_screen(HelpScreen())
 
     def action_leave(self) -> None:
         if self._starting:
@@ -222,11 +238,11 @@ def _title() -> Content:
     )
 
 
-def _row(run: RunDir, known: recent.Known | None, here: Path) -> Content:
+def _row(run: RunDir, known: recent.Known | None, here: Path, unknown: str) -> Content:
     """A run on one line: where it stands, how far it is, when something last happened, where it lies."""
     place = line(_place(run.root, here))
     if known is None:
-        return Content.assemble((f"{'…':42}", MUTED), place)
+        return Content.assemble((f"{unknown:42}", MUTED), place)
     if known.wrong:
         return Content.assemble((f"{'✗ unreadable':42}", "$error"), place)
     pill = PILLS[Lifecycle(known.lifecycle)]
@@ -234,20 +250,10 @@ def _row(run: RunDir, known: recent.Known | None, here: Path) -> Content:
     return Content.assemble(
         (f"{pill.glyph} {pill.words:20}", pill.style),
         (f"{count:>8}", "$success" if known.total and known.passing == known.total else ""),
-        (f"{age(time.time() - known.changed):>10}", MUTED),
+        (f"{ages.short(time.time() - known.changed):>10}", MUTED),
         "  ",
         place,
     )
-
-
-def age(seconds: float) -> str:
-    """How long ago, roughly."""
-    if seconds < 60:
-        return "now"
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {name}"
-    return "now"
 
 
 def _place(root: Path, here: Path) -> str:

@@ -90,7 +90,7 @@ def _look(event: ev.Event, name: str) -> Look:
 
 
 class TraceScreen(Screen[None]):
-    """Goes with escape and q. `at` is the number of the event to begin with; else it follows the end."""
+    """Goes with escape and q. It follows the end."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,t", "dismiss", "back", show=True)]
     DEFAULT_CSS = """
@@ -101,10 +101,9 @@ class TraceScreen(Screen[None]):
     }
     """
 
-    def __init__(self, run: RunDir, at: int | None = None) -> None:
+    def __init__(self, run: RunDir) -> None:
         super().__init__()
         self.view = TraceView(run.journal, joined=False)
-        self._at = at
 
     def compose(self) -> ComposeResult:
         with Container(id="trace"):
@@ -114,8 +113,6 @@ class TraceScreen(Screen[None]):
     def on_mount(self) -> None:
         self.view.focus()
         self.set_interval(POLL, self.view.advance)
-        if self._at is not None:
-            self.call_after_refresh(self.view.go_to_seq, self._at)
 
     def on_journal_view_moved(self, message: JournalView.Moved) -> None:
         message.stop()
