@@ -121,11 +121,3 @@ def countdown(end: str, now: str = "") -> str:
         return clock((datetime.fromisoformat(end) - begin).total_seconds())
     except (ValueError, TypeError):
         return ""
-
-
-def age(span: float) -> str:
-    """Seconds in one unit, the largest that fits."""
-    units = (("d", 86400), ("h", 3600), ("min", 60))
-    return next(
-        (f"{int(span // size)} {unit}" for unit, size in units if span >= 2 * size), f"{max(0, int(span))} s"
-    )
