@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from harness_core.layout import RunDir
 from harness_core.machine.lock import RunLock
 from harness_core.record import events as ev
+from harness_core.record.status import status
 from tests import scenes
 from tests.commands import longwatch
 from tests.console import head, ours, screen, until, watch
@@ -115,4 +118,43 @@ def test_between_sessions_the_head_names_no_role(tmp_path: Path) -> None:
         await until(pilot, lambda: "after session 3" in head(pilot) and "generator" not in head(pilot))
 
     scene = scenes.running(tmp_path / "run")
+    watch(scene, story)
+
+
+# --- The contract of another harness ----------------------------------------------------------------------
+
+
+def passes(run: RunDir) -> int:
+    return status(run).features["passing"]
+
+
+def test_a_contract_that_nobody_has_touched_is_read_once(tmp_path: Path) -> None:
+    run = RunDir.at(tmp_path)
+    run.contract.write_text('[{"description": "a", "passes": true }]')
+    found = run.contract.stat()
+    assert passes(run) == 1
+    run.contract.write_text('[{"description": "a", "passes": false}]')
+    os.utime(run.contract, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert passes(run) == 1, "its inode, size and time are the same: nothing was read"
+    run.contract.touch()
+    assert passes(run) == 0
+
+
+def test_each_change_of_a_contract_is_seen(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "0/4" in head(pilot))
+        features = scenes.contract()
+        for count, feature in enumerate(features[:2], 1):
+            feature["passes"] = True
+            scene.run.contract.write_text(json.dumps(features))
+            await until(pilot, lambda count=count: f"{count}/4" in head(pilot))
+        scene.run.contract.write_text(json.dumps(features)[:-9])
+        await until(pilot, lambda: "✗ feature_list.json" in head(pilot))
+        scene.run.contract.unlink()
+        await until(pilot, lambda: "no contract yet" in head(pilot) and "✗" not in head(pilot))
+        scene.run.contract.write_text(json.dumps(features))
+        await until(pilot, lambda: "2/4" in head(pilot))
+
+    scene = scenes.empty(tmp_path / "run")
+    scene.run.contract.write_text(json.dumps(scenes.contract()))
     watch(scene, story)

@@ -13,7 +13,7 @@ from harness_core import __version__
 from harness_core.errors import Exit, LongwatchError, refused_by_system
 from harness_core.output import give_up_output
 from harness_core.safe import one_line
-from tui import breakdown
+from tui.commands import breakdown
 from tui.commands.common import for_console, say
 
 _MODULES = {

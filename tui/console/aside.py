@@ -14,7 +14,7 @@ from textual import work
 from textual.widget import Widget
 from textual.worker import Worker, get_current_worker
 
-from tui import breakdown
+from tui.commands import breakdown
 
 P = ParamSpec("P")
 W = TypeVar("W", bound=Widget)
