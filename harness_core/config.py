@@ -23,7 +23,7 @@ from harness_core.layout import CONFIG_NAME, FORMAT, RunDir
 from harness_core.machine.cli_home import kept_login
 from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.notify.settings import Notify
-from harness_core.operator.bounds import Count, Limits, Positive, limited
+from harness_core.operator.bounds import Count, Limits, Positive, counted, limited
 from harness_core.record.journal import check_format
 
 ROLES = ("planner", "initializer", "generator", "evaluator", "judge")
@@ -316,8 +316,7 @@ def _changed(struct: _S, options: Mapping[str, float | None], suffix: str = "") 
     for name, value in options.items():
         if value is None:
             continue
-        # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        number = counted(value)
         try:
             struct = msgspec.convert({**msgspec.structs.asdict(struct), name: number}, type(struct))
         except msgspec.ValidationError as error:

@@ -20,7 +20,6 @@ from harness_core.errors import Mistake
 from harness_core.grading import rubric
 from harness_core.grading.evaluation import Measure
 from harness_core.layout import ADDED_NAME, PLANNED_NAME, RunDir
-from harness_core.machine.files import read_bounded
 from harness_core.machine.gitfiles import GitFiles
 from harness_core.record.fold import fold
 from harness_core.record.state import RunState
@@ -104,8 +103,8 @@ def _chosen(wanted: str, settings: RunConfig, *, frozen: bool) -> Page:
 
 
 def _contract(run: RunDir) -> Sequence[Feature]:
-    data = read_bounded(run.record, 64 << 20)
-    return ct.document(ct.decode(data)).features if data is not None else ()
+    record = ct.on_record(run)
+    return ct.document(record).features if record is not None else ()
 
 
 def _boxed(settings: RunConfig, role: str) -> str:

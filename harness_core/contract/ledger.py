@@ -75,14 +75,13 @@ class Ledger:
 
         Raises ContractError when its record is lost.
         """
-        data = read_bounded(self._run.dir.record, 64 << 20)
-        if data is None:
+        record = ct.on_record(self._run.dir)
+        if record is None:
             if self._run.state.features:
                 raise ContractError(
                     f"{self._run.dir.record} is gone, and with it the contract's text: {ct.RESTORE}"
                 )
             return False
-        record = ct.decode(data)
         if not self._run.state.features:
             # A crash came between the record and its event: the freeze is made anew.
             self._run.dir.record.unlink()

@@ -29,7 +29,8 @@ from harness_core.contract.text import (
 )
 from harness_core.errors import ContractError
 from harness_core.evidence.claim import Piece
-from harness_core.layout import FORMAT
+from harness_core.layout import FORMAT, RunDir
+from harness_core.machine.files import read_bounded
 
 __all__ = [
     "MAX_BYTES",
@@ -77,6 +78,7 @@ class Status(StrEnum):
     """Given up for now, with a reason."""
 
 
+_RECORD_LIMIT = 64 << 20
 _SHOWN = 5
 """Names that a sentence lists."""
 _STEPS_UP = (Status.CLAIMED, Status.VERIFIED, Status.APPROVED)
@@ -327,6 +329,12 @@ RESTORE = "restore it from a backup, or move `.longwatch` away to start over"
 def encode(record: Record) -> bytes:
     """The bytes of `.longwatch/contract.json`."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def on_record(run: RunDir) -> Record | None:
+    """A run's contract of record; None where none is frozen. Raises what `decode` does, and OSError."""
+    data = read_bounded(run.record, _RECORD_LIMIT)
+    return decode(data) if data is not None else None
 
 
 def decode(data: bytes) -> Record:

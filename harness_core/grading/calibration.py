@@ -102,8 +102,8 @@ def _example(run: RunDir, chosen: Case, graded: Rubric, why: str) -> Example:
 
 
 def _described(run: RunDir, scope: list[str]) -> str:
-    data = read_bounded(run.record, ct.MAX_BYTES)
-    features = ct.document(ct.decode(data)).features if data is not None else ()
+    record = ct.on_record(run)
+    features = ct.document(record).features if record is not None else ()
     texts = [feature.description for feature in features if feature.id in scope and feature.description]
     return " ".join(f"{text.rstrip('.')}." for text in texts[:5]) or "The whole."
 

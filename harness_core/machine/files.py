@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness_core.layout import PRIVATE
@@ -38,16 +40,15 @@ def _write_temporary(path: Path, data: bytes, *, durable: bool) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=_scratch(path.parent))
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-    except BaseException as error:
+        with naming(path):
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+            os.chmod(name, 0o644)
+    except BaseException:
         os.unlink(name)
-        if isinstance(error, OSError):
-            error.filename = str(path)
         raise
     return Path(name)
 
@@ -57,6 +58,16 @@ def _scratch(folder: Path) -> Path:
     private = folder / PRIVATE
     there = private.is_dir() and private.stat().st_dev == folder.stat().st_dev
     return private if there else folder
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError that is raised in here names `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -77,12 +88,9 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
 def write_all(descriptor: int, data: bytes, path: Path) -> None:
     """Write all of `data`. Raises OSError that names `path`, whose descriptor it is."""
     done = 0
-    try:
+    with naming(path):
         while done < len(data):
             done += os.write(descriptor, data[done:])
-    except OSError as error:
-        error.filename = str(path)
-        raise
 
 
 def clear_way(path: Path) -> None:

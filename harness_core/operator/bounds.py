@@ -54,14 +54,9 @@ class PhasesLimits(PhaseLimits, frozen=True, forbid_unknown_fields=True):
     evaluate: PhaseLimits = PhaseLimits()
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Limits(PhaseLimits, frozen=True, forbid_unknown_fields=True):
     """Bounds of a whole run, and of its phases and sessions; None is no bound. Money is US dollars."""
 
-    max_usd: Positive | None = None
-    max_tokens: Count | None = None
-    max_turns: Count | None = None
-    max_sessions: Count | None = None
-    max_hours: Positive | None = None
     session: SessionLimits = SessionLimits()
     phase: PhasesLimits = PhasesLimits()
 
@@ -83,15 +78,18 @@ def limited(limits: Limits, asked: Mapping[str, float | None]) -> Limits:
         if table is None or name not in table or name not in NAMES:
             known = ", ".join(tables if table is None else table)
             raise Mistake(f"{dotted}: there is no such limit; there are {known}")
-        # JSON has one kind of number: a count that was kept as one comes back as 1000.0.
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
-        table[name] = number
+        table[name] = number = counted(value)
         try:
             limits = msgspec.convert(tables, Limits)
         except msgspec.ValidationError as error:
             said = f"--{name.replace('_', '-')}" if scope == RUN else f"limits.{dotted}"
             raise Mistake(f"{said} {number}: {advice(error, Limits)}") from None
     return limits
+
+
+def counted(value: float | None) -> float | None:
+    """A number that was kept as JSON, which has one kind of it: a count comes back as 1000.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:

@@ -10,7 +10,6 @@ from harness_core.contract import record as ct
 from harness_core.contract.record import Feature
 from harness_core.errors import ContractError, Mistake
 from harness_core.layout import RunDir
-from harness_core.machine.files import read_bounded
 from harness_core.operator import control, requests
 from harness_core.operator.control import RewordRequest
 from harness_core.operator.requests import tell_builder
@@ -29,8 +28,8 @@ def present(run: RunDir, feature: str) -> Feature:
     """A feature with its text as it is frozen now. Raises Mistake where there is none of that name."""
     if not run.run_json.exists():
         raise Mistake(f"{run.root} isn't run by Longwatch: edit {run.contract.name} itself")
-    data = read_bounded(run.record, 64 << 20)
-    features = ct.document(ct.decode(data)).features if data is not None else ()
+    record = ct.on_record(run)
+    features = ct.document(record).features if record is not None else ()
     found = next((item for item in features if item.id == feature), None)
     if found is None:
         known = ", ".join(item.id for item in features[:5]) or "none before the contract is frozen"

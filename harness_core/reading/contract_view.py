@@ -11,10 +11,8 @@ from harness_core.contract import record as ct
 from harness_core.contract.record import Contract, Feature, Status
 from harness_core.errors import ContractError, ContractMissing
 from harness_core.layout import RunDir
-from harness_core.machine.files import read_bounded
 from harness_core.record.state import PASSING, RunState
 
-_RECORD_LIMIT = 64 << 20
 ORDER = (
     Status.REGRESSED,
     Status.FAILING,
@@ -78,9 +76,9 @@ def read(run: RunDir) -> View:
     """The contract of record; before there is one, or in a run of another harness, the agents' file."""
     error = ""
     try:
-        data = read_bounded(run.record, _RECORD_LIMIT)
-        if data is not None:
-            document = ct.document(ct.decode(data))
+        record = ct.on_record(run)
+        if record is not None:
+            document = ct.document(record)
             return View(document.name, document.features, frozen=True)
     except (ContractError, OSError) as found:
         error = str(found)

@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from harness_core.errors import NewerFormat
-from harness_core.machine.files import clear_way, sync_folder, write_all
+from harness_core.machine.files import clear_way, naming, sync_folder, write_all
 from harness_core.record import events
 from harness_core.record.events import Event
 
@@ -44,13 +44,10 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open or create the journal, mending a torn end. Raises OSError when the disk refuses."""
         self.path = path
-        try:
+        with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = _open(path)
             self.last_seq = _mend(self._fd)
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
         self.size = os.fstat(self._fd).st_size
         """Length of the file in bytes."""
         self._unsynced_since: float | None = None
@@ -65,14 +62,14 @@ class Journal:
         written = events.sound(msgspec.structs.replace(event, seq=self.last_seq + 1, ts=now_iso()))
         line = events.encode(written)
         try:
-            write_all(self._fd, line, self.path)
-            if isinstance(event, events.CONTROL) or self._sync_is_due():
-                self.sync()
-        except OSError as error:
+            with naming(self.path):
+                write_all(self._fd, line, self.path)
+                if isinstance(event, events.CONTROL) or self._sync_is_due():
+                    self.sync()
+        except OSError:
             # Where even this is refused, `put_back` or the next engine cuts it off.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)
-            error.filename = str(self.path)
             raise
         self.size += len(line)
         self.last_seq += 1
@@ -102,7 +99,7 @@ class Journal:
         What is gone from the file itself can't be brought back: then the events that follow show the gap
         in their `seq`. Raises OSError when the disk refuses.
         """
-        try:
+        with naming(self.path):
             here = os.fstat(self._fd)
             if not _is(self.path, here):
                 # A run's directory that is gone stays gone: it isn't made anew around its journal.
@@ -116,9 +113,6 @@ class Journal:
                 _mend(self._fd)
                 self.size = os.fstat(self._fd).st_size
                 return "the journal was cut short"
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
         return None
 
     def _rewrite(self) -> None:
@@ -139,10 +133,8 @@ class Journal:
     def close(self) -> None:
         """Sync and close. Raises OSError when the disk refuses."""
         try:
-            self.sync()
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
+            with naming(self.path):
+                self.sync()
         finally:
             os.close(self._fd)
 

@@ -240,6 +240,11 @@ class RunState(msgspec.Struct):
         self.phases.append(PhaseCost(name, number or 1, role or ""))
         return self.phases[-1]
 
+    @property
+    def complete(self) -> bool:
+        """Whether the run has come to its end with all that was asked for."""
+        return self.ended and self.exit == 0
+
     def lifecycle(self, *, alive: bool, stop_file: bool = False) -> Lifecycle:
         """The derived word, from the fold and two facts of the outside: is an engine alive, is
         AGENT_STOP there."""
@@ -248,7 +253,7 @@ class RunState(msgspec.Struct):
             return Lifecycle.STOPPING if stop_file else Lifecycle.RUNNING
         if not self.started:
             return Lifecycle.STARTING if alive else Lifecycle.IDLE
-        if self.ended and self.exit == 0:
+        if self.complete:
             return Lifecycle.COMPLETE
         if self.checkpoint is not None and self.stop_requested not in ("pause", "now"):
             return Lifecycle.WAITING_APPROVAL

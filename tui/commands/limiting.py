@@ -16,7 +16,6 @@ from harness_core.operator import control
 from harness_core.operator.bounds import PHASES, RUN, Limits, limited
 from harness_core.operator.limit_requests import on_top, pending
 from harness_core.record.fold import fold
-from harness_core.record.state import RunState
 from tui.commands.common import directory_argument, known_run, say, say_no_engine
 
 TAKEN_WITHIN = 3.0
@@ -62,7 +61,7 @@ def limits(directory: str, per: str, as_json: bool, **given: str | None) -> None
     if engine_alive(run_dir):
         if pending(run_dir):
             say("The engine hasn't taken the change up yet: look again with `longwatch limits`.")
-    elif not _complete(state):
+    elif not state.complete:
         say_no_engine(directory)
 
 
@@ -78,7 +77,3 @@ def _holding(run: RunDir) -> Limits:
     info = config.load_info(run)
     assert info is not None
     return limited(info.config.limits, on_top(config.Options(), pending(run)).limits)
-
-
-def _complete(state: RunState) -> bool:
-    return state.ended and state.exit == 0

@@ -73,14 +73,13 @@ class Facts:
     @property
     def over(self) -> bool:
         """Whether the run has come to its end and nothing works on it any more."""
-        complete = self.state.ended and self.state.exit == 0
-        return self.past is None and complete and not self.report.engine.alive
+        return self.past is None and self.state.complete and not self.report.engine.alive
 
     @property
     def rests(self) -> bool:
         """Whether a run has more to do, and no engine that does it."""
-        complete = self.state.ended and self.state.exit == 0
-        return self.past is None and bool(self.state.started) and not (complete or self.report.engine.alive)
+        done = self.state.complete or self.report.engine.alive
+        return self.past is None and bool(self.state.started) and not done
 
     @property
     def at_work(self) -> bool:
