@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from harness_core.guards import Denial, GuardContext, ToolCall
 from harness_core.guards.paths import Unresolvable, lexical
@@ -47,8 +47,7 @@ START_PATHS = lazy(
 HELP = "Write the command out plainly, one step at a time."
 
 
-@dataclass(frozen=True)
-class _Scope:
+class _Scope(NamedTuple):
     """What the rules may know while one script is judged."""
 
     ctx: GuardContext
@@ -150,7 +149,7 @@ def _program(command: Command, scope: _Scope) -> tuple[Command, str | None]:
     if not is_exact(word) or not word or re.search(r"[\s{}*?$`~]", word):
         return command, f"which program {shown(word)!r} is isn't known before it runs. Write its name out."
     name = _unversioned(PurePosixPath(word).name or word)
-    plain = replace(command, argv=(name, *command.argv[1:]))
+    plain = command._replace(argv=(name, *command.argv[1:]))
     if "/" not in word:
         return plain, program_problem(name, ctx)
     if SAFE_PATH_ENTRY.fullmatch(str(PurePosixPath(word).parent)) and word.startswith("/"):

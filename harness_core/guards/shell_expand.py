@@ -10,7 +10,6 @@ import itertools
 import os.path
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -52,17 +51,17 @@ _EXPANSION = lazy(
 )
 
 
-@dataclass
 class Variables:
     """Every assignment of one script."""
 
-    assigned: dict[str, list[Node]] = field(default_factory=dict)
-    listed: dict[str, list[Node]] = field(default_factory=dict)
-    """Loop variables, with the words that the loop runs over."""
-    read: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    """Variables set by builtins such as `read`; None until it is known from what."""
-    given: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Values known from outside: function arguments, the working directory."""
+    def __init__(self) -> None:
+        self.assigned: dict[str, list[Node]] = {}
+        self.listed: dict[str, list[Node]] = {}
+        """Loop variables, with the words that the loop runs over."""
+        self.read: dict[str, tuple[str, ...] | None] = {}
+        """Variables set by builtins such as `read`; None until it is known from what."""
+        self.given: dict[str, tuple[str, ...]] = {}
+        """Values known from outside: function arguments, the working directory."""
 
     def names(self) -> set[str]:
         return {*self.assigned, *self.listed, *self.read, *self.given}

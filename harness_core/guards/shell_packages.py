@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from harness_core.guards import GuardContext
@@ -372,4 +371,4 @@ def carried(command: Command) -> Iterator[Command | Nested]:
             yield Nested(options[index + 1], command)
     if rest and is_exact(rest[0]):
         tool = _bare(rest[0]).rpartition("/")[2]
-        yield replace(command, argv=(f"node_modules/.bin/{tool}", *rest[1:]), redirects=())
+        yield command._replace(argv=(f"node_modules/.bin/{tool}", *rest[1:]), redirects=())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -31,12 +31,12 @@ MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
 
 
-@dataclass
 class _Place:
     """The working directory while walking: where a `cd` may have failed, `missed` is where one still is."""
 
-    cwds: Cwds
-    missed: Cwds = ()
+    def __init__(self, cwds: Cwds, missed: Cwds = ()) -> None:
+        self.cwds = cwds
+        self.missed = missed
 
     def settle(self) -> None:
         self.cwds = tuple(dict.fromkeys((*self.cwds, *self.missed)))
@@ -46,8 +46,7 @@ class _Place:
         return _Place(self.cwds, self.missed)
 
 
-@dataclass(frozen=True)
-class _Around:
+class _Around(NamedTuple):
     """What a statement inherits from the statements around it."""
 
     input: Input = NO_INPUT
@@ -156,11 +155,11 @@ class _Walker:
         if not around.own:
             return around
         self._emit(Command((), place.cwds, redirects=around.own))
-        return replace(around, own=(), outer=(*around.outer, *around.own))
+        return around._replace(own=(), outer=(*around.outer, *around.own))
 
     def chain(self, node: Node, place: _Place, around: _Around) -> None:
         left, right = node.named_children[0], node.named_children[-1]
-        self.statement(left, place, replace(around, own=(), words=(), dash=False))
+        self.statement(left, place, around._replace(own=(), words=(), dash=False))
         if any(child.type == "||" for child in node.children):
             place.settle()
         self.statement(right, place, around)
@@ -171,9 +170,9 @@ class _Walker:
             start = len(self.commands)
             last = element == elements[-1]
             inner = (
-                replace(around, input=taken)
+                around._replace(input=taken)
                 if last
-                else replace(around, input=taken, own=(), words=(), outer=(), dash=False)
+                else around._replace(input=taken, own=(), words=(), outer=(), dash=False)
             )
             self.statement(element, place.fork(), inner)
             emitted = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
@@ -214,7 +213,7 @@ class _Walker:
         else:
             dash = any(child.start_byte in self.survey.dashes for child in node.named_children)
             own = [*own, *around.own]
-            made = replace(around, input=taken, own=tuple(own), words=tuple(words), dash=dash)
+            made = around._replace(input=taken, own=tuple(own), words=tuple(words), dash=dash)
             self.statement(body, place, made)
         for operator, statement in after:
             numbers = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
@@ -324,7 +323,7 @@ class _Walker:
             number,
         )
         for argv in made:
-            self._emit(replace(base, argv=argv))
+            self._emit(base._replace(argv=argv))
             self._moved(argv, place)
             self._told(argv, taken, any(name == "IFS" and value for name, value in base.assigns))
         self._enter(made, place, taken, around)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness_core.guards.shell_produce import Lines
 
@@ -11,8 +11,7 @@ Cwds = tuple[Path | None, ...]
 """Directories that a command may run in; None is one that isn't known."""
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(NamedTuple):
     """One redirection of a file: `op` as written (`>`, `>>`, `<`, `&>` …), `target` a word."""
 
     op: str
@@ -23,8 +22,7 @@ class Redirect:
         return ">" in self.op
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """What a command finds on its standard input."""
 
     text: str | None = None
@@ -42,8 +40,7 @@ NO_INPUT = Input()
 """The terminal, or nothing."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A simple command: `argv` are words, of which only the exact ones are known to the end."""
 
     argv: tuple[str, ...]
@@ -63,8 +60,7 @@ class Command:
         return self.argv[0] if self.argv else ""
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(NamedTuple):
     """All commands of a script in order, the functions that it defines, the variables that it sets."""
 
     commands: tuple[Command, ...]

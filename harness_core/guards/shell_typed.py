@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -222,7 +222,7 @@ def _unwrapped(item: Command) -> Command:
         run = next((part for part in _parts(item) if isinstance(part, Command)), None)
         if run is None:
             break
-        item = replace(run, redirects=item.redirects)
+        item = run._replace(redirects=item.redirects)
     return item
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from harness_core.guards.shell_options import operands_after
 from harness_core.guards.shell_produce import found
@@ -20,8 +20,7 @@ SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 MAX_FEEDS = 64
 
 
-@dataclass(frozen=True)
-class Wrapper:
+class Wrapper(NamedTuple):
     """How to find the command inside: options that take a value, and operands that come before it."""
 
     valued: frozenset[str] = frozenset()
@@ -30,16 +29,14 @@ class Wrapper:
     """`NAME=value` words stand before the command."""
 
 
-@dataclass(frozen=True)
-class Nested:
+class Nested(NamedTuple):
     """A script inside a command, and the command that would run it."""
 
     text: str
     command: Command
 
 
-@dataclass(frozen=True)
-class ScriptFile:
+class ScriptFile(NamedTuple):
     """A file that a shell would run or source."""
 
     path: str
@@ -123,7 +120,7 @@ def inner(command: Command) -> Iterator[Command | Nested | ScriptFile]:
     elif name == "trap":
         yield from _trap(command, args)
     elif name == "cmake" and args[:1] == ["-E"] and args[1:2] in (["env"], ["time"]):
-        yield replace(command, argv=tuple(args[1:]), redirects=())
+        yield command._replace(argv=tuple(args[1:]), redirects=())
     elif name in ("watch", "concurrently", "npm-run-all", "start-server-and-test", *STARTERS):
         yield from _watched(command, args, name)
     elif args and (name, args[0]) in RUNNERS:
@@ -152,7 +149,7 @@ def _wrapped(command: Command, wrapper: Wrapper, args: list[str]) -> Iterator[Co
     if any(word.startswith(("-C", "--chdir")) for word in options) and name == "env":
         cwds = (None,)
     if rest:
-        yield replace(command, argv=tuple(rest), assigns=tuple(assigns), cwds=cwds, redirects=())
+        yield command._replace(argv=tuple(rest), assigns=tuple(assigns), cwds=cwds, redirects=())
 
 
 def _fed(command: Command) -> tuple[str, ...]:
@@ -181,7 +178,7 @@ def _xargs(command: Command, args: list[str]) -> Iterator[Command]:
     rest = args[index:] or ["echo"]
     for word in fed:
         argv = [part.replace(placeholder, word) for part in rest] if placeholder else [*rest, word]
-        yield replace(command, argv=tuple(argv), redirects=(), input=Input())
+        yield command._replace(argv=tuple(argv), redirects=(), input=Input())
 
 
 def _find(command: Command, args: list[str]) -> Iterator[Command]:
@@ -193,7 +190,7 @@ def _find(command: Command, args: list[str]) -> Iterator[Command]:
                 raise Unparsable("`find -exec` has no end")
             for path in found(args) or (ANY,):
                 argv = tuple(word.replace("{}", path) for word in args[index + 1 : end])
-                yield replace(command, argv=argv, redirects=(), input=Input())
+                yield command._replace(argv=argv, redirects=(), input=Input())
             index = end
         index += 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness_core.guards.patterns import lazy
 from harness_core.guards.shell_options import split_options
@@ -15,8 +15,7 @@ from harness_core.guards.shell_unwrap import program
 from harness_core.guards.shell_words import ANY, STAR, name_set
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """A file that a command writes.
 
     `whole`: it takes in what lies below, or removes or moves it. `source`: what lands there under its own
