@@ -40,6 +40,8 @@ from harness_core.guards.shell_words import (
 
 Producer = Callable[[Node], tuple[str, ...]]
 """What a command substitution prints, as words."""
+Everywhere = Callable[[Callable[[], Iterable[str]]], Iterable[str]]
+"""Evaluates something for each folder that the script has been in."""
 Binding = Mapping[str, str]
 
 NUMERIC = name_set("$ ? # RANDOM SECONDS LINENO UID EUID EPOCHSECONDS BASHPID SHLVL COLUMNS LINES PIPESTATUS")
@@ -70,10 +72,13 @@ class Variables:
 class Expander:
     """Evaluates the word nodes of one script."""
 
-    def __init__(self, source: bytes, variables: Variables, produce: Producer) -> None:
+    def __init__(
+        self, source: bytes, variables: Variables, produce: Producer, everywhere: Everywhere
+    ) -> None:
         self.source = source
         self.variables = variables
         self.produce = produce
+        self.everywhere = everywhere
         self.reveals: set[str] = set()
         """Variables of the environment whose value a word that was evaluated shows."""
         self._busy: set[str] = set()
@@ -98,13 +103,18 @@ class Expander:
         known = self.variables
         yield from known.given.get(name, ())
         for node in known.assigned.get(name, ()):
-            yield from self._assignment(node)
+            yield from self._kept(node, self._assignment)
         for node in known.listed.get(name, ()):
-            yield from self.words(node)
+            yield from self._kept(node, self.words)
         if name in known.read:
             yield from known.read[name] or (ANY,)
         if name not in known.names():
             yield self._environment(name)
+
+    def _kept(self, node: Node, evaluate: Callable[[Node], Iterable[str]]) -> Iterable[str]:
+        """What a variable holds was printed where the script was then, not where it is now."""
+        text = self.text(node)
+        return self.everywhere(lambda: evaluate(node)) if "$(" in text or "`" in text else evaluate(node)
 
     def _environment(self, name: str) -> str:
         if name in NUMERIC:
@@ -152,6 +162,10 @@ class Expander:
                 word for binding in self.bindings((node,)) for word in fields(self.marked(node, binding))
             )
         )
+
+    def fields(self, word: Iterable[Node], binding: Binding) -> tuple[str, ...]:
+        """The words that a word of several nodes becomes under one binding."""
+        return fields("".join(self.marked(node, binding) for node in word))
 
     def bindings(self, nodes: Iterable[Node]) -> list[Binding]:
         """Every combination of values of the variables that the nodes use."""

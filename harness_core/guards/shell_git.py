@@ -16,9 +16,9 @@ from harness_core.guards.shell_git_paths import (
     targets_problem,
 )
 from harness_core.guards.shell_git_remotes import (
+    asking_problem,
     clone_problem,
     fetch_problem,
-    ls_remote_problem,
     pull_problem,
     push_problem,
     submodule_problem,
@@ -243,7 +243,7 @@ RULES: Mapping[str, Rule] = {
     "fetch": fetch_problem,
     "init": _init,
     "interpret-trailers": _trailers,
-    "ls-remote": ls_remote_problem,
+    **dict.fromkeys(("ls-remote", "remote show"), asking_problem),
     "mailinfo": _every,
     "mv": _move,
     "pull": pull_problem,

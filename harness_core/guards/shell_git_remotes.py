@@ -31,9 +31,9 @@ def pull_problem(call: Call, ctx: GuardContext) -> str | None:
     return fetch_problem(call, ctx)
 
 
-def ls_remote_problem(call: Call, ctx: GuardContext) -> str | None:
-    """Why `git ls-remote` may not ask there, or None."""
-    return _foreign(call.words[:1], ctx)
+def asking_problem(call: Call, ctx: GuardContext) -> str | None:
+    """Why git may not ask another repository what it has, or None."""
+    return _foreign(call.words if call.name == "remote show" else call.words[:1], ctx)
 
 
 def push_problem(call: Call, ctx: GuardContext) -> str | None:

@@ -7,14 +7,15 @@ substitutions wherever they stand. Where a variable has several values, a comman
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tree_sitter import Node
 
-from harness_core.guards.shell_expand import Binding, Expander, Variables, is_arithmetic
-from harness_core.guards.shell_produce import Lines, printed
+from harness_core.guards.shell_expand import Variables, is_arithmetic
+from harness_core.guards.shell_prints import Printer
+from harness_core.guards.shell_produce import Lines
 from harness_core.guards.shell_script import NO_INPUT, Command, Cwds, Input, Redirect, Script
 from harness_core.guards.shell_survey import Survey
 from harness_core.guards.shell_tree import (
@@ -25,7 +26,7 @@ from harness_core.guards.shell_tree import (
     split_redirect,
     syntax_tree,
 )
-from harness_core.guards.shell_words import ANY, JOB, Unparsable, fields, is_exact, plain
+from harness_core.guards.shell_words import ANY, Unparsable, is_exact
 
 MAX_BYTES = 200_000
 MAX_COMMANDS = 2000
@@ -85,15 +86,14 @@ def parse(command: str, root: Path, cwds: Cwds | None = None) -> Script:
 
 class _Walker:
     def __init__(self, source: bytes, root: Path, cwds: Cwds) -> None:
-        self.root = root
         self.commands: list[Command] = []
         self.variables = Variables()
-        self.expander = Expander(source, self.variables, self.substituted)
-        self.survey = Survey(self.expander, self.variables)
         self.visited: dict[Path | None, None] = dict.fromkeys(cwds)
+        self.printer = Printer(source, self.variables, root, self.commands, self.visited.keys())
+        self.expander = self.printer.expander
+        self.survey = Survey(self.expander, self.variables)
         self._running: list[str] = []
         self._number = itertools.count(1)
-        self._here: Cwds = cwds
         self._share_cwds()
 
     def _share_cwds(self) -> None:
@@ -144,7 +144,6 @@ class _Walker:
             case "test_command":
                 self.substitutions(node, place)
             case _ if node.type in VALUES:
-                self._here = place.cwds
                 self.substitutions(node, place)
             case _:
                 raise Unparsable(f"it contains a form that isn't understood here ({node.type})")
@@ -176,8 +175,7 @@ class _Walker:
             )
             self.statement(element, place.fork(), inner)
             emitted = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
-            self._here = place.cwds
-            taken = Input(None, True, self.outputs(element, taken), emitted)
+            taken = Input(None, True, self._printed(element, taken, place), emitted)
 
     def redirected(self, node: Node, place: _Place, around: _Around) -> None:
         body = node.child_by_field_name("body")
@@ -188,7 +186,7 @@ class _Walker:
             if child == body:
                 continue
             if child.type == "heredoc_redirect":
-                taken = self._typed(self._heredoc, child, place)
+                taken = self._typed(child, place)
                 more = child.children_by_field_name("argument")
                 for word in more:
                     self.substitutions(word, place)
@@ -199,10 +197,10 @@ class _Walker:
                 operator = "||" if any(inner.type == "||" for inner in child.children) else "&&"
                 after += [(operator, inner) for inner in child.children_by_field_name("right")]
             elif child.type == "herestring_redirect":
-                taken = self._typed(self._herestring, child, place)
+                taken = self._typed(child, place)
             else:
                 own += self._redirect(child, place, words)
-                taken = self._substituted_input(child) or taken
+                taken = self._substituted_input(child, place) or taken
         start = len(self.commands)
         if body is None and words:
             raise Unparsable("words follow a redirection that has no command")
@@ -218,7 +216,7 @@ class _Walker:
         for operator, statement in after:
             numbers = tuple(dict.fromkeys(command.number for command in self.commands[start:]))
             if operator == "|":
-                fed = self.outputs(body, taken) if body is not None else ()
+                fed = self._printed(body, taken, place) if body is not None else ()
                 self.pipeline(statement.named_children, place, _Around(Input(None, True, fed, numbers)))
             else:
                 if operator == "||":
@@ -229,52 +227,55 @@ class _Walker:
         """The redirection. The grammar counts the words after its target to it; they are added to `words`."""
         if node.type != "file_redirect":
             return []
-        self._here = place.cwds
         self.substitutions(node, place)
         op, target, rest = split_redirect(node)
         words += rest
         texts = ["".join(map(self.expander.text, word)) for word in target]
         if op in (">&", "<&") and all(text.strip("-").isdigit() for text in texts):
             return []
-        return [
-            Redirect(op, field)
-            for word in target
-            for binding in self.expander.bindings(word)
-            for field in self._fields(word, binding)
-        ]
+        with self.printer.at(place.cwds):
+            return [
+                Redirect(op, field)
+                for word in target
+                for binding in self.expander.bindings(word)
+                for field in self.expander.fields(word, binding)
+            ]
 
-    def _substituted_input(self, node: Node) -> Input | None:
+    def _printed(self, node: Node, taken: Input, place: _Place) -> Lines:
+        with self.printer.at(place.cwds):
+            return self.printer.outputs(node, taken)
+
+    def _substituted_input(self, node: Node, place: _Place) -> Input | None:
         """`< <(command)`: the input is what the command prints."""
         if all(child.type != "<" for child in node.children):
             return None
         inner = node.child_by_field_name("destination")
         if inner is None or inner.type != "process_substitution":
             return None
-        return Input(None, True, self.substituted(inner))
+        with self.printer.at(place.cwds):
+            return Input(None, True, self.printer.substituted(inner))
 
-    def _typed(self, read: Callable[[Node, _Place], str], node: Node, place: _Place) -> Input:
-        self.expander.reveals.clear()
-        text = read(node, place)
-        return Input(text, reveals=frozenset(self.expander.reveals))
+    def _typed(self, node: Node, place: _Place) -> Input:
+        """The text of a here-document or here-string."""
+        document = node.type == "heredoc_redirect"
+        if document:
+            start = next(child for child in node.children if child.type == "heredoc_start")
+            if not self.expander.text(start).isascii():
+                raise Unparsable("the end mark of a here-document isn't plain ASCII")
+            self._run_in_document(node, start, place)
+        else:
+            self.substitutions(node, place)
+        with self.printer.at(place.cwds) as revealed:
+            text = self.printer.heredoc(node) if document else self._herestring(node)
+            return Input(text, reveals=frozenset(revealed))
 
-    def _heredoc(self, node: Node, place: _Place) -> str:
-        start = next(child for child in node.children if child.type == "heredoc_start")
-        body = next((child for child in node.children if child.type == "heredoc_body"), None)
-        if body is None:
-            return ""
-        if not self.expander.text(start).isascii():
-            raise Unparsable("the end mark of a here-document isn't plain ASCII")
-        if self.expander.text(start)[:1] in "'\"\\":
-            return self.expander.text(body)
-        self.substitutions(body, place)
-        self._here = place.cwds
-        bindings = self.expander.bindings((body,))
-        texts = [self.expander.interpolated(body, b, body.start_byte, body.end_byte) for b in bindings]
-        return "\n".join(dict.fromkeys(map(plain, texts)))
+    def _run_in_document(self, node: Node, start: Node, place: _Place) -> None:
+        if self.expander.text(start)[:1] not in "'\"\\":
+            for child in node.children:
+                if child.type == "heredoc_body":
+                    self.substitutions(child, place)
 
-    def _herestring(self, node: Node, place: _Place) -> str:
-        self._here = place.cwds
-        self.substitutions(node, place)
+    def _herestring(self, node: Node) -> str:
         return "\n".join(text for child in node.named_children for text in self.expander.scalars(child))
 
     def command(self, node: Node, place: _Place, around: _Around) -> None:
@@ -292,9 +293,9 @@ class _Walker:
                     for word in more:
                         append_word(words, word)
                 case "herestring_redirect":
-                    taken = self._typed(self._herestring, child, place)
+                    taken = self._typed(child, place)
                 case "heredoc_redirect":
-                    taken = self._typed(self._heredoc, child, place)
+                    taken = self._typed(child, place)
                 case "subshell" | "compound_statement":
                     self.statement(child, place, around)
                 case "comment":
@@ -303,33 +304,30 @@ class _Walker:
                     append_word(words, child)
             if child.type not in ("file_redirect", "herestring_redirect", "subshell", "compound_statement"):
                 self.substitutions(child, place)
-        self._here = place.cwds
-        self.expander.reveals.clear()
         for word in around.words:
             append_word(words, word)
+        dash = ("-",) if around.dash else ()
         number = next(self._number)
-        made: dict[tuple[str, ...], None] = {}
-        for binding in self.expander.bindings(itertools.chain(*words)):
-            dash = ("-",) if around.dash else ()
-            made[tuple(w for word in words for w in self._fields(word, binding)) + dash] = None
-        base = Command(
-            (),
-            place.cwds,
-            tuple(pair for assignment in prefix for pair in self._pairs(assignment)),
-            (*own, *around.own),
-            around.outer,
-            taken,
-            frozenset(self.expander.reveals),
-            number,
-        )
+        with self.printer.at(place.cwds) as revealed:
+            made = dict.fromkeys(
+                (*(text for word in words for text in self.expander.fields(word, binding)), *dash)
+                for binding in self.expander.bindings(itertools.chain(*words))
+            )
+            base = Command(
+                (),
+                place.cwds,
+                tuple(pair for assignment in prefix for pair in self._pairs(assignment)),
+                (*own, *around.own),
+                around.outer,
+                taken,
+                frozenset(revealed),
+                number,
+            )
         for argv in made:
             self._emit(base._replace(argv=argv))
             self._moved(argv, place)
             self._told(argv, taken, any(name == "IFS" and value for name, value in base.assigns))
         self._enter(made, place, taken, around)
-
-    def _fields(self, word: Word, binding: Binding) -> tuple[str, ...]:
-        return fields("".join(self.expander.marked(node, binding) for node in word))
 
     def _enter(self, argvs: Iterable[tuple[str, ...]], place: _Place, taken: Input, around: _Around) -> None:
         for name in {argv[0] for argv in argvs if argv}:
@@ -366,21 +364,22 @@ class _Walker:
 
     def assignment(self, node: Node, place: _Place) -> None:
         self.substitutions(node, place)
-        self._here = place.cwds
-        self.expander.reveals.clear()
         assignments = [node] if node.type == "variable_assignment" else list(node.named_children)
-        pairs = tuple(
-            p for child in assignments if child.type == "variable_assignment" for p in self._pairs(child)
-        )
         argv: tuple[str, ...] = ()
-        if node.type in ("declaration_command", "unset_command"):
-            rest = [child for child in node.named_children if child.type != "variable_assignment"]
-            words = tuple(word for child in rest for word in self.expander.words(child))
-            if any("=" in word for word in words):
-                raise Unparsable("it declares a variable in a form whose name isn't plain")
-            argv = (self.expander.text(node.children[0]), *words)
+        with self.printer.at(place.cwds) as revealed:
+            pairs = tuple(
+                p for child in assignments if child.type == "variable_assignment" for p in self._pairs(child)
+            )
+            if node.type in ("declaration_command", "unset_command"):
+                rest = [child for child in node.named_children if child.type != "variable_assignment"]
+                argv = (
+                    self.expander.text(node.children[0]),
+                    *(word for child in rest for word in self.expander.words(child)),
+                )
+        if any("=" in word for word in argv[1:]):
+            raise Unparsable("it declares a variable in a form whose name isn't plain")
         exports = argv[:1] == ("export",) or "-x" in argv
-        shows = frozenset(self.expander.reveals) if exports else frozenset()
+        shows = frozenset(revealed) if exports else frozenset()
         self._emit(Command(argv, place.cwds, pairs, reveals=shows, number=next(self._number)))
 
     def _pairs(self, node: Node) -> list[tuple[str, str]]:
@@ -409,66 +408,6 @@ class _Walker:
         if len(self.commands) >= MAX_COMMANDS:
             raise Unparsable("it expands to too many commands")
         self.commands.append(command)
-
-    # -- what statements print ----------------------------------------------------------------------
-
-    def substituted(self, node: Node) -> Lines:
-        """What a command substitution prints."""
-        inner = [child for child in node.named_children if child.type != "comment"]
-        return self.outputs(inner[0], Input()) if len(inner) == 1 else (ANY,)
-
-    def outputs(self, node: Node, taken: Input) -> Lines:
-        """What a statement prints, given its input."""
-        if node.type == "command":
-            return self._command_prints(node, taken)
-        if node.type == "pipeline":
-            for element in node.named_children:
-                taken = Input(None, True, self.outputs(element, taken))
-            return taken.feeds
-        if node.type == "redirected_statement":
-            body = node.child_by_field_name("body")
-            extra = [child for child in node.named_children if child != body]
-            heredocs = [child for child in extra if child.type == "heredoc_redirect"]
-            if body is not None and heredocs and self.expander.text(body).strip() == "cat":
-                return (self._heredoc(heredocs[0], _Place(self._here)),)
-            rest = [
-                word for child in extra if child.type == "file_redirect" for word in split_redirect(child)[2]
-            ]
-            if body is not None and body.type == "command" and not heredocs:
-                return self._command_prints(body, taken, rest)
-            return self.outputs(body, taken) if body is not None and not heredocs and not rest else (ANY,)
-        return (ANY,)
-
-    def _command_prints(self, node: Node, taken: Input, rest: Sequence[Node] = ()) -> Lines:
-        words: list[Word] = []
-        for child in (node.child_by_field_name("name"), *node.children_by_field_name("argument"), *rest):
-            if child is not None:
-                append_word(words, child)
-        lines: dict[str, None] = {}
-        for binding in self.expander.bindings(itertools.chain(*words)):
-            argv = [w for word in words for w in self._fields(word, binding)]
-            if argv[:1] == ["cat"] and len(argv) == 2 and argv[1].endswith(".pid") and is_exact(argv[1]):
-                made = self._noted(argv[1])
-            else:
-                made = printed(argv, self._here, taken.feeds if taken.piped else None, self.root)
-            lines.update(dict.fromkeys(made))
-        return tuple(lines) or (ANY,)
-
-    def _noted(self, name: str) -> Lines:
-        """The number in a pid file: `$!` where this script notes that there or nothing is noted yet."""
-        notes = [
-            command.argv
-            for command in self.commands
-            for redirect in (*command.redirects, *command.outer)
-            if redirect.writes and redirect.target == name
-        ]
-        files = [(cwd / name).resolve() for cwd in self._here if cwd]
-        if notes:
-            return (JOB,) if all(argv == ("echo", JOB) for argv in notes) else (ANY,)
-        if not all(self._here) or not all(file.is_relative_to(self.root) for file in files):
-            return (ANY,)
-        texts = [file.read_text("utf-8", "replace")[:20].strip() for file in files if file.is_file()]
-        return tuple(text if text.isdigit() else ANY for text in texts) or (JOB,)
 
 
 def _joined(cwd: Path | None, target: str) -> Path | None:

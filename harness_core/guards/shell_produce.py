@@ -45,7 +45,7 @@ def printed(argv: Sequence[str], cwds: Sequence[Path | None], feeds: Lines | Non
     if producer:
         return producer(rest)
     if name == "pwd":
-        return tuple(str(cwd) if cwd else ANY for cwd in cwds)
+        return (str(cwds[0]),) if len(cwds) == 1 and cwds[0] else UNKNOWN
     if name == "git":
         return _git(rest, root)
     return UNKNOWN
