@@ -262,18 +262,15 @@ class _Walker:
             start = next(child for child in node.children if child.type == "heredoc_start")
             if not self.expander.text(start).isascii():
                 raise Unparsable("the end mark of a here-document isn't plain ASCII")
-            self._run_in_document(node, start, place)
+            expands = self.expander.text(start)[:1] not in "'\"\\"
+            holding = [child for child in node.children if child.type == "heredoc_body" and expands]
         else:
-            self.substitutions(node, place)
+            holding = [node]
+        for part in holding:
+            self.substitutions(part, place)
         with self.printer.at(place.cwds) as revealed:
             text = self.printer.heredoc(node) if document else self._herestring(node)
             return Input(text, reveals=frozenset(revealed))
-
-    def _run_in_document(self, node: Node, start: Node, place: _Place) -> None:
-        if self.expander.text(start)[:1] not in "'\"\\":
-            for child in node.children:
-                if child.type == "heredoc_body":
-                    self.substitutions(child, place)
 
     def _herestring(self, node: Node) -> str:
         return "\n".join(text for child in node.named_children for text in self.expander.scalars(child))
@@ -292,9 +289,7 @@ class _Walker:
                     own += self._redirect(child, place, more)
                     for word in more:
                         append_word(words, word)
-                case "herestring_redirect":
-                    taken = self._typed(child, place)
-                case "heredoc_redirect":
+                case "herestring_redirect" | "heredoc_redirect":
                     taken = self._typed(child, place)
                 case "subshell" | "compound_statement":
                     self.statement(child, place, around)
