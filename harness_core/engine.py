@@ -195,29 +195,28 @@ class Engine:
             case Finish(code, reason):
                 own = (self.ledger.path.name, self.run.dir.findings.name)
                 self.sessions.commit_own("the contract and the findings as the run leaves them", *own)
-                raise EndOfRun(code, reason)
+                idle = self._idle_told if code is Exit.FAILED else ""
+                raise EndOfRun(code, f"{reason}; {idle}" if idle else reason)
 
     async def _build(self, build: Build) -> None:
-        """A session of the generator; several in a row that change nothing are the end."""
+        """A session of the generator. Several in a row that change nothing are named; where no feature is at
+        stake, whose attempts run out, they are the end."""
         if self.run.state.open_session is None:
             self.brake.stop_if_finished()
         before = self._progress()
         await self.sessions.hold(self.building.assignment(build, self._round()))
         self._idle = self._idle + 1 if self._progress() == before else 0
-        if self._idle_too_often():
-            counts = self.run.state.counts
-            left = counts["total"] - counts["passing"]
+        if self._idle and self._idle % self.run.config.max_retries == 0:
             self.run.emit(ev.LoopDetected(what="sessions in a row that changed nothing", times=self._idle))
-            raise EndOfRun(
-                Exit.FAILED, f"{self._idle} sessions in a row changed nothing, {left} features left"
-            )
+            if not build.features:
+                raise EndOfRun(Exit.FAILED, self._idle_told)
 
-    def _idle_too_often(self) -> bool:
-        """What one feature resists, another that is still untried may not."""
-        bound = self.run.config.max_retries
-        features = self.run.state.features.values()
-        untried = any(item.status is Status.FAILING and not item.attempts for item in features)
-        return self._idle >= (2 * bound if untried else bound)
+    @property
+    def _idle_told(self) -> str:
+        """How many sessions before now changed nothing, where that is worth a word."""
+        if self._idle < self.run.config.max_retries:
+            return ""
+        return f"the last {f'{self._idle} sessions' if self._idle > 1 else 'session'} changed nothing"
 
     def _skip(self, feature: str, why: str) -> None:
         """Give a feature up for now, which is a loop of its own kind where it was tried more than once."""

@@ -61,7 +61,7 @@ def used(state: RunState, scope: str = RUN, at: str = "") -> dict[str, float]:
         found = state.open_session
         if found is None:
             return dict.fromkeys(NAMES, 0)
-        working = 0 if state.waiting_until else since
+        working = 0 if state.waits_for_api else since
         return _sums(found.usd, found.tokens, found.turns, 1, found.active_ms + working)
     if scope == RUN:
         return _sums(state.usd, state.tokens, state.turns, state.sessions, state.active_ms + since)

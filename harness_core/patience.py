@@ -11,6 +11,7 @@ FIRST_WAIT = 5.0
 """Seconds before the first try; doubled each time, and spread by as much again, so that runs which failed
 together don't come back together."""
 LONGEST_WAIT = 300.0
+"""Seconds to which they grow; spread like the others."""
 
 
 class Failures:
@@ -33,8 +34,8 @@ def backoff(times: int) -> float:
 
     failure = tenacity.RetryCallState(tenacity.AsyncRetrying(), None, (), {})
     failure.attempt_number = times
-    wait = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
-    return wait(failure)
+    grows = tenacity.wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+    return (grows + tenacity.wait_random(0, FIRST_WAIT))(failure)
 
 
 def until(moment: str | None) -> float:

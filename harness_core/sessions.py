@@ -15,7 +15,7 @@ from typing import Any
 
 from harness_core import prompting
 from harness_core.agent import sdk
-from harness_core.agent.session import Casting, End, Outcome, Parts, Session, limited_by
+from harness_core.agent.session import CUT_SHORT, Casting, End, Outcome, Parts, Session, limited_by
 from harness_core.agent.transcriber import FATAL_STATUS
 from harness_core.brake import EndOfRun
 from harness_core.contract.record import Status
@@ -29,12 +29,14 @@ from harness_core.operator.bounds import SESSION
 from harness_core.patience import TRIES, Failures, backoff, until
 from harness_core.record import events as ev
 from harness_core.record.history import OUTSIDE
+from harness_core.record.reduce import USAGE_LIMIT_STATUS
 from harness_core.record.state import OpenSession
 from harness_core.run import Run
 from harness_core.steps import handoff
 
 SENT_BACK_AT_MOST = 3
-USAGE_LIMIT_STATUS = 429
+MAY_PASS = frozenset({End.API_ERROR, End.STALLED, End.CRASHED})
+"""Ends that are the fault of nobody who works in the session: it goes on."""
 CLOSE_WITHIN = 10.0
 """Seconds that all CLIs have to go at the run's end; what is left then is ended by its marks."""
 STARTS = 3
@@ -97,18 +99,18 @@ class Sessions:
                 outcome = await self._converse(session, assignment, words)
                 if outcome.end is End.STOPPED:
                     await self._pause(session, outcome)
-                elif outcome.end in (End.API_ERROR, End.CRASHED) and outcome.status not in FATAL_STATUS:
+                elif outcome.end in MAY_PASS and outcome.status not in FATAL_STATUS:
                     await self._after_failure(session, outcome, failures)
                 else:
                     await self._wrap_up(session, outcome)
                     return outcome
 
     async def hold_until(self, done: Callable[[], bool], assignment: Assignment) -> Outcome:
-        """A session that has something to bring; a fresh one follows each that its own limit has ended, as
-        often as a feature may be tried."""
+        """A session that has something to bring; a fresh one follows each that was cut short, as often as a
+        feature may be tried."""
         for _ in range(self._run.config.max_retries):
             outcome = await self.hold(assignment)
-            if done() or outcome.end is not End.SESSION_LIMIT:
+            if done() or outcome.end not in CUT_SHORT:
                 break
         return outcome
 
@@ -265,7 +267,7 @@ class Sessions:
         await self._brake.hold()
 
     async def _after_failure(self, session: Session, outcome: Outcome, failures: Failures) -> None:
-        """The API or the CLI failed in a way that may pass: wait, then go on in the same session."""
+        """The API or the CLI failed or fell silent, which may pass: wait, then go on in the same session."""
         self._session = None
         await session.close()
         await self._wait_out(outcome, failures)
@@ -273,13 +275,24 @@ class Sessions:
     async def _wait_out(self, outcome: Outcome, failures: Failures) -> None:
         # A usage limit has its time, and the CLI doesn't always wait for it; being told is no failure.
         wait = until(self._run.state.waiting_until) if outcome.status == USAGE_LIMIT_STATUS else 0.0
-        self._run.emit(ev.Error(message=self._run.redact.text(outcome.detail)[:2000], kind=outcome.end.value))
+        said = self._run.redact.text(outcome.detail)[:2000]
+        silent = outcome.end is End.STALLED
+        if not silent:  # Which was told when it was noticed.
+            self._run.emit(ev.Error(message=said, kind=outcome.end.value))
         count = 0 if wait else failures.count(self._run.state.turns)
         if count > TRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
         if count and outcome.end is not End.CRASHED:
             wait = backoff(count)
-        self._run.emit(ev.Retry(attempt=count, max=TRIES, delay_ms=round(wait * 1000), status=outcome.status))
+        self._run.emit(
+            ev.Retry(
+                attempt=count,
+                max=TRIES,
+                delay_ms=round(wait * 1000),
+                status=outcome.status,
+                error=ev.SILENCE if silent else "",
+            )
+        )
         await self._brake.sleep(wait)
 
     async def _wrap_up(self, session: Session, outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from claude_agent_sdk import RateLimitEvent, RateLimitInfo, StreamEvent, SystemMessage, UserMessage
 
-from harness_core.agent.clocks import Clocks
+from harness_core.agent.clocks import TOOL_GRACE, Clocks
 from harness_core.agent.transcriber import is_progress
 from harness_core.config import Timeouts
 
@@ -29,7 +29,8 @@ def test_silence_runs_out_and_a_sign_of_life_starts_it_anew() -> None:
 def test_a_running_tool_is_no_silence_but_has_a_bound_of_its_own() -> None:
     clocks = Clocks(LIMITS, 0)
     assert run_out(clocks, 14 * MINUTE, 0.0) is None
-    assert run_out(clocks, 15.1 * MINUTE, 14 * MINUTE, 0.0) == "tool"
+    assert run_out(clocks, 15.1 * MINUTE, 14 * MINUTE, 0.0) is None, "the CLI ends it, and tells the agent"
+    assert run_out(clocks, 15.1 * MINUTE + TOOL_GRACE, 14 * MINUTE, 0.0) == "tool"
 
 
 def test_an_announced_wait_is_neither_silence_nor_work() -> None:
@@ -55,6 +56,25 @@ def test_who_was_stopped_has_heard_no_silence() -> None:
     clocks.absent(20 * MINUTE)
     assert run_out(clocks, 29 * MINUTE) is None
     assert run_out(clocks, 30.1 * MINUTE) == "stall"
+
+
+def test_a_call_that_nobody_could_watch_has_its_time_left() -> None:
+    clocks = Clocks(LIMITS, 0)
+    assert run_out(clocks, 5 * MINUTE, 0.0) is None
+    clocks.absent(20 * MINUTE)
+    assert run_out(clocks, 30 * MINUTE, 0.0) is None
+    assert run_out(clocks, 30 * MINUTE + TOOL_GRACE + 1, 0.0) == "tool"
+    clocks = Clocks(LIMITS, 0)
+    clocks.absent(20 * MINUTE)
+    assert run_out(clocks, 35 * MINUTE + TOOL_GRACE + 1, 20 * MINUTE) == "tool", "begun after that"
+
+
+def test_what_a_session_worked_before_it_was_resumed_counts() -> None:
+    clocks = Clocks(LIMITS, 0, worked=50 * MINUTE)
+    clocks.sign(9 * MINUTE)
+    assert run_out(clocks, 9 * MINUTE) is None
+    clocks.sign(11 * MINUTE)
+    assert run_out(clocks, 11 * MINUTE) == "session"
 
 
 def test_an_announced_wait_outlasts_a_stop() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import cycle
 
 import pytest
 from hypothesis import given
@@ -438,6 +441,56 @@ def test_every_path_through_a_run_ends(choices: list[int], plan: Plan) -> None:
         if isinstance(step, Finish):
             return
         events.extend(_done(step, number, next(fates, 0), plan))
+    raise AssertionError("no end in sight")
+
+
+FRUITLESS = ["done", "timeout", "loop", "session_limit", "too_long"]
+
+
+@given(st.lists(st.sampled_from(FRUITLESS), min_size=1, max_size=9), plans)
+def test_sessions_that_bring_nothing_end_a_run_and_keep_no_feature_from_its_attempts(
+    ends: list[str], plan: Plan
+) -> None:
+    # An operator could approve of what doesn't work.
+    plan = replace(plan, checkpoints=())
+    events: list[ev.Event] = []
+    built: list[str] = []
+    reasons = cycle(ends)
+    for number in range(1, 400):
+        step = next_step(fold(*events), plan)
+        match step:
+            case Finish(code, reason):
+                assert code is Exit.FAILED and reason.startswith("3 of 3 features are left")
+                assert Counter(built) == dict.fromkeys("ABC", plan.max_retries + 1)
+                return
+            case Build(features):
+                built.append(features[0])
+                events += [started(number, "generator", *features), ended(number, next(reasons))]
+            case _:
+                events.extend(_done(step, number, 0, plan))
+    raise AssertionError("no end in sight")
+
+
+@given(st.sampled_from(FRUITLESS), st.sampled_from(["sprint", "end"]), st.integers(1, 3))
+def test_an_evaluator_that_is_never_content_and_builders_that_are_cut_short_end_a_run(
+    reason: str, cadence: str, rounds: int
+) -> None:
+    """Its findings name no feature, so none of them is given up."""
+    plan = Plan(cadence=cadence, max_retries=3, rounds=rounds)
+    events: list[ev.Event] = []
+    for number in range(1, 60):
+        match step := next_step(fold(*events), plan):
+            case Finish(code):
+                assert code is Exit.FAILED
+                return
+            case Build(features):
+                claims = [change(name, Status.CLAIMED) for name in features]
+                events += [started(number, "generator", *features), *claims, ended(number, reason)]
+            case Evaluate(scope):
+                judged = verdict("NEEDS_WORK", *scope, session=number)
+                events += [started(number, "evaluator", *scope), judged, ended(number)]
+            case _:
+                events.extend(_done(step, number, 0, plan))
     raise AssertionError("no end in sight")
 
 

@@ -112,6 +112,19 @@ def test_a_wait_for_a_usage_limit_takes_a_run_s_hours_and_no_session_s() -> None
     assert (used(state, RUN, later)["max_hours"], used(state, SESSION, later)["max_hours"]) == (9, 1)
 
 
+def test_a_session_s_hours_stand_still_while_the_api_is_out_of_reach() -> None:
+    silence = ev.StallDetected(what=ev.SILENCE, seconds=3600)
+    again = msgspec.structs.replace(session(1), resumed=True)
+    refused = ev.Retry(attempt=1, max=8, delay_ms=5000)
+    # An hour of silence, found out at its end, and two more until the session hears something again.
+    events = (started, phase("build"), session(1), ev.Text(text="on it"), silence, refused, again)
+    state = folded(*events, minutes=60)
+    later = (START + timedelta(hours=9)).isoformat()
+    assert (used(state, RUN, later)["max_hours"], used(state, SESSION, later)["max_hours"]) == (9, 1)
+    state = folded(*events, silence, ev.Text(text="back"), ev.Text(text="on"), minutes=60)
+    assert (used(state)["max_hours"], used(state, SESSION)["max_hours"]) == (9, 2)
+
+
 def test_a_phase_has_its_own_limit_in_place_of_every_phase_s() -> None:
     state = folded(started, phase("build"), session(1))
     limits = limited(Limits(), {"phase.max_turns": 5, "phase.build.max_turns": 9, "phase.max_usd": 2.0})

@@ -225,6 +225,13 @@ LIFECYCLES = [
     ),
     ([started, session, wait], True, False, "waiting_limit"),
     ([started, session, wait, ev.Text(text="on")], True, False, "running"),
+    (
+        [started, session, ev.Retry(attempt=0, max=8, delay_ms=90_000, status=429)],
+        True,
+        False,
+        "waiting_limit",
+    ),
+    ([started, session, ev.Retry(attempt=5, max=8, delay_ms=90_000, status=None)], True, False, "running"),
     ([started, session, wait], True, True, "stopping"),
     ([started, asked], True, False, "waiting_approval"),
     ([started, asked, ev.RunEnded(reason="waits", exit=5)], False, False, "waiting_approval"),
@@ -281,7 +288,13 @@ def test_features_are_counted_by_status_and_passing_from_claimed_on() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "claimed", "attempts"),
-    [("done", False, 1), ("timeout", False, 1), ("stopped", False, 0), ("done", True, 0)],
+    [
+        ("done", False, 1),
+        ("timeout", False, 1),
+        ("too_long", False, 1),
+        ("stopped", False, 0),
+        ("done", True, 0),
+    ],
 )
 def test_a_fruitless_session_counts_as_an_attempt(reason: str, claimed: bool, attempts: int) -> None:
     claim = ev.FeatureChanged(feature="F1", from_=Status.FAILING, to=Status.CLAIMED, by="generator")

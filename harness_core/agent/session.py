@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness_core.agent import connections, sdk, tools
-from harness_core.agent.clocks import Clocks
+from harness_core.agent.clocks import Clocks, Overdue
 from harness_core.agent.gate import CLAIM, Gate
 from harness_core.agent.transcriber import Bystander, Transcriber, is_progress
 from harness_core.answer import Answer
@@ -38,6 +38,7 @@ from harness_core.operator.steering import Steering
 from harness_core.prompting import boxed_in, not_there, page_text, system_prompt
 from harness_core.record import events as ev
 from harness_core.record.history import History
+from harness_core.record.state import OpenSession
 from harness_core.run import Run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class End(StrEnum):
     STOPPED = "stopped"
     TIMEOUT = "timeout"
     STALLED = "stalled"
+    """Nothing came for too long, while no tool ran: the API or the CLI, not the agent."""
     LOOP = "loop"
     LIMIT = "limit"
     SESSION_LIMIT = "session_limit"
@@ -69,7 +71,14 @@ class End(StrEnum):
     REFUSED = "refused"
     CRASHED = "crashed"
     TOO_LONG = "too_long"
-    """The conversation no longer fits the model, though it was compacted; a fresh session will."""
+    """The conversation no longer fits the model or the API, though it was compacted; a fresh one will."""
+
+
+OVERGROWN = frozenset({400, 413})
+"""What the API answers to a conversation of too many tokens, bytes or pictures. In a fresh one it means that
+the request itself is wrong."""
+CUT_SHORT = frozenset({End.TIMEOUT, End.LOOP, End.SESSION_LIMIT, End.TOO_LONG})
+"""Ends that came before the agent's own, though nothing else is wrong: a fresh session may get further."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +143,7 @@ class Session:
         self._transcriber: Transcriber | None = None
         self._stderr: list[str] = []
         self._ending: End | None = None
+        self._overdue: Overdue | None = None
         self._servers_settled = False
         self._seen: dict[int, processes.Found] = {}
         """Processes that were seen below the CLI, by pid."""
@@ -306,7 +316,13 @@ class Session:
             self._transcriber = Bystander(self._run, self._gate, phase, trace, self.role)
         else:
             self._transcriber = Transcriber(self._run, self._gate, phase, trace)
-        self._clocks = Clocks(self._timeouts(), time.monotonic())
+        own = self._own
+        self._clocks = Clocks(self._timeouts(), time.monotonic(), own.active_ms / 1000 if own else 0.0)
+
+    @property
+    def _own(self) -> OpenSession | None:
+        """What the journal knows of it; of one that is held aside, nothing."""
+        return None if self.casting.aside else self._run.state.open_session
 
     def _ports(self) -> list[int]:
         return sorted({*self._parts.app.ports(), *self._run.sandbox.table.ports})
@@ -359,7 +375,7 @@ class Session:
             return Outcome(End.CRASHED, str(error))
         if self._parts.brake.on:
             return Outcome(End.STOPPED)
-        self._ending = None
+        self._ending = self._overdue = None
         self._clocks.sign(time.monotonic())
         try:
             await self._client.query("\n\n".join([prompt, *absent]))
@@ -399,7 +415,8 @@ class Session:
                 if self._ending is None:
                     continue  # It came after all, in the turn before.
                 survivors = await self.end_processes()
-                return Outcome(message.end, "ended by force", survivors=tuple(survivors))
+                said = str(self._overdue or "ended by force")
+                return Outcome(message.end, said, survivors=tuple(survivors))
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
             wait = self._transcriber.take(message)
@@ -421,10 +438,10 @@ class Session:
 
     def _outcome(self, result: ResultMessage) -> Outcome:
         assert self._gate is not None and self._transcriber is not None
-        if self._ending is not None and (refused := self._transcriber.refused) is not None:
-            return Outcome(self._ending, str(refused), status=refused.status)
+        if self._ending is End.API_ERROR and (refused := self._transcriber.refused) is not None:
+            return self._refused(str(refused), refused.status, refused.error)
         if self._ending is not None:
-            return Outcome(self._ending, str(self._gate.limit or ""))
+            return Outcome(self._ending, str(self._gate.limit or self._overdue or ""))
         answer = result.structured_output
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
@@ -435,10 +452,16 @@ class Session:
             return Outcome(End.TOO_LONG, "the conversation is too long for the model")
         if result.is_error:
             said = result.result or "; ".join(result.errors or []) or result.subtype
-            return Outcome(End.API_ERROR, said, status=result.api_error_status)
+            return self._refused(said, result.api_error_status, self._transcriber.error)
         if self._schema is not None and not isinstance(answer, dict):
             return Outcome(End.REFUSED, "the agent gave no structured answer")
         return Outcome(End.DONE, result.result or "", answer=answer if isinstance(answer, dict) else None)
+
+    def _refused(self, said: str, status: int | None, kind: str) -> Outcome:
+        """What the API doesn't take: of a conversation that has grown, mostly its size."""
+        grown = self._own is not None and self._own.turns > 0
+        overgrown = grown and status in OVERGROWN and kind == "invalid_request"
+        return Outcome(End.TOO_LONG if overgrown else End.API_ERROR, said, status=status)
 
     async def halt(self, end: End) -> None:
         """Interrupt what runs, for the reason given; `converse` returns with it."""
@@ -476,8 +499,9 @@ class Session:
             elif (hit := self._out_of_time()) is not None:
                 await self.halt(limited_by(hit))
             elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
+                self._overdue = overdue
                 try:
-                    self._run.emit(ev.StallDetected(what=str(overdue), seconds=round(overdue.seconds, 1)))
+                    self._run.emit(ev.StallDetected(what=overdue.what, seconds=round(overdue.seconds, 1)))
                 finally:
                     await self.halt(End.STALLED if overdue.clock == "stall" else End.TIMEOUT)
             if self._gate.running:

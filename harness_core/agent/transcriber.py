@@ -69,6 +69,8 @@ class Transcriber:
         self._live = LiveText(run, gate.role)
         self._unnamed: dict[str, list[AssistantMessage]] = {}
         self._reply: str | None = None
+        self.error = ""
+        """The kind of the newest failure that the CLI has told in the agent's place."""
         self.unguarded: str | None = None
         self.refused: Refused | None = None
         self.tries_again = False
@@ -140,6 +142,7 @@ class Transcriber:
         for block in message.content:
             if isinstance(block, TextBlock) and block.text:
                 if message.error is not None:
+                    self.error = message.error
                     self._run.emit(ev.Error(message=block.text, kind=message.error))
                 else:
                     self._run.emit(ev.Text(text=block.text))

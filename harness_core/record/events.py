@@ -381,8 +381,12 @@ class Retry(Event, frozen=True, kw_only=True, tag="retry"):
     error: str = ""
 
 
+SILENCE = "silence"
+
+
 class StallDetected(Event, frozen=True, kw_only=True, tag="stall_detected"):
     what: str
+    """`SILENCE` of the API or the CLI, or what took too long: the session, a tool call."""
     seconds: float
 
 

@@ -25,11 +25,12 @@ from harness_core.record.state import (
 from harness_core.steps.iterations import Iteration
 
 LONG_WAIT_MS = 60_000
-"""An announced wait from which on a run counts as waiting for a limit's end, not as trying again."""
+"""An announced wait after a 429 from which on a run counts as waiting for a limit's end."""
+USAGE_LIMIT_STATUS = 429
 _FOR_GOOD = 2
 """Stands for a feature that isn't taken up again by itself."""
 _TROUBLE = 300
-FRUITLESS = frozenset(("done", "timeout", "stalled", "loop", "session_limit"))
+FRUITLESS = frozenset(("done", "timeout", "loop", "session_limit", "too_long"))
 """Ends of a session that count as an attempt when its feature isn't passing afterwards."""
 
 
@@ -51,7 +52,7 @@ def _pass_time(state: RunState, ms: int) -> None:
     state.active_ms += ms
     if state.phase:
         state.phase_cost(state.phase, role=state.phase_role).ms += ms
-    if state.open_session is not None and not state.waiting_until:
+    if state.open_session is not None and not state.waits_for_api:
         state.open_session.active_ms += ms
 
 
@@ -71,7 +72,7 @@ def _run_resumed(state: RunState, event: ev.RunResumed) -> None:
     state.reason = ""
     state.stop_requested = state.stop_confirmed = None
     state.survivors = []
-    state.waiting_until = None
+    _sign_of_life(state, event)
     if event.limits is not None:
         _set_limits(state, event.limits)
 
@@ -121,6 +122,7 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
         state.sent_back = False
     if event.resumed and state.open_session is not None and state.open_session.number == number:
         return
+    state.out_of_reach = False
     about = event.features or ([event.feature] if event.feature else [])
     state.open_session = OpenSession(
         number,
@@ -139,13 +141,17 @@ def _session_started(state: RunState, event: ev.SessionStarted) -> None:
 def _session_ended(state: RunState, event: ev.SessionEnded) -> None:
     ended = state.open_session
     if ended is not None and ended.role == "generator" and ended.phase != "negotiate":
+        if event.reason == "too_long":
+            _note_trouble(state, "the conversation grew too long for the model")
         if event.reason in FRUITLESS:
             _count_attempt(state, ended)
-        if event.reason == "done":
+        # A whole without features is built until its builder says so; with features, what one session didn't
+        # get to is counted as their attempt.
+        if event.reason == "done" or (state.features and event.reason in FRUITLESS):
             state.built_seq = event.seq
     state.limits_near = [dotted for dotted in state.limits_near if parted(dotted)[0] != SESSION]
     state.open_session = None
-    state.waiting_until = None
+    _sign_of_life(state, event)
 
 
 def _count_attempt(state: RunState, session: OpenSession) -> None:
@@ -355,6 +361,8 @@ def _cost(state: RunState, event: ev.Cost) -> None:
     state.tokens += event.tokens
     state.turns += event.turns
     state.context = event.context or state.context
+    if event.turns:
+        state.out_of_reach = False
     if state.open_session is not None and event.role in (None, state.open_session.role):
         state.open_session.usd += event.usd
         state.open_session.tokens += event.tokens
@@ -370,15 +378,18 @@ def _rate_limited(state: RunState, event: ev.RateLimited) -> None:
 
 
 def _retry(state: RunState, event: ev.Retry) -> None:
-    if event.status != 429:  # Else it may be the very wait of which a rejected window has told.
+    state.out_of_reach = True
+    # After a 429 it may be the very wait of which a rejected window has told.
+    if event.status != USAGE_LIMIT_STATUS:
         state.waiting_until = None
-    if event.delay_ms >= LONG_WAIT_MS:
+    elif event.delay_ms >= LONG_WAIT_MS:
         until = datetime.fromisoformat(event.ts) + timedelta(milliseconds=event.delay_ms)
         state.waiting_until = until.isoformat(timespec="seconds")
 
 
 def _sign_of_life(state: RunState, event: ev.Event) -> None:
     state.waiting_until = None
+    state.out_of_reach = False
 
 
 def _commit(state: RunState, event: ev.Commit) -> None:
@@ -396,10 +407,24 @@ def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
         _note_trouble(state, event.reason)
 
 
-def _stalled(state: RunState, event: ev.StallDetected | ev.LoopDetected) -> None:
+def _stalled(state: RunState, event: ev.StallDetected) -> None:
     state.stalls += 1
-    went_on = f"{event.times} times" if isinstance(event, ev.LoopDetected) else f"{event.seconds:.0f} s"
-    _note_trouble(state, f"{event.what}, {went_on}")
+    if event.what == ev.SILENCE:
+        _silent(state, round(event.seconds * 1000))
+    else:
+        _note_trouble(state, f"{event.what}, {event.seconds:.0f} s")
+
+
+def _silent(state: RunState, ms: int) -> None:
+    """So long the session has done nothing, which is no fault of what it is about."""
+    if state.open_session is not None and not state.out_of_reach:
+        state.open_session.active_ms = max(0, state.open_session.active_ms - ms)
+    state.out_of_reach = True
+
+
+def _went_round(state: RunState, event: ev.LoopDetected) -> None:
+    state.stalls += 1
+    _note_trouble(state, f"{event.what}, {event.times} times")
 
 
 def _app_changed(state: RunState, event: ev.AppChanged) -> None:
@@ -470,7 +495,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.ContractTampered: _tampered,
     ev.GuardDecision: _guard_decision,
     ev.StallDetected: _stalled,
-    ev.LoopDetected: _stalled,
+    ev.LoopDetected: _went_round,
     ev.AppChanged: _app_changed,
     ev.Error: _error,
 }

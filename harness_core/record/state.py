@@ -111,7 +111,7 @@ class OpenSession(msgspec.Struct):
     tokens: int = 0
     turns: int = 0
     active_ms: int = 0
-    """How long an engine was alive in it, and waited for neither the operator nor a usage limit's end."""
+    """How long an engine was alive in it, and waited for neither the operator nor the API."""
     began_ms: int = 0
     """The run's `active_ms` when it started."""
 
@@ -188,6 +188,8 @@ class RunState(msgspec.Struct):
     turns: int = 0
     context: int = 0
     waiting_until: str | None = None
+    out_of_reach: bool = False
+    """Whether the API has refused or was silent, and no reply has come since."""
     tampered: int = 0
     denials: int = 0
     stalls: int = 0
@@ -209,6 +211,11 @@ class RunState(msgspec.Struct):
     def waits_for_operator(self) -> bool:
         """Whether nothing goes on until the operator says so: at a checkpoint, or stopped."""
         return self.checkpoint is not None or self.stop_confirmed is not None
+
+    @property
+    def waits_for_api(self) -> bool:
+        """Whether the session under way can do nothing: its hours stand still."""
+        return self.out_of_reach or bool(self.waiting_until)
 
     def active_at(self, ts: str) -> int:
         """`active_ms` at a time later than the newest event's, of a run that is working."""

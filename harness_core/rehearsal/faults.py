@@ -19,6 +19,10 @@ class WireFaultKind(Enum):
     NO_MODEL = "404"
     TOO_LONG = "long"
     """400, the conversation is longer than the model takes."""
+    TOO_LARGE = "413"
+    """413, the conversation has more bytes than the API takes."""
+    TOO_MANY_PICTURES = "pictures"
+    """400, a conversation of many pictures has one that is too large for so many."""
     SERVER_ERROR = "500"
     OVERLOADED = "529"
     CUT = "cut"
@@ -31,11 +35,13 @@ class WireFaultKind(Enum):
 
 @dataclass(frozen=True)
 class WireFault:
-    """Hits `times` requests, from the `first`-th on (counted from 1 since the server started)."""
+    """Hits `times` requests, from the `first`-th on (counted from 1 since the server started): of all, or of
+    those in one role."""
 
     kind: WireFaultKind
     times: int = 1
     first: int = 1
+    role: str = ""
 
     def hits(self, request: int) -> bool:
         return self.first <= request < self.first + self.times

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +37,14 @@ class _Stage:
     log: Path | None
     record: Path | None
     requests: int = 0
+    by_role: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.time)
 
-    def fault(self) -> WireFault | None:
+    def fault(self, role: str) -> WireFault | None:
         self.requests += 1
-        return next((fault for fault in self.scenario.faults if fault.hits(self.requests)), None)
+        self.by_role[role] += 1
+        counts = {"": self.requests, role: self.by_role[role]}
+        return next((item for item in self.scenario.faults if item.hits(counts.get(item.role, 0))), None)
 
     def note(
         self, request: Request, body: Mapping[str, object], talk: Conversation, reply: Reply, fault: str
@@ -85,7 +89,7 @@ def make_app(
         body: dict[str, object] = msgspec.json.decode(await request.body(), type=dict)
         talk = understand(body)
         reply = reply_to(stage.scenario, talk)
-        fault = stage.fault()
+        fault = stage.fault(talk.brief.role)
         stage.note(request, body, talk, reply, fault.kind.value if fault else "")
         if fault:
             refusal = await _refusal(fault.kind)
@@ -156,6 +160,14 @@ async def _refusal(kind: WireFaultKind) -> Response | None:
         case WireFaultKind.TOO_LONG:
             too_long = "prompt is too long: 204857 tokens > 200000 maximum"
             return _error(400, "invalid_request_error", too_long, {})
+        case WireFaultKind.TOO_LARGE:
+            return _error(413, "request_too_large", "Request exceeds the maximum size", {})
+        case WireFaultKind.TOO_MANY_PICTURES:
+            too_many = (
+                "messages.9.content.1.image.source.base64.data: At least one of the image dimensions exceed "
+                "max allowed size for many-image requests: 2000 pixels"
+            )
+            return _error(400, "invalid_request_error", too_many, {})
         case WireFaultKind.SILENT:
             await asyncio.sleep(_FOREVER)
     return None

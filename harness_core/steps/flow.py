@@ -419,7 +419,9 @@ def _end(state: RunState, plan: Plan) -> Step:
     counts = state.counts
     left = counts["total"] - counts["passing"]
     if left:
-        return Finish(Exit.FAILED, f"{left} of {counts['total']} features are left, each given up for now")
+        features = f"{left} of {counts['total']} feature{'s' if counts['total'] > 1 else ''}"
+        what = f"{features} is left," if left == 1 else f"{features} are left, each"
+        return Finish(Exit.FAILED, f"{what} given up for now")
     if state.needs_work and plan.cadence in ("end", "sprint") and counts["claimed"]:
         return Finish(Exit.FAILED, f"the evaluator still wanted work after {state.needs_work} rounds")
     passing = [name for name, feature in state.features.items() if feature.status in PASSING]

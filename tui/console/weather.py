@@ -11,7 +11,8 @@ _WINDOWS = (("[1m]", 1_000_000), ("opus", 200_000), ("sonnet", 200_000), ("haiku
 
 
 class Weather:
-    """The newest word on each, from the events that were read since this began."""
+    """The newest word on each, from the events that were read since this began. A session that begins, or is
+    silent, is no answer yet to what is tried again."""
 
     def __init__(self) -> None:
         self.limit: ev.RateLimited | None = None
@@ -23,8 +24,10 @@ class Weather:
         for event in new:
             if isinstance(event, ev.RateLimited):
                 self.limit = event if event.utilization is not None else self.limit
-            else:
-                self.retry = event if isinstance(event, ev.Retry) else None
+            elif isinstance(event, ev.Retry):
+                self.retry = event
+            elif not isinstance(event, ev.StallDetected | ev.SessionStarted):
+                self.retry = None
 
 
 def window_of(model: str) -> int:

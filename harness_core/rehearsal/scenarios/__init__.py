@@ -3,6 +3,7 @@
 tiny                      a scenario
 overhead:300              with a parameter of its own
 tiny+529:3                with a fault of the wire: the first 3 requests; 529:3:10 from the 10th on
+tiny+silent:3@evaluator   of those in one role
 tiny+rm-contract@F002     with a mischief of an agent, in the session that builds F002
     tiny+loop@4               in the session whose prompt says "session 4"
 """
@@ -54,7 +55,8 @@ def _spoiled(scenario: Scenario, notation: str) -> Scenario:
     given = _FAULT.fullmatch(notation)
     name = given["name"] if given else notation
     if given and name in {kind.value for kind in WireFaultKind}:
-        fault = WireFault(WireFaultKind(name), int(given["first"] or 1), int(given["second"] or 1))
+        times, first = int(given["first"] or 1), int(given["second"] or 1)
+        fault = WireFault(WireFaultKind(name), times, first, given["feature"] or "")
         return replace(scenario, faults=(*scenario.faults, fault))
     if given and name in MISCHIEF:
         wrap = MISCHIEF[name](given["first"], given["feature"])
