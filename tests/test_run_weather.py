@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import time_machine
 
-from harness_core.patience import FIRST_WAIT, LONGEST_WAIT, Failures, backoff, until
+from harness_core.patience import FIRST_WAIT, LONGEST_WAIT, TRIES, Failures, backoff, until
 from harness_core.rehearsal import start
 from tests.harness import Command, Stage, gapless, named, open_stage
+
+_MAIN = "from harness_core import patience; patience.FIRST_WAIT = 0.1; from tui.script import main; main()"
+IMPATIENT = (sys.executable, "-P", "-c", _MAIN)
+"""`longwatch` with waits between two tries that begin at a tenth of a second."""
+
+
+def impatient(stage: Stage, *more: str, features: int = 1) -> Command:
+    """The same as `Stage.run`."""
+    given = ("--preset", "two-agent", "--spec", str(stage.spec), "--features", str(features))
+    return stage.start("run", str(stage.root), "--headless", *given, *more, program=IMPATIENT)
 
 
 def begin(stage: Stage, *more: str, login: bool = False) -> Command:
@@ -55,6 +66,80 @@ def test_one_that_stays_too_long_is_followed_by_a_fresh_session(tmp_path: Path) 
         ends_well(stage, engine, sessions=2)
         ended = [event["reason"] for event in stage.journal(named("session_ended"))]
         assert ended == ["too_long", "done"]
+
+
+@pytest.mark.parametrize("fault", ["413:3:3", pytest.param("pictures:5:3", marks=pytest.mark.slow)])
+def test_a_conversation_too_large_for_the_api_is_followed_by_a_fresh_one(tmp_path: Path, fault: str) -> None:
+    with open_stage(tmp_path, f"tiny+{fault}") as stage:
+        engine = begin(stage)
+        ends_well(stage, engine, sessions=2)
+        ended = [event["reason"] for event in stage.journal(named("session_ended"))]
+        assert ended == ["too_long", "done"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["413", "pictures"])
+def test_what_the_api_refuses_in_a_fresh_conversation_ends_the_run(tmp_path: Path, fault: str) -> None:
+    with open_stage(tmp_path, f"tiny+{fault}:99:3") as stage:
+        assert "API refused" in ends_with_a_sentence(stage, begin(stage))
+        ended = [event["reason"] for event in stage.journal(named("session_ended"))]
+        assert ended == ["too_long", "api_error"]
+
+
+# Silence
+
+
+def test_a_silent_api_is_waited_out_in_the_same_session_and_costs_no_attempt(tmp_path: Path) -> None:
+    # No answer to the third and the fourth request, half of one to the sixth.
+    with open_stage(tmp_path, "tiny+silent:2:3+stall:1:6") as stage:
+        stage.lay_out()
+        told = tmp_path / "told"
+        notify = f"[notify]\ndesktop = false\ncommand = 'cat >> {told}'\n"
+        (stage.root / "longwatch.toml").write_text(notify)
+        engine = impatient(stage, "--max-retries", "1", "--stall-timeout", "0.03")
+        ends_well(stage, engine)
+        stalls = stage.journal(named("stall_detected"))
+        assert [(event["session"], event["what"]) for event in stalls] == [(1, "silence")] * 3
+        waits = [(event["attempt"], event["delay_ms"]) for event in stage.journal(named("retry"))]
+        assert [attempt for attempt, _ in waits[:2]] == [1, 2] and 0 < waits[0][1] < waits[1][1]
+        assert "silence for" in told.read_text()
+        assert [event["resumed"] for event in stage.journal(named("session_started"))][1:] == [True] * 3
+
+
+@pytest.mark.slow
+def test_an_api_that_stays_silent_ends_the_run_with_a_sentence_and_nothing_is_lost(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+silent:99:3") as stage:
+        stage.lay_out(features=2)
+        engine = impatient(stage, "--stall-timeout", "0.02", features=2)
+        assert engine.wait(120) == 1
+        (ended,) = stage.journal(named("run_ended"))
+        assert f"failed {TRIES + 1} times in a row: silence" in ended["reason"]
+        assert len(stage.journal(named("stall_detected"))) == TRIES + 1
+        assert stage.journal(named("feature_changed")) == stage.journal(named("session_ended")) == []
+        assert stage.alive() == []
+        with start("tiny") as mended:
+            stage.env |= mended.env()
+            assert stage.run(features=2).wait(90) == 0
+        assert stage.passing() == [True, True]
+        assert {event["session"] for event in stage.journal(named("session_started"))} == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_silent_api_ends_neither_planning_nor_judging(tmp_path: Path) -> None:
+    silences = "silent:1@planner+silent:1:2@initializer+silent:4@evaluator"
+    with open_stage(tmp_path, f"sprints+{silences}") as stage:
+        given = ("--preset", "sprints", "--prompt", "A program that draws flags.", "--features", "1")
+        engine = stage.start(
+            *("run", str(stage.root), "--headless", *given, "--stall-timeout", "0.02"), program=IMPATIENT
+        )
+        assert engine.wait(150) == 0, engine.err
+        silent = [event["role"] for event in stage.journal(named("stall_detected"))]
+        assert silent == ["planner", "initializer", *["evaluator"] * 4]
+        ended = {event["reason"] for event in stage.journal(named("session_ended"))}
+        assert ended == {"done"} and stage.passing() == [True]
+
+
+# Usage limits
 
 
 def test_a_usage_limit_is_waited_for_though_the_cli_gives_up(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from claude_agent_sdk.types import HookCallback, SandboxSettings
 
 MAX_LINE = 64 << 20
+BASH_MS = 120_000
+"""Milliseconds that a command may take of which the agent hasn't said how long."""
 HOOK_TIMEOUT = 30.0
 STOP_HOOK_TIMEOUT = 600.0
 SERVER = "longwatch"
@@ -184,7 +186,7 @@ def bare_options(run: Run, setup: Setup, stderr: Callable[[str], None]) -> Claud
 
 
 def _environment(run: Run, setup: Setup) -> dict[str, str]:
-    tool_ms = str(int(run.config.timeouts.tool * 60_000))
+    tool_ms = int(run.config.timeouts.tool * 60_000)
     return {
         "LONGWATCH_CLI": str(bundled_cli()),
         processes.RUN_MARK: run.mark,
@@ -192,9 +194,11 @@ def _environment(run: Run, setup: Setup) -> dict[str, str]:
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_RETRY_WATCHDOG": "1",
-        "BASH_MAX_TIMEOUT_MS": tool_ms,
+        "BASH_MAX_TIMEOUT_MS": str(tool_ms),
+        # Without it the greatest timeout can't be less than the CLI's own.
+        "BASH_DEFAULT_TIMEOUT_MS": str(min(tool_ms, BASH_MS)),
         "MCP_TIMEOUT": str(round(run.servers.within * 1000)),
-        "MCP_TOOL_TIMEOUT": tool_ms,
+        "MCP_TOOL_TIMEOUT": str(tool_ms),
         **durable(),
         **(sandbox.caches(sandbox.scratch(run.id)) if run.sandbox.on else {}),
     }

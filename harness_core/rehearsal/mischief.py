@@ -280,6 +280,12 @@ def _hold(parameter: str | None, feature: str) -> Part:
     return (yield "This waits for a sign.", bash(f'{child}python3 -c "{wait}"', timeout_ms=600_000))
 
 
+def _pipe(parameter: str | None, feature: str) -> Part:
+    """Reads what nobody ever writes to, by a tool that has no timeout of its own."""
+    yield bash("mkfifo nobody-writes")
+    return (yield "What is in there?", read("nobody-writes"))
+
+
 def _brood(parameter: str | None, feature: str) -> Part:
     """A command whose children don't want to end: deaf to TERM, in sessions of their own, orphaned."""
     yield from put("brood.py", _BROOD)
@@ -418,6 +424,7 @@ MISCHIEF: dict[str, Maker] = {
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
     "hold": _during(_hold, claiming=False),
+    "pipe": _during(_pipe, claiming=False),
     "brood": _during(_brood, claiming=False),
     "chatter": _during(_chatter, claiming=False),
     "background": _during(_background, claiming=False),
