@@ -20,11 +20,16 @@ class Failures:
     def __init__(self) -> None:
         self._times = 0
         self._turns = -1
+        self._inside = False
 
-    def count(self, turns: int) -> int:
-        """One more failure, when the run had taken `turns` turns; returns how many there were in a row."""
-        self._times = self._times + 1 if turns == self._turns else 1
-        self._turns = turns
+    def count(self, turns: int, *, inside: bool = False) -> int:
+        """One more failure, when the run had taken `turns` turns; returns how many there were in a row.
+
+        `inside` is one that met a subagent: to start that anew takes a turn, and gets nobody further.
+        """
+        stuck = turns == self._turns or (inside and self._inside)
+        self._times = self._times + 1 if stuck else 1
+        self._turns, self._inside = turns, inside
         return self._times
 
 

@@ -279,7 +279,7 @@ class Sessions:
         silent = outcome.end is End.STALLED
         if not silent:  # Which was told when it was noticed.
             self._run.emit(ev.Error(message=said, kind=outcome.end.value))
-        count = 0 if wait else failures.count(self._run.state.turns)
+        count = 0 if wait else failures.count(self._run.state.turns, inside=outcome.inside)
         if count > TRIES:
             raise EndOfRun(Exit.FAILED, f"the session failed {count} times in a row: {outcome.detail}")
         if count and outcome.end is not End.CRASHED:

@@ -222,6 +222,12 @@ def test_progress_starts_the_count_anew() -> None:
     assert [failures.count(turns) for turns in (3, 3, 3, 4, 4)] == [1, 2, 3, 1, 2]
 
 
+def test_to_start_a_silent_subagent_again_is_no_progress() -> None:
+    failures = Failures()
+    assert [failures.count(turns, inside=True) for turns in (3, 4, 5)] == [1, 2, 3]
+    assert [failures.count(6), failures.count(7, inside=True)] == [1, 1]
+
+
 def test_what_is_over_needs_no_wait() -> None:
     with time_machine.travel("2030-01-01T00:00:00Z", tick=False):
         assert until("2030-01-01T00:01:00+00:00") == 60

@@ -90,6 +90,8 @@ class Outcome:
     answer: Mapping[str, Any] | None = None
     status: int | None = None
     survivors: tuple[str, ...] = ()
+    inside: bool = False
+    """Whether it was a subagent of whom nothing was heard any more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +146,8 @@ class Session:
         self._stderr: list[str] = []
         self._ending: End | None = None
         self._overdue: Overdue | None = None
+        self._inside = False
+        """Whether a subagent was at work when that was found."""
         self._servers_settled = False
         self._seen: dict[int, processes.Found] = {}
         """Processes that were seen below the CLI, by pid."""
@@ -375,7 +379,7 @@ class Session:
             return Outcome(End.CRASHED, str(error))
         if self._parts.brake.on:
             return Outcome(End.STOPPED)
-        self._ending = self._overdue = None
+        self._ending, self._overdue, self._inside = None, None, False
         self._clocks.sign(time.monotonic())
         try:
             await self._client.query("\n\n".join([prompt, *absent]))
@@ -416,7 +420,7 @@ class Session:
                     continue  # It came after all, in the turn before.
                 survivors = await self.end_processes()
                 said = str(self._overdue or "ended by force")
-                return Outcome(message.end, said, survivors=tuple(survivors))
+                return Outcome(message.end, said, survivors=tuple(survivors), inside=self._inside)
             if isinstance(message, Exception):
                 return Outcome(self._ending or End.CRASHED, self._last_words(message))
             wait = self._transcriber.take(message)
@@ -441,7 +445,7 @@ class Session:
         if self._ending is End.API_ERROR and (refused := self._transcriber.refused) is not None:
             return self._refused(str(refused), refused.status, refused.error)
         if self._ending is not None:
-            return Outcome(self._ending, str(self._gate.limit or self._overdue or ""))
+            return Outcome(self._ending, str(self._gate.limit or self._overdue or ""), inside=self._inside)
         answer = result.structured_output
         judged = self._schema is not None and isinstance(answer, dict) and not result.is_error
         if self._gate.limit is not None and not judged:
@@ -499,7 +503,7 @@ class Session:
             elif (hit := self._out_of_time()) is not None:
                 await self.halt(limited_by(hit))
             elif (overdue := self._clocks.overdue(time.monotonic(), running)) is not None:
-                self._overdue = overdue
+                self._overdue, self._inside = overdue, bool(self._gate.running)
                 try:
                     self._run.emit(ev.StallDetected(what=overdue.what, seconds=round(overdue.seconds, 1)))
                 finally:
