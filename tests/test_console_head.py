@@ -84,9 +84,15 @@ def test_the_head_tells_of_the_api_s_limits_while_that_is_news(tmp_path: Path) -
         scene.add(ev.RateLimited(status="allowed", window="five_hour", utilization=0.87))
         scene.add(ev.Retry(attempt=2, max=10, delay_ms=500, status=529))
         await until(pilot, lambda: "↻ retry 2/10" in head(pilot) and "◷ 87% of five_hour" in head(pilot))
+        again = ev.SessionStarted(session=3, role="generator", sdk_session="s", model="m", resumed=True)
+        for event in (again, ev.StallDetected(what=ev.SILENCE, seconds=600)):
+            scene.add(event)
+        scene.add(ev.RateLimited(status="allowed", window="five_hour", utilization=0.88))
+        await until(pilot, lambda: "◷ 88% of five_hour" in head(pilot))
+        assert "↻ retry 2/10" in head(pilot), "nobody has answered yet"
         scene.add(ev.Text(text="It answers."))
         await until(pilot, lambda: "retry" not in head(pilot))
-        assert "◷ 87% of five_hour" in head(pilot)
+        assert "◷ 88% of five_hour" in head(pilot)
 
     scene = scenes.running(tmp_path / "run")
     with RunLock(scene.run):
