@@ -13,10 +13,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness_core.secrets.shapes import shapes
 
@@ -68,8 +67,7 @@ _WORDS = re.compile(
 _LEET = str.maketrans("0134$@57!", "oieasastl"[:9])
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A credential: where it stands (line from 1) and what kind it seems to be."""
 
     path: str
