@@ -85,6 +85,9 @@ HOLLOW = {
     "database not reached": "could not connect to localhost:5432: Connection refused\nskipping",
     "server not reached": "GET http://localhost:3000/ ...\nconnect ECONNREFUSED 127.0.0.1:3000",
     "not reached after something was": "GET /login 200\nGET /todos: net::ERR_CONNECTION_REFUSED",
+    "host not reached": "ping db\nhost db.local is unreachable",
+    "tests that were left out": "lint\nintegration tests skipped: no database",
+    "Cypress, all pending": "  Tests: 3\n  Passing:      0\n  Pending:      3",
     "left out for want of it": "DATABASE_URL isn't set, skipping the integration tests",
 }
 HELD = {
@@ -124,6 +127,13 @@ HELD = {
     "a test's name": "\u2713 shows a banner when the connection is refused",
     "a wait for it": 'connect ECONNREFUSED ::1:3000\nconnect ECONNREFUSED ::1:3000\n{"todos": [1, 2]}',
     "a wait, then a status": "cannot connect, trying again\nGET / 200\nsaved\nreloaded\nstill there",
+    "a banner": "stopped\nthe page shows: cannot connect to the server\nstarted\nbanner is gone",
+    "a maze": "start at (0,0)\ncan't reach the exit from (3,4): cell unreachable\n12 steps by another way",
+    "a count of one's own": "12 tests run, 0 failed, 2 tests skipped",
+    "a count with nothing left out": "tests: 12 run, 0 failed, 0 skipped",
+    "a play": "localhost : ok=5 changed=2 unreachable=0 failed=0 skipped=1",
+    "a play, no more": "host a: done, unreachable: 0",
+    "Cypress": "  Tests: 3\n  Passing:      3\n  Pending:      0\n  Skipped:      0",
     "a table": "id | title\n 1 | buy milk\n(1 row)",
     "a counter": "clicked 3 times\ncounter shows 0\nclicked again\ncounter shows 1",
 }
@@ -161,6 +171,9 @@ def test_a_log_in_which_something_passed_holds(case: str) -> None:
         ("results.json", '{"total": 0, "items": []}', True),
         ("results.json", '{"id": 4, "status": "pending", "passed": 0}', True),
         ("results.json", "[1, 2]", True),
+        ("result.json", '{"total": 3, "pending": 3}', True),
+        ("results.json", '{"total": 10, "skipped": 0}', True),
+        ("results.json", '{"total": 3, "skipped": 3}', False),
         ("junit.xml", '<testsuites tests="0"/>', False),
         ("junit.xml", '<testsuite tests="1" skipped="1"><testcase><skipped/></testcase></testsuite>', False),
         (

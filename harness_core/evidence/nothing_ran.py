@@ -35,11 +35,11 @@ _TESTS = r"(?:tests?|test (?:files?|suites?|modules?|cases?)|examples?|specs?|sc
 _SUMMARIES = (
     # "3 passed", "0 passing", "5 tests passed", "4/5 checks passed", "# pass 3", "Passed: 0".
     _Summary(
-        r"(?<![\d.:/#-])(?P<passed>\d{1,7})(?:\s*(?:/|of|out of)\s*\d+)?"
-        r"\s+(?:(?:tests?|specs?|checks?|examples?|scenarios?|suites?|files?)\s+)?"
+        r"(?<![\d.:/#-])(?P<passed>\d{1,7})(?: *(?:/|of|out of) *\d+)?"
+        r"[ \t]+(?:(?:tests?|specs?|checks?|examples?|scenarios?|suites?|files?) +)?"
         r"(?:xpassed|passed|passing|pass|succeeded)\b"
     ),
-    _Summary(r"\bpass(?:ed|es|ing)?\s*[:=]?\s+(?P<passed>\d{1,7})\b(?![.]|\s*(?:ms|s|%)\b)"),
+    _Summary(r"\bpass(?:ed|es|ing)?[ \t]*[:=]?[ \t]+(?P<passed>\d{1,7})\b(?![.]|\s*(?:ms|s|%)\b)"),
     # pytest: a last line without a word of one that passed.
     _Summary(rf"^=*\s*\d+ (?:skipped|deselected|xfailed)(?:, \d+ {_SKIPPED}|, \d+ warnings?)* in [\d.]+s"),
     _Summary(r"^=*\s*\d+(?:/\d+)? tests? collected\b|^collected 0 items"),
@@ -76,15 +76,16 @@ _SUMMARIES = (
 _TICK = re.compile(r"^\s*[✓✔√☑✅]")
 _LEFT_OUT = rf"(\d+) {_SKIPPED}\b|\b(?:skipped|skip|expected failures|incomplete)\s*[:=]\s*(\d+)"
 
+_OTHERS = r"(?:host|server|database|db|service|api|network|daemon|https?:|localhost|\S+:\d+)"
 _UNREACHED = (
     r"\bconnection (?:was )?refused\b|\bECONNREFUSED\b|\bENOTFOUND\b|\bEAI_AGAIN\b|\bERR_CONNECTION_\w+"
-    r"|\b(?:could not|couldn't|cannot|can't|unable to) (?:connect|reach|resolve)\b|\bno route to host\b"
-    r"|\b(?:not reachable|unreachable)\b"
-)
-_EXPECTED = r"\bexpect(?:ed|s)\b|\bshould\b|\bas it (?:must|ought)\b"
+    r"|\b(?:could not|couldn't|cannot|can't|unable to) (?:connect to|(?:reach|resolve) (?:the )?{others})"
+    r"|\bno route to host\b|\b{others}.{0,30}\b(?:not reachable|unreachable)\b(?!\s*[:=]?\s*0)"
+).replace("{others}", _OTHERS)
+_EXPECTED = r"\b(?:expect(?:ed|s)|should|shows?|shown|handled|caught|as it must)\b"
 _LEFT_UNTRIED = (
-    r"\bskipp(?:ed|ing)\b.*\b(?:tests?|specs?|suites?|e2e|integration)\b"
-    r"|\b(?:tests?|specs?|suites?|e2e)\b.*\bskipp(?:ed|ing)\b|^\W*skipp(?:ed|ing)\W*$"
+    r"\bskipp(?:ed|ing)(?: [\w-]+){0,3} (?:tests?|specs?|suites?|e2e)\b|^\W*skipp(?:ed|ing)\W*$"
+    r"|(?<!\d )\b(?:tests?|specs?|suites?|e2e)(?: (?:are|were|was|have been))? skipp(?:ed|ing)\b"
 )
 _WORKED = (
     r"^\s*[✓✔√☑✅]|(?<!not )(?<!\b0 )\b(?:ok|pass(?:ed|es)?|succe(?:ss|eded|ssful|ssfully)|connected|ready)\b"
@@ -169,6 +170,7 @@ _LEFT_OUT_KEYS = {
     "xfailed",
     "todo",
 }
+_SKIPPED_KEYS = {"skipped", "deselected", "xfailed"}
 _FAILED_KEYS = {"numFailedTests", "failed", "failures", "fail", "unexpected", "errors"}
 _TOTAL_KEYS = ("numTotalTests", "total", "tests", "collected")
 _OUTCOME_KEYS = {"status", "outcome", "result", "state"}
@@ -195,7 +197,8 @@ def _counts(found: Mapping[str, object]) -> tuple[int, str] | None:
     numbers = {key: value for key, value in found.items() if type(value) is int}
     left_out, failed = numbers.keys() & _LEFT_OUT_KEYS, numbers.keys() & _FAILED_KEYS
     passed = numbers.keys() & _PASSED_KEYS
-    if not (left_out or (passed and failed) or "collected" in numbers):
+    of_tests = (left_out | failed) if passed else (numbers.keys() & {*_SKIPPED_KEYS, "collected"})
+    if not of_tests:
         return None
     words = ", ".join(f"{key}: {value}" for key, value in numbers.items())
     if passed:
