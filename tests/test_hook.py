@@ -92,6 +92,11 @@ def test_nothing_big_gets_into_a_commit(hook: Hook, root: Path) -> None:
     bash(hook, root, "git init -q; head -c 6000000 /dev/zero > model.bin; echo kept > kept.txt", "make")
     for number in ("one", "two"):
         bash(hook, root, f"git add -A && git -c user.name=A -c user.email=a@b commit -qm {number}", number)
+    make = "head -c 6000000 /dev/zero > late.bin && git add -A"
+    told_of = told(
+        bash(hook, root, f"{make} && git -c user.name=A -c user.email=a@b commit -qm three", "late")
+    )
+    assert "/late.bin" in told_of and "git rm -r --cached" in told_of
     taken = subprocess.run(
         ["git", "log", "--name-only", "--format="], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()

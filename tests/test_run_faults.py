@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness_core.machine import processes
-from tests.harness import Event, Stage, gapless, named, open_stage, until
+from tests.harness import Event, Stage, gapless, named, open_stage, text_of, until
 
 MIB = 1 << 20
 ACTS_ON_TERMINALS = ("\x1b", "\x07", "\x08", "\x7f", "\x9b", "\u202e", "\u202c")
@@ -299,7 +299,7 @@ def test_large_calls_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) 
 
 
 def test_nothing_big_or_built_gets_into_a_commit_of_an_agents_own(tmp_path: Path) -> None:
-    with open_stage(tmp_path, "tiny+ballast") as stage:
+    with open_stage(tmp_path, "tiny+ballast+ballast:at-once") as stage:
         stage.lay_out()
         engine = stage.run()
         assert engine.wait(60) == 0, engine.err
@@ -309,6 +309,11 @@ def test_nothing_big_or_built_gets_into_a_commit_of_an_agents_own(tmp_path: Path
         told = [event for event in stage.journal(named("error")) if event["kind"] == "left_out"]
         assert [event["message"].partition(": ")[2] for event in told] == ["/model.bin, /tools/venv/"]
         assert (stage.root / "model.bin").stat().st_size == 6_000_000
+        # What one command makes and commits is seen afterwards: the agent hears of it, once.
+        assert "late.bin" in taken
+        (said,) = [event["message"] for event in stage.journal(named("error")) if event["kind"] == "ballast"]
+        assert "/late.bin" in said and "git rm -r --cached" in said
+        assert said in text_of(stage.bodies("generator")[-1]["messages"])
 
 
 # Limits

@@ -90,6 +90,8 @@ class Gate:
     running: dict[str, Running] = field(default_factory=dict)
     _evidence: folder.Listed = field(init=False)
     _cli: list[processes.Found] = field(default_factory=list)
+    _before: tuple[str | None, float] | None = None
+    """The newest commit, and the time, before the command at work that may commit."""
 
     def __post_init__(self) -> None:
         self._evidence = folder.listed(self.run.dir)
@@ -134,6 +136,7 @@ class Gate:
         asked = str(call.input.get("command", ""))
         if ballast.commits(asked) and self.review is None:
             self.run.leave_out()
+            self._before = self._before or (self.run.git.head(), time.time())
         if self.run.sandbox.on:
             command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
         else:
@@ -177,9 +180,18 @@ class Gate:
         if not payload.get("agent_id") and self.role != "evaluator":
             self.steering.collect()
             said = "" if self.brake.on else self.steering.hand_over(self.last_call)
-        if text := "\n\n".join(filter(None, (said, warned))):
+        if text := "\n\n".join(filter(None, (said, warned, self._committed_ballast()))):
             return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
         return _PASS
+
+    def _committed_ballast(self) -> str:
+        """What is said of a commit that holds what it shouldn't: one command can make a thing and take it in."""
+        before, self._before = self._before, None
+        if before is None or not (found := self.run.git.ballast_since(*before)):
+            return ""
+        said = ballast.committed(found)
+        self.run.emit(ev.Error(message=said, kind="ballast"))
+        return said
 
     async def stop(self, payload: Any, _: str | None, __: Any) -> dict[str, Any]:
         """The agent wants to end: what the operator has said meanwhile is given to it first."""

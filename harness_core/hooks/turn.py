@@ -219,7 +219,7 @@ class Turn:
             refused = self.books().settle(running, self.session, self.shelf)
         if strayed(self.run, self.common):
             self.books().inspect(call.tool_use_id)
-        self._note_commits()
+        heavy = self._note_commits()
         self._note_evidence()
         said = response if ok else self.payload.get("error")
         self._tell(
@@ -231,7 +231,7 @@ class Turn:
             agent=call.agent,
         )
         steered = "" if self.subagent or self._stopped() else self._steered(call.tool_use_id)
-        return self._context("\n\n".join(filter(None, (refused, steered))))
+        return self._context("\n\n".join(filter(None, (refused, heavy, steered))))
 
     def _settle_left(self) -> None:
         """An edit of the contract whose end nobody told, since its hook was killed, counts all the same."""
@@ -286,13 +286,23 @@ class Turn:
         if note_written(call, self.run.root, Path(running.cwd) if running.cwd else None, notes):
             books.save_notes(self.shelf, self.session, notes)
 
-    def _note_commits(self) -> None:
+    def _note_commits(self) -> str:
+        """Journal new commits; what is said of one that holds what it shouldn't."""
         from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
 
-        head = GitFiles(self.run.root).head() or ""
-        if head != self.common.head:
-            self.books().note_commits()
-            self.common.head = head
+        git = GitFiles(self.run.root)
+        head = git.head() or ""
+        if head == self.common.head:
+            return ""
+        self.books().note_commits()
+        before, self.common.head = self.common.head, head
+        found = git.ballast_since(before or None, self.session.started_ns / 1e9)
+        if not found:
+            return ""
+        from harness_core.machine import ballast  # noqa: PLC0415
+
+        self._tell("error", message=ballast.committed(found), kind="ballast")
+        return ballast.committed(found)
 
     def _note_evidence(self) -> None:
         for path, sha256, size in folder.new_since(self.run, self.common.pictures):

@@ -47,6 +47,14 @@ def told(patterns: Sequence[str]) -> str:
     return f"left out of commits, and put into .git/info/exclude: {', '.join(patterns[:_NAMED])}{more}"
 
 
+def committed(patterns: Sequence[str]) -> str:
+    """What is told of these in a commit of an agent's, to it and to the journal."""
+    return (
+        f"A commit took in what is built, downloaded or big: {', '.join(patterns[:_NAMED])}. "
+        "Take it out with `git rm -r --cached`, commit that, and have .gitignore name it; it stays on disk."
+    )
+
+
 def _built(root: Path, file: str) -> str | None:
     """The folder of things built or downloaded that a file lies in."""
     parts = file.split("/")[:-1]

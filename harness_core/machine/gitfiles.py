@@ -118,6 +118,21 @@ class GitFiles:
         """Have git pass over what doesn't belong into a commit, and return the patterns that this took."""
         return self.keep_out(ballast(self._root, self.untracked()))
 
+    def ballast_since(self, sha: str | None, began: float) -> list[str]:
+        """What doesn't belong into a commit, of the files that the commits after `sha` brought; of those alone
+        that were made since a time, in seconds since 1970: others may be another branch's."""
+        listing = self._ask(
+            "log",
+            f"--since={int(began)}",
+            "--diff-filter=A",
+            "--no-renames",
+            "--name-only",
+            "--format=",
+            "-z",
+            f"{sha}..HEAD" if sha else "HEAD",
+        )
+        return ballast(self._root, [path for path in (listing or "").split("\0") if path])
+
     def keep_out(self, names: Sequence[str]) -> list[str]:
         """Have git pass over `names`, by its file for what one user ignores in one repository; those are
         returned that it didn't hold yet."""

@@ -317,10 +317,13 @@ def _huge_write(parameter: str | None, feature: str) -> Part:
 
 
 def _ballast(parameter: str | None, feature: str) -> Part:
-    """Big and downloaded things beside the work, and a commit of all that is there."""
+    """Big and downloaded things beside the work, and a commit of all there is; `at-once` in one command."""
+    make, take = "head -c 6000000 /dev/zero > {}.bin", "git add -A && git commit -q -m 'Take all of it'"
+    if parameter == "at-once":
+        return (yield bash(f"{make.format('late')} && {take}"))
     yield bash("mkdir -p tools/venv && echo made > tools/venv/pyvenv.cfg")
-    yield bash(f"head -c {int(parameter or 6_000_000)} /dev/zero > model.bin && echo kept > kept.txt")
-    return (yield bash("git add -A && git commit -q -m 'Take all of it'"))
+    yield bash(f"{make.format('model')} && echo kept > kept.txt")
+    return (yield bash(take))
 
 
 def _huge_output(parameter: str | None, feature: str) -> Part:
