@@ -185,7 +185,7 @@ class Gate:
         return _PASS
 
     def _committed_ballast(self) -> str:
-        """What is said of a commit that holds what it shouldn't: one command can make a thing and take it in."""
+        """What is said of a commit that holds what it shouldn't: a command can make and commit at once."""
         before, self._before = self._before, None
         if before is None or not (found := self.run.git.ballast_since(*before)):
             return ""

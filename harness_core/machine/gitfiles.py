@@ -119,7 +119,7 @@ class GitFiles:
         return self.keep_out(ballast(self._root, self.untracked()))
 
     def ballast_since(self, sha: str | None, began: float) -> list[str]:
-        """What doesn't belong into a commit, of the files that the commits after `sha` brought; of those alone
+        """What doesn't belong into a commit, of the files that commits after `sha` brought; of those alone
         that were made since a time, in seconds since 1970: others may be another branch's."""
         listing = self._ask(
             "log",
