@@ -162,7 +162,7 @@ def test_a_call_that_the_cli_does_not_end_ends_its_session(tmp_path: Path) -> No
         (stage.root / "longwatch.toml").write_text("[timeouts]\ntool = 0.04\n")
         assert stage.run().wait(90) == 0
         (stall,) = stage.journal(named("stall_detected"))
-        assert (stall["session"], stall["what"]) == (1, "a tool call")
+        assert (stall["session"], stall["what"]) == (1, "a tool call under way")
         ended = [event["reason"] for event in stage.journal(named("session_ended"))]
         assert ended == ["timeout", "done"]
         assert stage.alive() == []
@@ -173,7 +173,7 @@ def test_a_session_that_takes_too_long_is_followed_by_a_fresh_one(tmp_path: Path
     with open_stage(tmp_path, "tiny+hold@1") as stage:
         stage.lay_out()
         engine = stage.run("--session-timeout", "0.06")
-        stage.wait_for(named("stall_detected", what="the session"))
+        stage.wait_for(named("stall_detected", what="the session at work"))
         stage.wait_for(lambda event: event["type"] == "session_started" and event["session"] == 2)
         assert engine.wait(60) in (0, 1)
         first = stage.journal(named("session_ended"))[0]
@@ -193,7 +193,7 @@ def test_a_session_that_was_resumed_has_only_the_rest_of_its_time(tmp_path: Path
         engine.kill()
         again = stage.run("--session-timeout", "0.25")
         back = stage.wait_for(named("session_started", resumed=True))
-        over = stage.wait_for(named("stall_detected", what="the session"))
+        over = stage.wait_for(named("stall_detected", what="the session at work"))
         assert back["session"] == over["session"] == held["session"] == 1
         assert over["seconds"] >= 15 and _between(back, over) < 10
         assert again.wait(60) == 0

@@ -25,7 +25,9 @@ class Overdue:
 
     @property
     def what(self) -> str:
-        return {"session": "the session", "tool": "a tool call", "stall": SILENCE}[self.clock]
+        return {"session": "the session at work", "tool": "a tool call under way", "stall": SILENCE}[
+            self.clock
+        ]
 
     def __str__(self) -> str:
         return f"{self.what} for {self.seconds:.0f} s"

@@ -380,6 +380,8 @@ class Session:
         if self._parts.brake.on:
             return Outcome(End.STOPPED)
         self._ending, self._overdue, self._inside = None, None, False
+        # Between two turns others are at work, a judge for one.
+        self._clocks.absent(time.monotonic())
         self._clocks.sign(time.monotonic())
         try:
             await self._client.query("\n\n".join([prompt, *absent]))
