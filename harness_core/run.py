@@ -55,13 +55,17 @@ class Logbook:
             self._write(ev.Error(message=f"{undone}: put back as far as it could be", kind="journal"))
         return self._write(event)
 
-    def leave_out(self) -> None:
-        """Have git pass over what doesn't belong into a commit, whoever makes it; told once for each."""
+    def leave_out(self) -> str:
+        """Have git pass over what doesn't belong into a commit, whoever makes it.
+
+        Returns, in words, what that took, which is journaled; "" where it took nothing new.
+        """
         try:
-            if left := self.git.leave_out():
-                self.emit(ev.Error(message=ballast.told(left), kind="left_out"))
+            left = self.git.leave_out()
         except OSError as error:
             self.emit(ev.Error(message=f"git can't be told what to pass over: {error}", kind="git"))
+            return ""
+        return self.emit(ev.Error(message=ballast.told(left), kind="left_out")).message if left else ""
 
     def _write(self, event: E) -> E:
         session = self.session

@@ -103,7 +103,7 @@ def test_nothing_big_gets_into_a_commit(hook: Hook, root: Path) -> None:
     assert "kept.txt" in taken and "model.bin" not in taken
     messages = [event.message for event in events(root) if isinstance(event, ev.Error)]
     assert [message for message in messages if "model.bin" in message] == [
-        "left out of commits, and put into .git/info/exclude: /model.bin"
+        "left out of commits, by .git/info/exclude: /model.bin"
     ]
 
 

@@ -313,7 +313,8 @@ def test_nothing_big_or_built_gets_into_a_commit_of_an_agents_own(tmp_path: Path
         assert "late.bin" in taken
         (said,) = [event["message"] for event in stage.journal(named("error")) if event["kind"] == "ballast"]
         assert "/late.bin" in said and "git rm -r --cached" in said
-        assert said in text_of(stage.bodies("generator")[-1]["messages"])
+        heard = text_of(stage.bodies("generator")[-1]["messages"])
+        assert said in heard and told[0]["message"] in heard
 
 
 # Limits

@@ -90,6 +90,8 @@ class Gate:
     running: dict[str, Running] = field(default_factory=dict)
     _evidence: folder.Listed = field(init=False)
     _cli: list[processes.Found] = field(default_factory=list)
+    _left_out: str = ""
+    """What a commit of the command at work will pass over, in words."""
     _before: tuple[str | None, float] | None = None
     """The newest commit, and the time, before the command at work that may commit."""
 
@@ -135,7 +137,7 @@ class Gate:
             return _PASS
         asked = str(call.input.get("command", ""))
         if ballast.commits(asked) and self.review is None:
-            self.run.leave_out()
+            self._left_out = self.run.leave_out()
             self._before = self._before or (self.run.git.head(), time.time())
         if self.run.sandbox.on:
             command = sandbox.linked(asked, self.ports(), self._reviewing_from(cwd))
@@ -180,7 +182,8 @@ class Gate:
         if not payload.get("agent_id") and self.role != "evaluator":
             self.steering.collect()
             said = "" if self.brake.on else self.steering.hand_over(self.last_call)
-        if text := "\n\n".join(filter(None, (said, warned, self._committed_ballast()))):
+        left, self._left_out = self._left_out, ""
+        if text := "\n\n".join(filter(None, (said, warned, left, self._committed_ballast()))):
             return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
         return _PASS
 

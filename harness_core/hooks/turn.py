@@ -163,20 +163,30 @@ class Turn:
         if denial is not None:
             self._tell("guard_decision", **self._of(call), guard=denial.guard, reason=denial.reason)
         else:
-            self._leave_out(call)
             self.session.running[call.tool_use_id] = running
         text = "" if stopped or self.subagent else self._steered(call.tool_use_id)
-        return _denied(denial, text) if denial else self._context(text)
+        if denial is not None:
+            return _denied(denial, text)
+        return self._context("\n\n".join(filter(None, (self._left_out(call), text))))
 
-    def _leave_out(self, call: ToolCall) -> None:
-        """Have git pass over what doesn't belong into a commit, where one may be made."""
+    def _left_out(self, call: ToolCall) -> str:
+        """Have git pass over what doesn't belong into a commit, where one may be made; what that took."""
+        if call.tool != "Bash":
+            return ""
         from harness_core.machine import ballast  # noqa: PLC0415
 
-        if call.tool == "Bash" and ballast.commits(str(call.input.get("command", ""))):
-            from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
+        if not ballast.commits(str(call.input.get("command", ""))):
+            return ""
+        from harness_core.machine.gitfiles import GitFiles  # noqa: PLC0415
 
-            if left := GitFiles(self.run.root).leave_out():
-                self._tell("error", message=ballast.told(left), kind="left_out")
+        try:
+            left = GitFiles(self.run.root).leave_out()
+        except OSError as error:
+            self._tell("error", message=f"git can't be told what to pass over: {error}", kind="git")
+            return ""
+        if left:
+            self._tell("error", message=ballast.told(left), kind="left_out")
+        return ballast.told(left) if left else ""
 
     def _of(self, call: ToolCall) -> dict[str, Any]:
         return {"tool_use_id": call.tool_use_id, "tool": call.tool, "agent": call.agent}

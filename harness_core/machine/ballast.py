@@ -44,7 +44,7 @@ def commits(command: str) -> bool:
 def told(patterns: Sequence[str]) -> str:
     """That git passes over these from now on, as the journal says it."""
     more = f" and {len(patterns) - _NAMED} more" if len(patterns) > _NAMED else ""
-    return f"left out of commits, and put into .git/info/exclude: {', '.join(patterns[:_NAMED])}{more}"
+    return f"left out of commits, by .git/info/exclude: {', '.join(patterns[:_NAMED])}{more}"
 
 
 def committed(patterns: Sequence[str]) -> str:
