@@ -12,8 +12,8 @@ import pytest
 from harness_core.guards import GuardContext, Process, ToolCall
 from harness_core.guards.order import GUARDS
 from tests.guard_cases import lay_out
+from tests.shell_judging import groups, nobodys_home
 
-CASES = Path(__file__).with_name("cases")
 FILES = {
     "package.json": "{}\n",
     "good.json": "[]\n",
@@ -30,18 +30,9 @@ STRANGERS = (
 )
 
 
-def groups(name: str) -> Iterator[tuple[str, list[str]]]:
-    """The groups of commands in a file of cases."""
-    for part in (CASES / name).read_text("utf-8").split("\n== ")[1:]:
-        title, *lines = part.split("\n")
-        yield title, [line.replace("⏎", "\n").replace("⇥", "\t") for line in lines if line]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def home() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", "/srv/somebody")
-        yield
+    yield from nobodys_home()
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +60,8 @@ def ids(cases: Sequence[tuple[str, list[str]]]) -> list[str]:
     return [title.replace(" ", "-") for title, _ in cases]
 
 
-DENIED = list(groups("shell_denied.txt"))
-ALLOWED = list(groups("shell_allowed.txt"))
+DENIED = list(groups("shell_denied"))
+ALLOWED = list(groups("shell_allowed"))
 
 
 @pytest.mark.parametrize(("title", "commands"), DENIED, ids=ids(DENIED))

@@ -74,7 +74,8 @@ def _own_name(source: str) -> str:
 
 
 def _is_url(word: str) -> bool:
-    return bool(re.search(r"://|::|^[\w.-]+@|^[\w.-]+:[^\\]", word))
+    """To git, a colon before the first slash ends the name of a host."""
+    return "://" in word or ":" in word.partition("/")[0]
 
 
 def _foreign(words: Iterable[str], ctx: GuardContext) -> str | None:
