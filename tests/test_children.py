@@ -26,6 +26,7 @@ def unaccounted(stage: Stage) -> int:
     )
 
 
+@pytest.mark.slow
 def test_a_subagent_reaches_a_limit_and_its_session_ends_there(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+subagent:30") as stage:
         stage.lay_out()

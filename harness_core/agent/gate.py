@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from harness_core.agent.circles import Circles
+from harness_core.agent.closing import Closing
 from harness_core.agent.subagents import Subagents
 from harness_core.box import sandbox
 from harness_core.brake import Brake
@@ -83,6 +84,7 @@ class Gate:
     """Whether it is of a model that is only asked: no limit of the session beside it bounds that."""
     limit: Limit | None = None
     circles: Circles = field(init=False)
+    closing: Closing = field(default_factory=Closing)
     last_call: str | None = None
     judged: set[str] = field(default_factory=set)
     announced: dict[str, Announced] = field(default_factory=dict)
@@ -178,12 +180,18 @@ class Gate:
         warned = await self.circles.warned(payload.get("agent_id"), payload["tool_calls"])
         if self.circles.closed is not None:
             return {"continue_": False, "stopReason": f"Longwatch: {self.circles.closed.what}"}
-        said = ""
-        if not payload.get("agent_id") and self.role != "evaluator":
+        said = closes = ""
+        main = not payload.get("agent_id")
+        if main and self.role != "evaluator":
             self.steering.collect()
             said = "" if self.brake.on else self.steering.hand_over(self.last_call)
+        self.closing.look(self.run.state, steered=bool(said))
+        if self.closing.over:
+            return {"continue_": False, "stopReason": "Longwatch: every feature is claimed"}
+        if main:
+            closes = self.closing.words()
         left, self._left_out = self._left_out, ""
-        if text := "\n\n".join(filter(None, (said, warned, left, self._committed_ballast()))):
+        if text := "\n\n".join(filter(None, (said, warned, left, self._committed_ballast(), closes))):
             return {"hookSpecificOutput": {"hookEventName": "PostToolBatch", "additionalContext": text}}
         return _PASS
 

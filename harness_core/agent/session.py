@@ -454,6 +454,8 @@ class Session:
             return Outcome(limited_by(self._gate.limit), str(self._gate.limit))
         if (circle := self._gate.circles.closed) is not None and not judged:
             return Outcome(End.LOOP, circle.what)
+        if self._gate.closing.over:
+            return Outcome(End.DONE, "every feature is claimed")
         if result.terminal_reason == "prompt_too_long":
             return Outcome(End.TOO_LONG, "the conversation is too long for the model")
         if result.is_error:

@@ -263,6 +263,27 @@ def _idle(parameter: str | None, feature: str) -> Part:
     return (yield f"I looked at {feature} and believe everything is in order already.")
 
 
+def _onward(parameter: str | None, place: str | None) -> Wrapper:
+    """A generator that can't stop: with its claims made, it looks around before it says so, as often as
+    asked."""
+
+    def wrap(script: Script) -> Script:
+        def play(brief: Brief) -> Generator[Step, Outcome, None]:
+            inner = script(brief)
+            step, claimed = next(inner, None), False
+            while step is not None:
+                if claimed and not list(calls_of(step)):
+                    for number in range(1, 1 + int(parameter or 100)):
+                        yield f"What else? Look {number}.", bash(f"ls | head -n {number}")
+                claimed = claimed or any(call.tool == CLAIM for call in calls_of(step))
+                outcome = yield step
+                step = _send(inner, outcome)
+
+        return play
+
+    return wrap
+
+
 def _parallel(parameter: str | None, feature: str) -> Part:
     calls = tuple(bash(f"echo {number}") for number in range(int(parameter or 12)))
     return (yield ("Several things at once.", *calls, read(CONTRACT)))
@@ -424,6 +445,7 @@ MISCHIEF: dict[str, Maker] = {
     "ping-pong": _during(_ping_pong, claiming=False, and_leave=True),
     "watch": _during(_watch, claiming=False),
     "idle": _during(_idle, claiming=False, and_leave=True),
+    "onward": _onward,
     "parallel": _during(_parallel, claiming=False),
     "sleep": _during(_sleep, claiming=False),
     "hold": _during(_hold, claiming=False),
