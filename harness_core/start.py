@@ -23,10 +23,12 @@ from harness_core.engine import Engine
 from harness_core.errors import ContractError, Exit, LongwatchError, Mistake
 from harness_core.grading import rubric
 from harness_core.layout import FORMAT, OPERATOR_NAMES, SPEC_NAMES, RunDir
-from harness_core.machine import guardian, processes
+from harness_core.machine import processes
 from harness_core.machine.files import MAX_TEXT, read_bounded, write_whole
 from harness_core.machine.gitrepo import GitRepo
+from harness_core.machine.guardian import Guardian
 from harness_core.machine.lock import Owner, RunLock
+from harness_core.notify import farewell
 from harness_core.notify.channels import channels
 from harness_core.notify.notifier import Notifier
 from harness_core.notify.settings import Notify, of_user
@@ -361,11 +363,12 @@ def _drive(made: Run, plan: _Plan, notifier: Notifier) -> Exit:
     _end_foreign_session(made)
     for request in plan.limits:
         limit_requests.note(made, request)
-    lifeline = guardian.start(made.mark)
+    root = made.dir.root
+    guardian = Guardian(made.mark, farewell.will(root.name, str(root), plan.notify))
     try:
-        return asyncio.run(_with_signals(made, notifier))
+        return asyncio.run(_with_signals(made, notifier, guardian))
     finally:
-        os.close(lifeline)
+        guardian.leave()
         if made.sandbox.on:
             sandbox.sweep(made.dir)
 
@@ -377,7 +380,7 @@ def _end_foreign_session(made: Run) -> None:
         made.emit(ev.SessionEnded(reason="an engine took over", ms=0, turns=0, usd=0.0))
 
 
-async def _with_signals(made: Run, notifier: Notifier) -> Exit:
+async def _with_signals(made: Run, notifier: Notifier, guardian: Guardian) -> Exit:
     engine = Engine(made)
     loop = asyncio.get_running_loop()
 
@@ -386,6 +389,7 @@ async def _with_signals(made: Run, notifier: Notifier) -> Exit:
             with contextlib.suppress(OSError, LongwatchError):
                 made.emit(ev.RunEnded(reason="interrupted", exit=int(Exit.INTERRUPTED)))
             # The guardian ends what is left; waiting for anything here could hang.
+            guardian.leave()
             os._exit(Exit.INTERRUPTED)
         engine.end_now(Exit.STOPPED, "pause")
 

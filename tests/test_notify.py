@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from textual.pilot import Pilot
 
@@ -24,6 +25,7 @@ from tests import scenes
 from tests.console import screen, watch
 from tests.console import until as seen
 from tests.harness import named, open_stage, until
+from tests.test_run_faults import is_held
 from tui import settings
 
 WRITES = 'cat > "{out}.part" && mv "{out}.part" "{out}-$LONGWATCH_KIND"'
@@ -311,3 +313,45 @@ def test_a_headless_run_tells_what_happens_to_it(tmp_path: Path) -> None:
         assert "[notify] url" in failed
         private = (path for path in stage.private.rglob("*") if path.is_file())
         assert not any(b"k3y-of-the-operator" in path.read_bytes() for path in private)
+
+
+def test_a_killed_engine_is_told_of_once_and_the_next_tells_the_rest(tmp_path: Path) -> None:
+    out = tmp_path / "told"
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        (stage.root / "longwatch.toml").write_text(
+            f"[notify]\ndesktop = false\ncommand = 'echo \"$LONGWATCH_KIND: $LONGWATCH_BODY\" >> {out}'\n"
+        )
+        engine = stage.run()
+        stage.wait_for(is_held)
+        engine.kill()
+        until(lambda: out.exists() and out.read_text(), 10, "it is told")
+        assert out.read_text() == f"failed: its engine died; to go on: longwatch resume {stage.root}\n"
+        assert stage.alive() == []
+        stage.release()
+        again = stage.run()
+        assert again.wait(60) == 0, again.err
+        assert [line.partition(":")[0] for line in out.read_text().splitlines()] == ["failed", "done"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["interrupted twice", "stopped and then killed"])
+def test_an_engine_that_its_operator_ends_is_no_failure(tmp_path: Path, how: str) -> None:
+    out = tmp_path / "told"
+    with open_stage(tmp_path, "tiny+hold") as stage:
+        stage.lay_out()
+        command = f"echo $LONGWATCH_KIND >> {out}"
+        (stage.root / "longwatch.toml").write_text(f"[notify]\ndesktop = false\ncommand = '{command}'\n")
+        engine = stage.run()
+        stage.wait_for(is_held)
+        children = psutil.Process(engine.pid).children()
+        guardian = next(child for child in children if "guardian" in str(child.cmdline()))
+        if how == "interrupted twice":
+            engine.interrupt()
+            engine.interrupt()
+            engine.wait(20)
+        else:
+            stage.stop_file.touch()
+            engine.kill()
+        until(lambda: not guardian.is_running(), 15, "the guardian is done")
+        assert not out.exists()

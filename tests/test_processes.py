@@ -20,7 +20,8 @@ import pytest
 
 from harness_core.errors import RunLocked
 from harness_core.layout import RunDir
-from harness_core.machine import alive, guardian, processes
+from harness_core.machine import alive, processes
+from harness_core.machine.guardian import Guardian
 from harness_core.machine.lock import Owner, RunLock, engine_alive, owner_of
 from harness_core.machine.processes import CLI_MARK, RUN_MARK, SESSION_MARK, Found
 
@@ -188,8 +189,8 @@ def test_an_ended_child_keeps_its_exit_status_for_its_parent(
 
 def test_when_an_engine_is_killed_nothing_of_it_stays_behind(start: Start, mark: str) -> None:
     engine = start(
-        f"exec {sys.executable} -c 'import os, time; from harness_core.machine import guardian; "
-        f'guardian.start("{mark}"); print("up", flush=True); time.sleep(60)\''
+        f"exec {sys.executable} -c 'import os, time; from harness_core.machine.guardian import Guardian; "
+        f'kept = Guardian("{mark}"); print("up", flush=True); time.sleep(60)\''
     )
     up(engine)
     child, other = start(STUBBORN, **{RUN_MARK: mark}), start(STUBBORN, **{RUN_MARK: f"{mark}0"})
@@ -203,8 +204,8 @@ def test_when_an_engine_is_killed_nothing_of_it_stays_behind(start: Start, mark:
 
 def test_a_guardian_ends_a_cli_before_what_it_runs(start: Start, mark: str, tmp_path: Path) -> None:
     engine = start(
-        f"exec {sys.executable} -c 'import os, time; from harness_core.machine import guardian; "
-        f'guardian.start("{mark}"); print("up", flush=True); time.sleep(60)\''
+        f"exec {sys.executable} -c 'import os, time; from harness_core.machine.guardian import Guardian; "
+        f'kept = Guardian("{mark}"); print("up", flush=True); time.sleep(60)\''
     )
     up(engine)
     said = tmp_path / "said"
@@ -220,9 +221,9 @@ def test_a_guardian_ends_a_cli_before_what_it_runs(start: Start, mark: str, tmp_
 
 def test_a_guardian_outlives_nothing_but_its_engine(mark: str) -> None:
     before = {child.pid for child in psutil.Process().children()}
-    lifeline = guardian.start(mark)
+    kept = Guardian(mark)
     (guard,) = [found(child.pid) for child in psutil.Process().children() if child.pid not in before]
-    os.close(lifeline)
+    kept.leave()
     wait_for(lambda: not alive.is_alive(guard.pid, guard.started))
 
 

@@ -7,6 +7,7 @@ CLI works on for seconds and a detached child for ever.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,36 +15,58 @@ from pathlib import Path
 
 from harness_core.machine import processes
 
+_FAREWELL = b"\n"
+"""What an engine says that ends by itself."""
 
-def start(mark: str) -> int:
-    """Start a guardian of the processes marked with `mark`; returns the descriptor whose closing wakes it."""
-    read_end, write_end = os.pipe()
-    subprocess.Popen(
-        [sys.executable, "-m", "harness_core.machine.guardian", str(read_end), mark],
-        pass_fds=(read_end,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-        env={
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-    )
-    os.close(read_end)
-    return write_end
+
+class Guardian:
+    """The guardian of the processes marked with `mark`. Where the engine doesn't take its leave, it carries
+    out the will: a farewell in one line, or nothing."""
+
+    def __init__(self, mark: str, will: bytes = b"") -> None:
+        read_end, self._lifeline = os.pipe()
+        subprocess.Popen(
+            [sys.executable, "-m", "harness_core.machine.guardian", str(read_end), mark],
+            pass_fds=(read_end,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            env={
+                "PATH": os.defpath,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+        )
+        os.close(read_end)
+        self._say(will)
+
+    def leave(self) -> None:
+        """The engine ends by itself, and has told what there was to tell."""
+        self._say(_FAREWELL)
+        os.close(self._lifeline)
+
+    def _say(self, data: bytes) -> None:
+        # Whoever has killed the guardian does without what it would have done.
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._lifeline, data) :]
 
 
 def main(descriptor: int, mark: str) -> None:
-    while os.read(descriptor, 1):
-        pass
+    heard = b""
+    while piece := os.read(descriptor, 1 << 16):
+        heard += piece
     # First the CLIs: one that sees its command die would write that down as the call's outcome, and the
     # session would go on believing it.
     processes.kill(item for item in processes.marked(processes.RUN_MARK, mark) if processes.is_cli(item))
     while left := processes.marked(processes.RUN_MARK, mark):
         processes.terminate(left, grace=0.2)
+    if heard and not heard.endswith(_FAREWELL):
+        from harness_core.notify import farewell  # noqa: PLC0415  (an engine that ends well has no need of it)
+
+        farewell.carry_out(heard)
 
 
 if __name__ == "__main__":
