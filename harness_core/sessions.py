@@ -156,7 +156,7 @@ class Sessions:
                 await session.close()
             if outcome.end is End.LIMIT and session.gate.limit is not None:
                 self._brake.end_at(session.gate.limit)
-            if outcome.end not in (End.API_ERROR, End.CRASHED, End.STALLED, End.TIMEOUT):
+            if outcome.end not in {*MAY_PASS, End.TIMEOUT}:
                 return outcome
             if outcome.status in FATAL_STATUS:
                 raise EndOfRun(Exit.FAILED, f"the API refused: {outcome.detail}")

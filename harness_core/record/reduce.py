@@ -240,7 +240,7 @@ def _iteration_chosen(state: RunState, event: ev.IterationChosen) -> None:
 
 def _goal_judged(state: RunState, event: ev.GoalJudged) -> None:
     state.goal = event
-    state.waiting_until = None
+    _sign_of_life(state, event)
     around = state.phase_cost(state.phase, role=state.phase_role)
     took = min(event.ms, around.ms)
     around.ms -= took
