@@ -79,9 +79,19 @@ class Brake:
         return False
 
     def warn(self) -> None:
-        """Say of each limit, once, that most of it is used."""
+        """Say of each limit, once, that most of it is used, and of the API, once, that it doesn't answer."""
+        self._miss_answers()
         for hit in near(self._run.config.limits, self._run.state, self.now()):
             self._run.emit(ev.LimitNear(scope=hit.scope, limit=hit.name, value=hit.value, cap=hit.cap))
+
+    def _miss_answers(self) -> None:
+        """What the CLI and the engine do about a refusal is to try again, for hours if need be."""
+        state = self._run.state
+        if not state.out_of_reach or state.waiting_until or state.unanswered_since is None:
+            return
+        seconds = (state.active_at(self.now()) - state.unanswered_since) / 1000
+        if seconds > self._run.config.timeouts.stall * 60:
+            self._run.emit(ev.StallDetected(what=ev.NO_ANSWER, seconds=round(seconds, 1)))
 
     def now(self) -> str:
         """The time up to which the run works; while it waits for the operator, none passes."""

@@ -84,6 +84,8 @@ def failures(notifier: Notifier) -> list[str]:
         (ev.LimitReached(limit="max_usd", value=10.2, cap=10), Kind.LIMIT, "max-usd 10 is reached"),
         (ev.RateLimited(status="rejected", resets_at="2030-01-01"), Kind.LIMIT, "until 2030-01-01"),
         (ev.StallDetected(what="silence", seconds=600), Kind.STALL, "silence for 600 s"),
+        (ev.StallDetected(what=ev.NO_ANSWER, seconds=600), Kind.STALL, "no answer from the API for 600 s"),
+        (ev.StallDetected(what="the session", seconds=7200), Kind.STALL, "was ended after 7200 s"),
         (ev.LoopDetected(what="the same call", times=5), Kind.STALL, "the same call, 5 times"),
     ],
 )

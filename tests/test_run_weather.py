@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from harness_core.patience import FIRST_WAIT, LONGEST_WAIT, TRIES, Failures, backoff, until
+from harness_core.record import events as ev
 from harness_core.rehearsal import start
 from tests.harness import Command, Stage, gapless, named, open_stage
 
@@ -194,15 +195,18 @@ def test_an_address_that_is_not_known_is_asked_for_again(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_refused_connection_is_waited_out(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
-        engine = begin(stage)
+        engine = begin(stage, "--stall-timeout", "0.04")
         stage.wait_for(lambda event: event["type"] == "tool_use" and "os.path.exists" in str(event["input"]))
         assert stage.server is not None
         port = stage.server.port
         stage.server.kill()
         stage.release()
-        stage.wait_for(named("retry"), count=2)
+        told = stage.wait_for(named("stall_detected"))
+        assert told["what"] == ev.NO_ANSWER and told["seconds"] > 2.4
+        stage.wait_for(named("retry"), count=len(stage.journal(named("retry"))) + 1)
         with start("tiny+hold", port=port):
             ends_well(stage, engine)
+        assert len(stage.journal(named("stall_detected"))) == 1, "it is told once"
 
 
 # How long

@@ -30,7 +30,7 @@ _TITLES = {
     Kind.WAITING: "waits for you",
     Kind.FAILED: "has failed",
     Kind.LIMIT: "limit",
-    Kind.STALL: "stands still",
+    Kind.STALL: "is held up",
 }
 
 
@@ -77,10 +77,16 @@ def of_event(event: ev.Event, run: str) -> Message | None:
             until = f" until {event.resets_at}" if event.resets_at else ""
             return message(Kind.LIMIT, run, f"the account's usage limit: the run waits{until}")
         case ev.StallDetected():
-            return message(Kind.STALL, run, f"{event.what} for {event.seconds:.0f} s")
+            return message(Kind.STALL, run, _stall(event))
         case ev.LoopDetected():
             return message(Kind.STALL, run, f"{event.what}, {event.times} times")
     return None
+
+
+def _stall(event: ev.StallDetected) -> str:
+    if event.what in (ev.SILENCE, ev.NO_ANSWER):
+        return f"{event.what} for {event.seconds:.0f} s"
+    return f"{event.what} took more time than it may, and was ended after {event.seconds:.0f} s"
 
 
 class Throttle:

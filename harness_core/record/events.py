@@ -382,11 +382,12 @@ class Retry(Event, frozen=True, kw_only=True, tag="retry"):
 
 
 SILENCE = "silence"
+NO_ANSWER = "no answer from the API"
 
 
 class StallDetected(Event, frozen=True, kw_only=True, tag="stall_detected"):
     what: str
-    """`SILENCE` of the API or the CLI, or what took too long: the session, a tool call."""
+    """`SILENCE` of the API or the CLI, `NO_ANSWER`, or what took too long: the session, a tool call."""
     seconds: float
 
 

@@ -378,6 +378,8 @@ def _rate_limited(state: RunState, event: ev.RateLimited) -> None:
 
 
 def _retry(state: RunState, event: ev.Retry) -> None:
+    if not state.out_of_reach:
+        state.unanswered_since = state.active_ms
     state.out_of_reach = True
     # After a 429 it may be the very wait of which a rejected window has told.
     if event.status != USAGE_LIMIT_STATUS:
@@ -409,7 +411,7 @@ def _guard_decision(state: RunState, event: ev.GuardDecision) -> None:
 
 def _stalled(state: RunState, event: ev.StallDetected) -> None:
     state.stalls += 1
-    if event.what == ev.SILENCE:
+    if event.what in (ev.SILENCE, ev.NO_ANSWER):
         _silent(state, round(event.seconds * 1000))
     else:
         _note_trouble(state, f"{event.what}, {event.seconds:.0f} s")
@@ -420,6 +422,7 @@ def _silent(state: RunState, ms: int) -> None:
     if state.open_session is not None and not state.out_of_reach:
         state.open_session.active_ms = max(0, state.open_session.active_ms - ms)
     state.out_of_reach = True
+    state.unanswered_since = None
 
 
 def _went_round(state: RunState, event: ev.LoopDetected) -> None:

@@ -190,6 +190,8 @@ class RunState(msgspec.Struct):
     waiting_until: str | None = None
     out_of_reach: bool = False
     """Whether the API has refused or was silent, and no reply has come since."""
+    unanswered_since: int | None = None
+    """While it is out of reach: the `active_ms` of its first refusal; None once that was told."""
     tampered: int = 0
     denials: int = 0
     stalls: int = 0

@@ -26,7 +26,7 @@ class Weather:
                 self.limit = event if event.utilization is not None else self.limit
             elif isinstance(event, ev.Retry):
                 self.retry = event
-            elif not isinstance(event, ev.StallDetected | ev.SessionStarted):
+            elif not isinstance(event, ev.StallDetected | ev.SessionStarted | ev.ClockJumped):
                 self.retry = None
 
 
