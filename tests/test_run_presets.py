@@ -277,6 +277,7 @@ def test_what_could_not_be_started_is_not_waved_through(tmp_path: Path) -> None:
         assert starts == [False, True]
 
 
+@slow
 def test_what_has_nothing_to_start_is_judged_without(tmp_path: Path) -> None:
     """A library: its init.sh is gone, or was never there."""
     with open_stage(tmp_path, "tiny+wave-through") as stage:
