@@ -266,13 +266,25 @@ def test_what_could_not_be_started_is_not_waved_through(tmp_path: Path) -> None:
         (stage.root / "init.sh").write_text(NEEDS_A_SERVICE)
         engine = stage.run("--set", "evaluator=feature")
         first = stage.wait_for(named("verdict"))
-        (stage.root / "up").touch()
-        assert engine.wait() == 0, engine.err
+        engine.interrupt()
         assert first["verdict"] == "NEEDS_WORK"
         assert ["the database is down" in finding["where"] for finding in first["findings"]] == [True]
-        assert verdicts(stage) == ["NEEDS_WORK", "PASS"] and statuses(stage) == ["verified"]
         asked = [text_of(body["messages"]) for body in stage.bodies("evaluator")]
         assert any("if it can't be made to run" in text for text in asked)
+        engine.wait()
+        assert stage.passing() == [False]
+
+
+@slow
+def test_what_starts_once_it_is_mended_passes(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+wave-through") as stage:
+        stage.lay_out()
+        (stage.root / "init.sh").write_text(NEEDS_A_SERVICE)
+        engine = stage.run("--set", "evaluator=feature")
+        stage.wait_for(named("verdict"))
+        (stage.root / "up").touch()
+        assert engine.wait() == 0, engine.err
+        assert verdicts(stage) == ["NEEDS_WORK", "PASS"] and statuses(stage) == ["verified"]
         starts = [event["ok"] for event in stage.journal(named("app_changed", action="start"))]
         assert starts == [False, True]
 
