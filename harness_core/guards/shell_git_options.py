@@ -37,6 +37,8 @@ _TREE = "f/force m/merge conflict= d/detach t/track? orphan= recurse-submodules?
 _NOTE = "m/message= F/file= c/reedit-message= C/reuse-message= separator? f/force"
 OPTIONS: Mapping[str, str] = {
     "add": "n/dry-run f/force A/all u/update chmod= pathspec-from-file=",
+    "am": "directory= exclude= include= p= C= whitespace= patch-format= resolvemsg= "
+    "quoted-cr= empty= S/gpg-sign?",
     "apply": "unsafe-paths build-fake-ancestor= exclude= include= p= C= whitespace= directory=",
     "archive": "o/output= remote= exec= format= prefix= add-file= add-virtual-file= mtime=",
     "branch": "f/force d/delete D m/move M c/copy C t/track? u/set-upstream-to= a/all r/remotes l/list "
@@ -130,7 +132,7 @@ def read(name: str, words: Sequence[str], cwds: Cwds) -> Call:
         if word[:2] == "--":
             typed, equals, value = word[2:].partition("=")
             names = _meant(typed, table.marks)
-            if not equals and left and any(table.marks.get(long) == "=" for long in names):
+            if not equals and left and all(table.marks.get(long) == "=" for long in names):
                 value = left.pop()
             for long in names:
                 options.setdefault(long, []).append(value)

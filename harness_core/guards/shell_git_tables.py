@@ -78,7 +78,7 @@ REFUSED_OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 EXECUTING = name_set("open-files-in-pager ext-diff upload-pack receive-pack exec template")
 """Options that no subcommand may have."""
-OUTPUTS = ("output", "output-directory", "build-fake-ancestor")
+OUTPUTS = ("output", "output-directory", "directory", "build-fake-ancestor")
 """Options that name what a subcommand writes."""
 
 READS = name_set(
