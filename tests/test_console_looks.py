@@ -19,6 +19,7 @@ import time_machine
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.image import SVGImageSnapshotExtension
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from harness_core.layout import RunDir
 from harness_core.machine.lock import RunLock
@@ -57,6 +58,8 @@ def pictures(
                 clock.move_to(NOW)
                 for key in pressed:
                     await pilot.press(key)
+                    for field in app.screen.query(TextArea):
+                        field.cursor_blink = False
                     await at_rest(pilot)
                 # Its font is somewhere on the network; which one it is doesn't matter here.
                 svg = app.export_screenshot(title=title)

@@ -310,8 +310,7 @@ def test_readers_beside_a_writer_see_every_event_once_and_in_order(path: Path, s
     process = spawn(_append_many, path, 2000)
     tails, seen = (Tail(path), Tail(path)), ([], [])
     limits = (4 << 20, 1000)
-    while process.is_alive() or len(seen[0]) < 2000 or len(seen[1]) < 2000:
-        before = len(seen[0]), len(seen[1])
+    while (before := (len(seen[0]), len(seen[1]))) != (2000, 2000):
         finished = not process.is_alive()
         for tail, found, limit in zip(tails, seen, limits, strict=True):
             found.extend(event.seq for event in tail.read(limit))
