@@ -13,7 +13,7 @@ import psutil
 
 from tests.harness import Command, Stage
 
-ON_THE_WIRE = ("429", "500", "529", "cut", "limit-short", "long")
+ON_THE_WIRE = ("429", "500", "529", "cut", "limit-short", "long", "silent")
 STRAY = b'{"type":"text","seq":'
 """The beginning of an event, as a crash in the middle of a write leaves it."""
 STANDSTILL = 4

@@ -41,6 +41,8 @@ SESSION_REQUESTS = 16
 """What a session comes to, to foresee how long the run will be."""
 DOLLARS = 500.0
 """More than the script pretends to spend; the limit of a run with a key would end it after 370 sessions."""
+SILENCE = 0.4
+"""Minutes after which an API that says nothing is asked again: the default would make half of a soak waiting."""
 REQUESTS_A_FAULT = 50
 EVENTS_A_DEED = 900
 
@@ -160,6 +162,7 @@ class Soak:
             features=self.features,
             sets=["evaluator=feature", "checkpoints=never"],
             limits={"max_usd": DOLLARS},
+            stall_timeout=SILENCE,
         )
         request = Request(
             directory=str(self.stage.root), spec=str(self.stage.spec), options=options, console=True
