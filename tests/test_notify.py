@@ -27,6 +27,7 @@ from tests.console import until as seen
 from tests.harness import named, open_stage, until
 from tests.test_run_faults import is_held
 from tui import settings
+from tui.console import attention
 
 WRITES = 'cat > "{out}.part" && mv "{out}.part" "{out}-$LONGWATCH_KIND"'
 
@@ -283,13 +284,37 @@ def test_an_open_console_calls_for_stalls_and_limits_once(
     async def story(pilot: Pilot[int]) -> None:
         calls: list[None] = []
         monkeypatch.setattr(pilot.app, "bell", lambda: calls.append(None))
+        clock = [0.0]
+        monkeypatch.setattr(attention, "monotonic", lambda: clock[0])
         for number, event in enumerate(events, 1):
+            clock[0] += EVERY
             scene.add(event)
             await seen(pilot, lambda number=number: len(calls) == number)
         scene.add(ev.Text(text="All is well."))
         last = scene.run.journal.read_bytes().count(b"\n")
         await seen(pilot, lambda: (facts := screen(pilot).facts) and facts.state.last_seq == last)
         assert len(calls) == len(events)
+
+    watch(scene, story)
+
+
+def test_an_open_console_makes_one_call_of_a_burst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = scenes.SCENES["running"](tmp_path)
+
+    async def story(pilot: Pilot[int]) -> None:
+        calls: list[None] = []
+        monkeypatch.setattr(pilot.app, "bell", lambda: calls.append(None))
+        clock = [0.0]
+        monkeypatch.setattr(attention, "monotonic", lambda: clock[0])
+        for number in range(1, 6):
+            scene.add(ev.StallDetected(what="silence", seconds=number))
+            await seen(
+                pilot, lambda number=number: (facts := screen(pilot).facts) and facts.state.stalls == number
+            )
+        assert len(calls) == 1
+        clock[0] = EVERY
+        scene.add(ev.Text(text="All is well."))
+        await seen(pilot, lambda: len(calls) == 2)
 
     watch(scene, story)
 
