@@ -42,7 +42,7 @@ SESSION_REQUESTS = 16
 DOLLARS = 500.0
 """More than the script pretends to spend; the limit of a run with a key would end it after 370 sessions."""
 SILENCE = 0.4
-"""Minutes after which an API that says nothing is asked again: the default would make half of a soak waiting."""
+"""Minutes after which an API that says nothing is asked again; the default would have most of a soak wait."""
 REQUESTS_A_FAULT = 50
 EVENTS_A_DEED = 900
 
