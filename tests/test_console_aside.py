@@ -17,6 +17,7 @@ from harness_core.reading import contract_view
 from harness_core.reading.burnup import BurnUp
 from harness_core.reading.evidence_list import Evidence
 from harness_core.reading.feature_story import Story as FeatureStory
+from harness_core.record import events as ev
 from tests import scenes
 from tests.console import ours, screen, text_on, until, watch
 from tui import new_run, recent
@@ -27,7 +28,7 @@ from tui.console.chronicle import Chronicle
 from tui.console.journal_entries import EntryReader
 from tui.console.line_list import LineList
 from tui.console.operator import Operator
-from tui.console.panes import progress
+from tui.console.panes import progress, stream
 from tui.console.panes.features import FeaturesPane
 from tui.console.rates import Rates
 from tui.console.screens import doctor
@@ -73,7 +74,7 @@ def test_a_pane_whose_reading_breaks_down_says_so_and_recovers(
         assert len(told(pilot)) == len(wanted), "what stays broken isn't told again and again"
 
         monkeypatch.undo()
-        scene.add(scenes.ev.Commit(sha="1" * 40, subject="news", by="generator"))
+        scene.add(ev.Commit(sha="1" * 40, subject="news", by="generator"))
         scene.run.contract.touch()
         for pane in screen(pilot).panes:
             pane.files_changed(frozenset())
@@ -158,7 +159,7 @@ def test_a_search_or_a_filter_that_breaks_down_ends(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(EntryReader, "read", reads)
     scene = scenes.running(tmp_path / "run")
     # More than is read at once: a thread has to.
-    scene.add(*(scenes.ev.Text(text="word " * 800) for _ in range(300)))
+    scene.add(*(ev.Text(text="word " * 800) for _ in range(300)))
     watch(scene, story)
 
 
@@ -172,6 +173,25 @@ def test_a_picture_that_can_not_be_drawn_gives_way_to_a_sentence(
 
     monkeypatch.setattr(preview, "fulfil", breaks)
     watch(scenes.waiting(tmp_path / "run"), story)
+
+
+def test_a_whole_output_that_can_not_be_read_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "It is made" in text_on(pilot))
+        await pilot.press("up", "enter", *["down"] * 9)
+        await until(pilot, lambda: "reading the whole output broke down" in text_on(pilot))
+        assert "is being read" not in text_on(pilot)
+
+    scene = scenes.running(tmp_path / "run")
+    scene.add(ev.ToolUse(tool_use_id="toolu_1", tool="Bash", input={"command": "make all"}))
+    scene.add(ev.ToolResult(tool_use_id="toolu_1", ok=True, ms=9, output="begins", blob="a" * 64))
+    scene.add(ev.Text(text="It is made."))
+    scene.run.blobs.mkdir(parents=True)
+    (scene.run.blobs / ("a" * 64)).write_text("begins and ends")
+    monkeypatch.setattr(stream, "BLOB", type("Size", (), {"__index__": breaks})())
+    watch(scene, story)
 
 
 def test_a_plot_whose_reading_breaks_down_goes_on_later(

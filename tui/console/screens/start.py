@@ -107,10 +107,12 @@ class StartScreen(Screen[None]):
         """Look for runs anew."""
         self._find()
 
-    def _lost_runs(self, why: str) -> None:
-        self._list(why)
+    def _list(self, empty: str) -> None:
+        """Show the runs, or a sentence where there are none."""
+        self.query_one(Runs).empty = empty
+        self._show()
 
-    @aside("looking for runs", exclusive=True, group="find", broke=_lost_runs)
+    @aside("looking for runs", exclusive=True, group="find", broke=_list)
     def _find(self) -> None:
         found = recent.candidates(Path.cwd())
         self.app.call_from_thread(self._found, found)
@@ -122,11 +124,6 @@ class StartScreen(Screen[None]):
         offer = f"{shown['new']} starts one, {shown['demo']} shows one."
         self._list(f"No run is here, none was opened lately. {offer}")
         self._look()
-
-    def _list(self, empty: str) -> None:
-        """Show the runs, or a sentence where there are none."""
-        self.query_one(Runs).empty = empty
-        self._show()
 
     def _lost_look(self, why: str) -> None:
         self._unsure = True
