@@ -49,6 +49,9 @@ from harness_core.steps.groundwork import Groundwork, digest
 from harness_core.steps.judgement import Judgement
 from harness_core.steps.negotiation import PROPOSER, REVIEWER, Negotiation
 
+UNTOUCHED = 5
+"""Features in a row on all whose attempts nothing was changed, after which no other is tried."""
+
 
 class Engine:
     """Drives one run to its end. Hold the run's lock."""
@@ -200,7 +203,7 @@ class Engine:
 
     async def _build(self, build: Build) -> None:
         """A session of the generator. Several in a row that change nothing are named; where no feature is at
-        stake, whose attempts run out, they are the end."""
+        stake, whose attempts run out, or one after the other is given up so, they are the end."""
         if self.run.state.open_session is None:
             self.brake.stop_if_finished()
         before = self._progress()
@@ -208,7 +211,7 @@ class Engine:
         self._idle = self._idle + 1 if self._progress() == before else 0
         if self._idle and self._idle % self.run.config.max_retries == 0:
             self.run.emit(ev.LoopDetected(what="sessions in a row that changed nothing", times=self._idle))
-            if not build.features:
+            if not build.features or self._idle >= UNTOUCHED * self.run.config.max_retries:
                 raise EndOfRun(Exit.FAILED, self._idle_told)
 
     @property

@@ -369,6 +369,19 @@ def test_sessions_that_change_nothing_are_named_and_keep_no_feature_from_its_att
 
 
 @pytest.mark.slow
+def test_an_agent_that_touches_no_feature_is_not_tried_on_all_of_them(tmp_path: Path) -> None:
+    with open_stage(tmp_path, "tiny+idle") as stage:
+        stage.lay_out(features=7)
+        engine = stage.run("--max-retries", "1", features=7)
+        assert engine.wait(90) == 1
+        assert len(stage.journal(named("session_started"))) == 5
+        ended = stage.journal(named("run_ended"))[0]
+        assert ended["reason"] == "the last 5 sessions changed nothing"
+        assert stage.run("--max-retries", "1", features=7).wait(90) == 1
+        assert len(stage.journal(named("session_started"))) == 10, "asked again, it goes on"
+
+
+@pytest.mark.slow
 def test_a_whole_that_nobody_changes_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+loop:50") as stage:
         given = ("--preset", "solo", "--prompt", "A program that draws flags.", "--max-retries", "2")
