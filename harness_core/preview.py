@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness_core import config, prompting
+from harness_core import config, prompting, tasks
 from harness_core.agent import mcp_servers
 from harness_core.box import sandbox
 from harness_core.config import RunConfig
@@ -119,11 +119,11 @@ def _first(run: RunDir, settings: RunConfig, state: RunState, contract: Sequence
     asked = msgspec.structs.replace(settings, prompt=settings.prompt or _ASKED)
     match page.name:
         case "planner":
-            return prompting.planner_task(asked.prompt, PLANNED_NAME)
+            return tasks.planner_task(asked.prompt, PLANNED_NAME)
         case "initializer" | "initializer-bugfix" | "initializer-enhancement":
             mode = page.name.removeprefix("initializer").removeprefix("-") or "build"
             name = ADDED_NAME if contract else run.contract.name
-            return prompting.groundwork_task(run, msgspec.structs.replace(asked, mode=mode), name)
+            return tasks.groundwork_task(run, msgspec.structs.replace(asked, mode=mode), name)
         case "evaluator" | "evaluator-design":
             return _judging(run, settings, state, contract)
         case "generator" | "generator-bugfix" | "generator-continuous" if contract:
@@ -155,12 +155,12 @@ def _judging(run: RunDir, settings: RunConfig, state: RunState, contract: Sequen
     sprint = state.sprint
     chosen = rubric.load(run, settings.switches.rubric)
     measure = Measure(chosen, sprint.criteria if sprint is not None and sprint.agreed else ())
-    return prompting.evaluator_task(
+    return tasks.evaluator_task(
         run,
         [feature for feature in contract if feature.id in scope],
         GitFiles(run.root).head(),
         [piece.path for name in scope for piece in state.features[name].evidence],
         measure.contract,
-        prompting.measured_by(chosen, examples=settings.switches.calibration),
+        tasks.measured_by(chosen, examples=settings.switches.calibration),
         [] if settings.switches.max_iterations else found_before(state, scope),
     )

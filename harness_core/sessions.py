@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from dataclasses import dataclass
 from typing import Any
 
-from harness_core import prompting
+from harness_core import tasks
 from harness_core.agent import sdk
 from harness_core.agent.session import CUT_SHORT, Casting, End, Outcome, Parts, Session, limited_by
 from harness_core.agent.transcriber import FATAL_STATUS
@@ -137,7 +137,7 @@ class Sessions:
             if (hit := session.gate.limit_now()) is not None:
                 return Outcome(limited_by(hit), f"{hit}, and {wrong}")
             sent_back += 1
-            outcome = await session.converse(prompting.sent_back(wrong))
+            outcome = await session.converse(tasks.sent_back(wrong))
         return outcome
 
     async def ask(self, casting: Casting, phase: str, words: str) -> Outcome:
@@ -190,7 +190,7 @@ class Sessions:
             with record.open("rb") as lines:
                 self._steering.check_arrival(lines)
             session = await self._connected(assignment.casting, resume=unfinished.sdk_session)
-            number, words = unfinished.number, prompting.CONTINUE
+            number, words = unfinished.number, tasks.CONTINUE
         else:
             session = await self._fresh(assignment.casting)
             number = unfinished.number if unfinished else self._run.state.sessions + 1

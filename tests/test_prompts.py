@@ -13,6 +13,7 @@ from harness_core import config, preview, prompting
 from harness_core.config import PRESETS, RunConfig, RunInfo, save_info
 from harness_core.contract.ledger import Ledger
 from harness_core.layout import FORMAT, RunDir
+from harness_core.operator.checkpoints import findings_page
 from harness_core.record import events as ev
 from harness_core.record.state import RunState
 from harness_core.steps.judgement import found_before
@@ -114,10 +115,10 @@ def test_evaluators_planners_and_initializers_do_too() -> None:
 def test_findings_say_what_they_are_about_and_ask_for_nothing_that_is_not_there() -> None:
     seen = ev.Finding("F1", "functionality", "the key does nothing", "press it")
     grade = ev.Finding(None, "craft", "uneven (graded 4, at least 6 is asked)", "")
-    page = prompting.findings_page(ev.Verdict(verdict="NEEDS_WORK", scope=["F1"], findings=[seen, grade]))
+    page = findings_page(ev.Verdict(verdict="NEEDS_WORK", scope=["F1"], findings=[seen, grade]))
     assert "then claim the feature again" in page and page.count("To see it: ") == 1
     design = ev.Verdict(verdict="NEEDS_WORK", scope=[], findings=[grade], iteration=3)
-    page = prompting.findings_page(design)
+    page = findings_page(design)
     assert "in iteration 3" in page and "claim" not in page
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness_core import prompting
-from harness_core.prompting import Hints
+from harness_core import tasks
 from harness_core.secrets.redact import known_values
+from harness_core.tasks import Hints
 from tests.harness import named, open_stage
 from tests.test_attempts import first_message
 from tests.test_gitrepo import commit, git, no_identity, prepared, root
@@ -111,7 +111,7 @@ def test_nothing_is_lost_when_an_earlier_state_comes_back(root: Path) -> None:
 
 def test_the_next_builder_is_told() -> None:
     hints = Hints(withheld=["config.py, line 3 (access key)"])
-    told = prompting.generator_task(2, [], 0, hints)
+    told = tasks.generator_task(2, [], 0, hints)
     assert "config.py, line 3 (access key)" in told and ".gitignore" in told
 
 

@@ -16,7 +16,6 @@ from harness_core.grading.verdicts import overruled
 from harness_core.machine.files import write_whole
 from harness_core.operator import control
 from harness_core.operator.control import Checkpoint, DecisionFile
-from harness_core.prompting import findings_page
 from harness_core.record import events as ev
 from harness_core.record.journal import now_iso
 from harness_core.record.state import PASSING, OpenCheckpoint
@@ -180,3 +179,17 @@ def write_findings(run: Run, verdict: ev.Verdict) -> None:
     """Put a verdict's findings where the next build looks for them."""
     if verdict.findings or run.dir.findings.exists():
         write_whole(run.dir.findings, findings_page(verdict).encode())
+
+
+def findings_page(verdict: ev.Verdict) -> str:
+    """`findings.md`: what a verdict found, for the next build."""
+    if not verdict.findings:
+        return "# Findings\n\nNone are open.\n"
+    where = f" in iteration {verdict.iteration}" if verdict.iteration else ""
+    again = "; then claim the feature again" if any(item.feature for item in verdict.findings) else ""
+    lines = ["# Findings", "", f"What the evaluator found{where}. Mend these first{again}.", ""]
+    for item in verdict.findings:
+        lines.append(f"## {item.feature or 'The whole'}: {item.criterion} ({item.severity})")
+        lines.extend(["", f"- Where: {item.where}"])
+        lines.extend([f"- To see it: {item.reproduce}", ""] if item.reproduce else [""])
+    return "\n".join(lines)

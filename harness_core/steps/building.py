@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from harness_core import prompting
+from harness_core import prompting, tasks
 from harness_core.agent.session import Casting
 from harness_core.config import RunConfig
 from harness_core.contract.ledger import Ledger
@@ -13,14 +13,14 @@ from harness_core.contract.record import Feature, Status
 from harness_core.grading import rubric
 from harness_core.grading.verdicts import refuted
 from harness_core.layout import RunDir
-from harness_core.operator.checkpoints import write_findings
-from harness_core.prompting import Hints
+from harness_core.operator.checkpoints import findings_page, write_findings
 from harness_core.record.state import RunState
 from harness_core.run import Run
 from harness_core.sessions import Assignment, accept
 from harness_core.steps import attempts
 from harness_core.steps.flow import Build
 from harness_core.steps.goal import TURNS, Goal
+from harness_core.tasks import Hints
 
 
 class Building:
@@ -73,14 +73,14 @@ def first_message(
     hints = dataclasses.replace(_hints(run, config, state, build), withheld=withheld)
     if not contract and build.decision is not None:
         scores = [(one.number, one.total) for one in state.iterations]
-        graded = prompting.measured_by(rubric.load(run, config.switches.rubric))
-        return prompting.iteration_task(session, run, config.prompt, build.decision, scores, hints, graded)
+        graded = tasks.measured_by(rubric.load(run, config.switches.rubric))
+        return tasks.iteration_task(session, run, config.prompt, build.decision, scores, hints, graded)
     if not contract:
-        return prompting.whole_task(session, run, config.prompt or config.goal, hints)
+        return tasks.whole_task(session, run, config.prompt or config.goal, hints)
     known = {feature.id: feature for feature in contract}
     features = [known[name] for name in build.features if name in known]
     attempts = state.features[features[0].id].attempts if len(features) == 1 else 0
-    return prompting.generator_task(session, features, attempts, hints)
+    return tasks.generator_task(session, features, attempts, hints)
 
 
 def _hints(run: RunDir, config: RunConfig, state: RunState, build: Build) -> Hints:
@@ -103,4 +103,4 @@ def open_findings(state: RunState, build: Build) -> str:
     about = refuted(verdict)
     if build.features and not about & {None, *build.features}:
         return ""
-    return prompting.findings_page(verdict).strip()
+    return findings_page(verdict).strip()

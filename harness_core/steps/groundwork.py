@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from harness_core import prompting
+from harness_core import prompting, tasks
 from harness_core.agent.session import Casting, Outcome
 from harness_core.brake import EndOfRun
 from harness_core.contract.ledger import Ledger
@@ -35,7 +35,7 @@ class Groundwork:
                 Assignment(
                     casting=Casting("planner", "planner"),
                     phase="plan",
-                    task=lambda _: prompting.planner_task(run.config.prompt, PLANNED_NAME),
+                    task=lambda _: tasks.planner_task(run.config.prompt, PLANNED_NAME),
                     check=self._specified,
                 ),
             )
@@ -122,7 +122,7 @@ class Groundwork:
 
     def _task(self, name: str) -> str:
         """What an initializer is told that writes features to that file."""
-        return prompting.groundwork_task(self._run.dir, self._run.config, name)
+        return tasks.groundwork_task(self._run.dir, self._run.config, name)
 
     def _casting(self) -> Casting:
         return Casting("initializer", prompting.initializer_page(self._run.config))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness_core import prompting
+from harness_core import prompting, tasks
 from harness_core.agent.session import Casting, Outcome
 from harness_core.brake import EndOfRun
 from harness_core.contract.ledger import Ledger
@@ -48,7 +48,7 @@ class Judgement:
         evidence = [piece.path for name in scope for piece in run.state.features[name].evidence]
         iterates = bool(run.config.switches.max_iterations)
         known = [] if iterates else found_before(run.state, scope)
-        grading = prompting.measured_by(measure.rubric, examples=run.config.switches.calibration)
+        grading = tasks.measured_by(measure.rubric, examples=run.config.switches.calibration)
 
         asked = False
 
@@ -61,7 +61,7 @@ class Judgement:
             trouble = self._app_trouble()
             if trouble and outcome.answer.get("verdict") == "PASS" and not asked:
                 asked = True
-                return prompting.NOT_TRIED
+                return tasks.NOT_TRIED
             verdict = read_verdict(
                 outcome.answer,
                 scope,
@@ -78,7 +78,7 @@ class Judgement:
             phase="evaluate",
             features=scope,
             round=number,
-            task=lambda _: prompting.evaluator_task(
+            task=lambda _: tasks.evaluator_task(
                 run.dir, features, commit, evidence, measure.contract, grading, known
             ),
             check=take,

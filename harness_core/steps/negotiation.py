@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness_core import prompting
+from harness_core import tasks
 from harness_core.agent.session import Casting, Outcome
 from harness_core.brake import EndOfRun
 from harness_core.contract.ledger import Ledger
@@ -83,7 +83,7 @@ class Negotiation:
                 phase="negotiate",
                 features=sprint.features,
                 round=sprint.number,
-                task=lambda session: prompting.proposal_task(
+                task=lambda session: tasks.proposal_task(
                     session, sprint.path, self._features(sprint), answer
                 ),
                 check=take,
@@ -119,7 +119,7 @@ class Negotiation:
             phase="negotiate",
             features=sprint.features,
             round=sprint.number,
-            task=lambda _: prompting.review_task(
+            task=lambda _: tasks.review_task(
                 self._run.dir, sprint.path, proposal, self._features(sprint), sprint.objections
             ),
             check=take,
