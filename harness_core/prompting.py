@@ -1,4 +1,4 @@
-"""What a role is told in all of its sessions: its page, from a Markdown file, and the repository's guidance."""
+"""What a role is told in all of its sessions: its page, a Markdown file, and the repository's guidance."""
 
 from __future__ import annotations
 
