@@ -70,11 +70,17 @@ class Meter:
         counted = self._children.setdefault(starter, _Child()).counted
         known = next((reply for reply, seen in counted.items() if seen.reads_like(usage)), "")
         self._count(starter, agent, known, str(report.get("resolvedModel") or ""), usage)
-        del self._children[starter]
+
+    def forget_subagent(self, starter: str) -> None:
+        """It has reported, and its transcript was read since."""
+        self._children.pop(starter, None)
 
     def _count(self, starter: str, agent: str | None, reply: str, model: str, usage: Usage) -> None:
         """Count a reply of a subagent, or what has become known of it since it was counted."""
         counted = self._children.setdefault(starter, _Child()).counted
+        # A last reply that its report has told of, and nobody knew by name.
+        if reply not in counted and "" in counted and counted[""].reads_like(usage):
+            counted[reply] = counted.pop("")
         before = counted.get(reply)
         if before is None:
             self._add(model, usage, agent)

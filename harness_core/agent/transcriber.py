@@ -68,6 +68,8 @@ class Transcriber:
         self._meter = Meter(run, phase, aside)
         self._live = LiveText(run, gate.role)
         self._unnamed: dict[str, list[AssistantMessage]] = {}
+        self._reported: list[str] = []
+        """Calls whose subagents have reported since the last results."""
         self._reply: str | None = None
         self.error = ""
         """The kind of the newest failure that the CLI has told in the agent's place."""
@@ -113,6 +115,7 @@ class Transcriber:
 
     def settle(self, result: ResultMessage) -> None:
         """Bring the session's cost to what the CLI itself says."""
+        self._read_late()
         self._meter.settle(result)
 
     def _keep(self, message: Message) -> None:
@@ -186,6 +189,7 @@ class Transcriber:
 
         if isinstance(message.content, str):
             return
+        self._read_late()
         if message.parent_tool_use_id is not None:
             self._journal_subagent(message.parent_tool_use_id)
             self._read_subagent(message.parent_tool_use_id)
@@ -206,6 +210,14 @@ class Transcriber:
         self._journal_subagent(starter)
         self._read_subagent(starter)
         self._meter.hear_report(starter, self._gate.subagents.name(starter), report)
+        self._reported.append(starter)
+
+    def _read_late(self) -> None:
+        """What the CLI had not yet written down of those that had reported."""
+        for starter in self._reported:
+            self._read_subagent(starter)
+            self._meter.forget_subagent(starter)
+        self._reported.clear()
 
     def _result(self, tool_use_id: str, content: Any, failed: bool) -> None:
         gate = self._gate
