@@ -17,7 +17,7 @@ from tests.harness import Stage, named, open_stage
 
 SESSION = ev.SessionStarted(session=1, role="generator", sdk_session="s", model="m", phase="build")
 A_REPLY = 42
-"""Tokens that a scripted subagent writes at once: the CLI may write those of the last reply down a little late."""
+"""Tokens that a scripted subagent writes at once; the CLI may write the last ones down a little late."""
 CALL = "the call that started it"
 
 
