@@ -111,7 +111,7 @@ ACTS = [
 ]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+@pytest.mark.parametrize("size", [pytest.param((80, 24), marks=pytest.mark.slow), (200, 60)])
 def test_nothing_but_visible_characters_reaches_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
     scene = scenes.hostile(tmp_path / "run")
     (tmp_path / "home").mkdir()

@@ -18,7 +18,7 @@ SAMPLE = [
     pytest.param(15, "before", marks=pytest.mark.slow),
     (31, "after"),
     (33, "lost"),
-    (58, "torn"),
+    pytest.param(58, "torn", marks=pytest.mark.slow),
 ]
 SAID = "Mind the colour blue."
 

@@ -18,6 +18,7 @@ def begin(stage: Stage, *more: str) -> Command:
     )
 
 
+@pytest.mark.slow
 def test_a_judge_who_goes_by_the_calls_ends_the_run_when_its_goal_is_met(tmp_path: Path) -> None:
     with open_stage(tmp_path, "goal") as stage:
         run = begin(stage)

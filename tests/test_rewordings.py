@@ -254,6 +254,7 @@ def test_what_names_no_feature_is_left_out_with_a_word(run: Run, text: bytes) ->
     assert (run.dir.rewordings / "001.damaged").read_bytes() == text
 
 
+@pytest.mark.slow
 def test_a_live_run_builds_by_the_new_text(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold@F002") as stage:
         stage.lay_out(2)

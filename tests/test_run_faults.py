@@ -108,6 +108,7 @@ def test_what_trying_again_cannot_mend_ends_the_run_at_once(tmp_path: Path, stat
         assert stage.alive() == []
 
 
+@pytest.mark.slow
 def test_a_run_whose_directory_is_gone_ends(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
@@ -205,6 +206,7 @@ def _between(one: Event, other: Event) -> float:
     return (times[1] - times[0]).total_seconds()
 
 
+@pytest.mark.slow
 def test_a_wait_for_a_usage_limit_is_no_silence(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+limit:1:3") as stage:
         stage.lay_out()
@@ -277,6 +279,7 @@ def test_a_server_that_outlives_its_shell_ends_with_the_session_that_started_it(
         assert stage.passing() == [True, True]
 
 
+@pytest.mark.slow
 def test_large_calls_outputs_and_pictures_do_not_kill_a_session(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+huge-output+huge-output:20000+huge-picture+huge-write") as stage:
         stage.lay_out()

@@ -298,6 +298,7 @@ def test_an_empty_message_is_a_mistake(tmp_path: Path) -> None:
 # One engine, and its watchers
 
 
+@pytest.mark.slow
 def test_a_second_engine_is_refused_and_named(tmp_path: Path) -> None:
     with held(tmp_path) as (stage, engine):
         before = len(stage.journal())

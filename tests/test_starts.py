@@ -84,6 +84,7 @@ def test_a_run_keeps_its_specification_and_its_contract_and_says_so(tmp_path: Pa
 # --- How far a contract is --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_contract_that_is_being_written_is_counted(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny", pace="human") as stage:
         engine = stage.run("--max-sessions", "1", features=200)
@@ -96,6 +97,7 @@ def test_a_contract_that_is_being_written_is_counted(tmp_path: Path) -> None:
         assert engine.out.index(counted[0]) < engine.out.index("contract frozen: 200 features")
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_count_in_its_last_line(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny", pace="human") as stage:
         shown = on_terminal(stage, "run", str(stage.root), "--spec", str(stage.spec), "--features", "200",
