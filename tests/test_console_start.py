@@ -199,7 +199,6 @@ def test_a_refused_start_is_one_line_and_opens_nothing(tmp_path: Path, here: Pat
     assert not (here / "new").exists()
 
 
-@pytest.mark.slow
 def test_settings_that_can_not_be_are_told_before_anything_starts(tmp_path: Path, here: Path) -> None:
     (here / "spec.txt").write_text("a thing\n")
     settings.path().write_text('[keys]\npause = "s"\n')
@@ -210,6 +209,7 @@ def test_settings_that_can_not_be_are_told_before_anything_starts(tmp_path: Path
     assert sorted(path.name for path in here.iterdir()) == ["spec.txt"]
 
 
+@pytest.mark.slow
 def test_a_run_s_exit_code_is_that_of_the_command(tmp_path: Path) -> None:
     with open_stage(tmp_path / "stage") as stage:
         stage.lay_out()

@@ -18,7 +18,6 @@ def begin(stage: Stage, *more: str) -> Command:
     )
 
 
-@pytest.mark.slow
 def test_a_judge_who_goes_by_the_calls_ends_the_run_when_its_goal_is_met(tmp_path: Path) -> None:
     with open_stage(tmp_path, "goal") as stage:
         run = begin(stage)
@@ -40,6 +39,7 @@ def test_a_judge_who_goes_by_the_calls_ends_the_run_when_its_goal_is_met(tmp_pat
         assert abs(whole - stage.status()["cost_usd"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_judge_waits_for_a_usage_limit_and_stops_like_any_session(tmp_path: Path) -> None:
     # The first judge meets a limit that is over in three seconds; the second gets no answer.
     with open_stage(tmp_path, "goal+limit-short:1:4+silent:1:5") as stage:

@@ -108,7 +108,6 @@ def test_what_trying_again_cannot_mend_ends_the_run_at_once(tmp_path: Path, stat
         assert stage.alive() == []
 
 
-@pytest.mark.slow
 def test_a_run_whose_directory_is_gone_ends(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
@@ -121,6 +120,7 @@ def test_a_run_whose_directory_is_gone_ends(tmp_path: Path) -> None:
         assert processes.marked(processes.RUN_MARK, mark) == []
 
 
+@pytest.mark.slow
 def test_hours_end_a_call_that_goes_on(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()

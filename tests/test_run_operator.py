@@ -298,7 +298,6 @@ def test_an_empty_message_is_a_mistake(tmp_path: Path) -> None:
 # One engine, and its watchers
 
 
-@pytest.mark.slow
 def test_a_second_engine_is_refused_and_named(tmp_path: Path) -> None:
     with held(tmp_path) as (stage, engine):
         before = len(stage.journal())
@@ -311,6 +310,7 @@ def test_a_second_engine_is_refused_and_named(tmp_path: Path) -> None:
         assert engine.wait(40) == 0
 
 
+@pytest.mark.slow
 def test_an_engine_outlives_its_watcher_and_waits_for_the_operator(tmp_path: Path) -> None:
     with open_stage(tmp_path, "tiny+hold") as stage:
         stage.lay_out()
