@@ -56,6 +56,10 @@ def told(body: Path) -> str:
 def run_while_killing(stage: Stage, messages: dict[str, int], kills: int, features: int) -> None:
     """Writers write so many messages each while the engine is killed and started again so many times; then it
     goes on until all that was said is acknowledged."""
+    chance = random.Random(5)
+    engine = stage.run(features=features)
+    # Before there is a run, a command's words go into STEER.md, too: two ways keep no order between them.
+    stage.wait_for(named("run_started"))
     command = [sys.executable, "-c", WRITER]
     writers = [
         subprocess.Popen(
@@ -63,8 +67,6 @@ def run_while_killing(stage: Stage, messages: dict[str, int], kills: int, featur
         )
         for name, way in WRITERS.items()
     ]
-    chance = random.Random(5)
-    engine = stage.run(features=features)
     try:
         for _ in range(kills):
             works(stage, engine)
