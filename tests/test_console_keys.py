@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from tests import scenes
@@ -132,7 +133,10 @@ def test_a_small_terminal_a_scrolled_pane_and_its_notes_name_them_too(tmp_path: 
     watch(scene, story, (120, 40), keys=CHOSEN)
 
 
-def test_the_start_screen_names_them_too(tmp_path: Path) -> None:
+def test_the_start_screen_names_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody has opened a run before.
+    monkeypatch.setenv("LONGWATCH_STATE", str(tmp_path))
+
     async def story() -> None:
         app = Console(None, Settings(keys=CHOSEN))
         async with app.run_test(size=(120, 40)) as pilot:
